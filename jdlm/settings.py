@@ -1,0 +1,88 @@
+"""What a network and its training run are made of: plain validated values, without JAX or numpy.
+
+``jdlm.config`` puts them into presets and on the command line; ``jdlm.network`` and ``jdlm.training`` read them.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Shape and precision of the transformer; length and vocabulary come from the target."""
+
+    width: int = 64
+    """Width of the residual stream; a multiple of heads."""
+    depth: int = 2
+    """Number of blocks (attention and MLP)."""
+    heads: int = 4
+    """Attention heads in each block."""
+    mlp_ratio: int = 4
+    """Width of the MLP's hidden layer over the width of the residual stream."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Precision of the matrix products; parameters, softmax and logits stay float32."""
+
+    def __post_init__(self):
+        for name in ("width", "depth", "heads", "mlp_ratio"):
+            _require_at_least(name, getattr(self, name), 1)
+        if self.width % self.heads:
+            raise ValueError(
+                f"width={self.width} is not a multiple of heads={self.heads}; "
+                f"use width={math.ceil(self.width / self.heads) * self.heads}"
+            )
+        if self.dtype not in ("float32", "bfloat16"):
+            raise ValueError(f"dtype={self.dtype!r} is unknown; use 'float32' or 'bfloat16'")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Loss, optimizer and measurements of one training run; it names every random number of the run."""
+
+    steps: int = 1000
+    """Optimizer steps of the entire run; the learning rate decays to zero over them."""
+    batch_size: int = 128
+    """Sequences in each step; their revealed counts are spread evenly over 0..length-1."""
+    learning_rate: float = 3e-3
+    """Peak learning rate of AdamW, reached after the warm-up."""
+    warmup_steps: int = 50
+    """Steps of linear warm-up before the cosine decay; fewer than steps."""
+    weight_decay: float = 0.01
+    """Decoupled weight decay, on matrices alone (not on biases, scales or embeddings)."""
+    clip_norm: float = 1.0
+    """Global norm to which gradients are clipped."""
+    ema_decay: float = 0.99
+    """Decay of the running mean of the parameters, which is what is evaluated and sampled; 0 keeps the last parameters."""
+    labels: Literal["sampled", "oracle"] = "sampled"
+    """Train on the tokens that were masked, or on the target's exact conditionals (far less variance)."""
+    chunk_steps: int = 50
+    """Steps in one compiled call; metrics are recorded and checkpoints written after each."""
+    evaluation_draws: int = 8
+    """Fixed sequences for each revealed count on which the learning error is measured after each chunk."""
+    seed: int = 0
+    """Seed of the parameters, the training data and the evaluation draws."""
+
+    def __post_init__(self):
+        for name in ("steps", "batch_size", "chunk_steps", "evaluation_draws"):
+            _require_at_least(name, getattr(self, name), 1)
+        _require_at_least("warmup_steps", self.warmup_steps, 0)
+        if self.warmup_steps >= self.steps:
+            raise ValueError(
+                f"warmup_steps={self.warmup_steps} is not less than steps={self.steps}; use at most {self.steps - 1}"
+            )
+        for name in ("learning_rate", "clip_norm"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name}={getattr(self, name)} is not a positive number; use a value such as 1e-3")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(f"weight_decay={self.weight_decay} is negative or not finite; use 0 to turn it off")
+        if not 0 <= self.ema_decay < 1:
+            raise ValueError(f"ema_decay={self.ema_decay} is outside [0, 1); use 0 to turn averaging off")
+        if self.labels not in ("sampled", "oracle"):
+            raise ValueError(f"labels={self.labels!r} is unknown; use 'sampled' or 'oracle'")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed={self.seed} is outside 0..2**32-1; use a number such as 0")
+
+
+def _require_at_least(name: str, value: int, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{name}={value!r} is not a whole number of at least {least}; use {name}={least} or more")
