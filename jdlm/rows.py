@@ -1,0 +1,137 @@
+"""Rows: every number that a sweep, an evaluation or a training run makes, as one line of a CSV file.
+
+One metric a row, with where it comes from (target, predictor, schedule, planner), its place on a curve (``index``),
+its standard error and sample size if it is an estimate, and how it was computed (``method``). Figures are drawn from
+rows alone. Floats are written with ``repr``, so that a file read back gives the same bits.
+"""
+
+import csv
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+METHODS = ("identity", "exact", "monte_carlo")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One number with its origin.
+
+    Attributes:
+      cell: 12 hexadecimal digits that name the settings the number belongs to, see :func:`cell`.
+      target: name of the target law.
+      predictor: ``"oracle"``, ``"network"`` or ``""`` where no predictor enters.
+      schedule: name of the schedule, ``""`` where none enters.
+      planner: name of the planner, ``""`` where none enters.
+      num_steps: the schedule's number of steps K.
+      nfe: expected number of predictor calls for one sequence.
+      metric: what is measured; the unit is part of the name (``path_kl_nats``).
+      value: the number itself.
+      method: ``"identity"`` (from a curve and an exposure), ``"exact"`` or ``"monte_carlo"``.
+      index: place on a curve (revealed count, step of the sampler, training step); None for a scalar.
+      standard_error: of ``value``; None where it is exact.
+      n: number of sequences behind an estimate; None where it is exact.
+      seed: seed of the random numbers; None where there are none.
+
+    Raises:
+      ValueError: ``method`` is not one of the three words.
+    """
+
+    cell: str
+    target: str
+    predictor: str
+    schedule: str
+    planner: str
+    num_steps: int | None
+    nfe: float | None
+    metric: str
+    index: int | None
+    value: float
+    standard_error: float | None
+    n: int | None
+    method: str
+    seed: int | None
+
+    def __post_init__(self):
+        if self.method not in METHODS:
+            raise ValueError(f"method={self.method!r} of a row is not one of {', '.join(METHODS)}")
+
+
+COLUMNS = tuple(field.name for field in fields(Row))
+_INTEGERS = ("num_steps", "index", "n", "seed")
+_FLOATS = ("nfe", "value", "standard_error")
+
+
+def cell(**fields) -> str:
+    """12 hexadecimal digits that identify a set of settings, the same on every machine and in every process.
+
+    Args:
+      **fields: settings as JSON values (text, numbers, lists, None); their order does not matter.
+
+    >>> cell(target="mixture", num_steps=8) == cell(num_steps=8, target="mixture")
+    True
+    """
+    text = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def write(path: str | Path, rows: Iterable[Row]) -> None:
+    """Writes ``rows`` to ``path`` as CSV with a header line; an existing file is replaced in one move."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(COLUMNS)
+            writer.writerows(_to_text(row) for row in rows)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def append(path: str | Path, rows: Iterable[Row]) -> None:
+    """Adds ``rows`` to the end of ``path``; writes the header first where there is no file yet."""
+    path = Path(path)
+    if not path.exists():
+        write(path, rows)
+        return
+    with path.open("a", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(_to_text(row) for row in rows)
+
+
+def read(path: str | Path) -> list[Row]:
+    """The rows of a file that :func:`write` or :func:`append` made.
+
+    Raises:
+      ValueError: the header is not that of a row, or a line has a wrong number of columns or a value of another type.
+    """
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        reader = csv.reader(file)
+        header = next(reader, [])
+        if tuple(header) != COLUMNS:
+            raise ValueError(
+                f"{path}: the header is {','.join(header)!r}; a file of rows begins with {','.join(COLUMNS)!r}"
+            )
+        return [_from_text(path, reader.line_num, line) for line in reader]
+
+
+def _to_text(row: Row) -> list[str]:
+    values = {name: getattr(row, name) for name in COLUMNS}
+    values |= {name: "" if values[name] is None else str(int(values[name])) for name in _INTEGERS}
+    values |= {name: "" if values[name] is None else repr(float(values[name])) for name in _FLOATS}
+    return [values[name] for name in COLUMNS]
+
+
+def _from_text(path: str | Path, number: int, line: list[str]) -> Row:
+    if len(line) != len(COLUMNS):
+        raise ValueError(f"{path}, line {number}: {len(line)} columns instead of {len(COLUMNS)}; the file is damaged")
+    values = dict(zip(COLUMNS, line, strict=True))
+    try:
+        values |= {name: int(values[name]) if values[name] else None for name in _INTEGERS}
+        values |= {name: float(values[name]) if values[name] else None for name in _FLOATS}
+        return Row(**values)
+    except ValueError as error:
+        raise ValueError(f"{path}, line {number}: {error}; the file is damaged") from None
