@@ -1,0 +1,111 @@
+"""Mask predictors: the oracle, a network or any function, behind one call that a sampler cannot tell apart."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from jdlm.targets import Target
+
+Apply = Callable[[Any, Array, Array | None], Array]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Predictor:
+    """A map from a partly masked sequence to logits over the vocabulary at each position.
+
+    A pytree: its leaves are the parameters, while ``apply``, ``length`` and ``vocab_size`` are static. Passed to a
+    jitted function, another predictor with the same ``apply`` and parameters of the same shapes compiles nothing.
+
+    Attributes:
+      params: pytree of arrays, the first argument of ``apply``.
+      apply: ``(params, tokens [length], positions [m] or None) -> logits [length or m, vocab]``.
+      length: number of positions of a sequence.
+      vocab_size: number of tokens; the mask token has this id.
+    """
+
+    params: Any
+    apply: Apply = dataclasses.field(metadata={"static": True})
+    length: int = dataclasses.field(metadata={"static": True})
+    vocab_size: int = dataclasses.field(metadata={"static": True})
+
+    def __call__(self, tokens: Int[Array, " length"], positions: Int[Array, " m"] | None = None) -> Float[Array, "n v"]:
+        """Logits (natural log, up to a constant per row) of the token at each position given the revealed ones.
+
+        Args:
+          tokens: int32 ``[length]``, the mask id ``vocab_size`` where a token is not revealed.
+          positions: int32 ``[m]`` positions whose logits are wanted; all of them if None.
+
+        Returns:
+          ``[length, vocab]``, or ``[m, vocab]`` for the given positions. Rows of revealed positions mean nothing.
+        """
+        return self.apply(self.params, tokens, positions)
+
+    @staticmethod
+    def wrap(function: Callable[[Array], Array], length: int, vocab_size: int) -> "Predictor":
+        """A predictor made of any JAX-traceable ``tokens [length] -> logits [length, vocab]`` for one sequence.
+
+        The function itself is the static part: reuse one function object, since each new one compiles anew.
+
+        Raises:
+          ValueError: the function's result has another shape than ``[length, vocab_size]``.
+        """
+        result = jax.eval_shape(function, jax.ShapeDtypeStruct((length,), jnp.int32))
+        if result.shape != (length, vocab_size):
+            raise ValueError(
+                f"the wrapped function returns shape {result.shape}; return logits of shape {(length, vocab_size)}"
+            )
+        return Predictor((), _Wrapped(function), length, vocab_size)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Wrapped:
+    """Gives a plain function the signature of ``apply``; equal exactly when the functions are the same object."""
+
+    function: Callable[[Array], Array]
+
+    def __call__(self, params: Any, tokens: Array, positions: Array | None) -> Array:
+        logits = self.function(tokens)
+        return logits if positions is None else logits[positions]
+
+
+def _oracle_apply(target: Target, tokens: Array, positions: Array | None) -> Array:
+    log_probs = target.conditionals(tokens)
+    return log_probs if positions is None else log_probs[positions]
+
+
+def oracle(target: Target) -> Predictor:
+    """The predictor that returns the target's exact conditionals.
+
+    Raises:
+      Unavailable: when called, if the target has no exact conditionals.
+    """
+    return Predictor(target, _oracle_apply, target.length, target.vocab_size)
+
+
+def map_lanes(
+    predictor: Predictor,
+    tokens: Int[Array, "lanes length"],
+    positions: Int[Array, "lanes m"] | None = None,
+    chunk: int | None = None,
+) -> Float[Array, "lanes n vocab"]:
+    """Logits of many sequences: the one place where a predictor is vmapped and its lanes are cut into chunks.
+
+    Args:
+      predictor: the mask predictor.
+      tokens: int32 ``[lanes, length]``.
+      positions: int32 ``[lanes, m]`` positions wanted in each lane; all of them if None.
+      chunk: lanes evaluated together, which bounds memory; all of them if None.
+
+    Returns:
+      ``[lanes, length or m, vocab]``.
+    """
+    if chunk is None or chunk >= tokens.shape[0]:
+        return jax.vmap(predictor)(tokens) if positions is None else jax.vmap(predictor)(tokens, positions)
+    if positions is None:
+        return jax.lax.map(predictor, tokens, batch_size=chunk)
+    return jax.lax.map(lambda lane: predictor(*lane), (tokens, positions), batch_size=chunk)

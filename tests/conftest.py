@@ -1,0 +1,5 @@
+"""Settings under which every test runs."""
+
+import jax
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
