@@ -1,0 +1,208 @@
+"""What a target's entropy curve and a schedule's exposure say about each other: float64 numpy on the host.
+
+A target of ``length`` tokens enters through its entropy curve ``h[j]`` (mean entropy of a masked token given ``j``
+revealed ones), a schedule through its exposure ``x[j]`` (expected size of the step taken from ``j`` revealed tokens).
+Everything is in nats. The theory is in docs/theory.md; the identity behind :func:`path_kl` is Theorem 4 of Chen, Cong,
+Li 2025 (arXiv 2511.04647), rewritten so that target and schedule each enter through one vector.
+"""
+
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike
+
+Weight = Literal["tc", "dtc", "both"]
+
+
+def entropy(entropy_curve: ArrayLike) -> float:
+    """Joint entropy ``H(X) = sum_j h[j]`` of the sequence, in nats.
+
+    Args:
+      entropy_curve: ``[length]`` nats.
+
+    >>> entropy([0.75, 0.25])
+    1.0
+    """
+    return float(np.sum(_curve(entropy_curve)))
+
+
+def spectrum(entropy_curve: ArrayLike) -> Float[np.ndarray, " length_minus_1"]:
+    """Dependence spectrum ``d[m] = h[m-1] - h[m]`` for ``m = 1..length-1``, in nats.
+
+    At least 0 for every law (Han's inequality); a measured curve may break that by its noise.
+
+    Args:
+      entropy_curve: ``[length]`` nats.
+
+    Returns:
+      ``[length - 1]`` float64; entry ``m - 1`` is ``d[m]``.
+    """
+    return -np.diff(_curve(entropy_curve))
+
+
+def total_correlation(entropy_curve: ArrayLike) -> float:
+    """Total correlation ``TC = length * h[0] - H(X)`` in nats: the path KL of revealing everything in one step.
+
+    Args:
+      entropy_curve: ``[length]`` nats.
+    """
+    d = spectrum(entropy_curve)
+    return float(d @ weights(len(d) + 1, "tc"))
+
+
+def dual_total_correlation(entropy_curve: ArrayLike) -> float:
+    """Dual total correlation ``DTC = H(X) - length * h[length-1]`` in nats.
+
+    Args:
+      entropy_curve: ``[length]`` nats.
+    """
+    d = spectrum(entropy_curve)
+    return float(d @ weights(len(d) + 1, "dtc"))
+
+
+def effective_correlation(entropy_curve: ArrayLike) -> float:
+    """Effective correlation ``D = sum_m d[m] * min(m, length - m)`` in nats, at most ``min(TC, DTC)``.
+
+    The discrete relative of the effective total correlation of Dmitriev, Huang, Wei 2026 (arXiv 2602.15008).
+
+    Args:
+      entropy_curve: ``[length]`` nats.
+    """
+    d = spectrum(entropy_curve)
+    return float(d @ weights(len(d) + 1, "both"))
+
+
+def weights(length: int, weight: Weight) -> Float[np.ndarray, " length_minus_1"]:
+    """Weights ``w[m]``, ``m = 1..length-1``, for which ``sum_m d[m] * w[m]`` is TC, DTC or D.
+
+    Args:
+      length: number of tokens, at least 1.
+      weight: "tc" for ``length - m``, "dtc" for ``m``, "both" for ``min(m, length - m)``.
+
+    Returns:
+      ``[length - 1]`` float64; entry ``m - 1`` is ``w[m]``.
+
+    Raises:
+      ValueError: another word than the three.
+    """
+    m = np.arange(1, length, dtype=np.float64)
+    if weight == "tc":
+        return length - m
+    if weight == "dtc":
+        return m
+    if weight == "both":
+        return np.minimum(m, length - m)
+    raise ValueError(f'weight={weight!r} is not a weight; use "tc", "dtc" or "both"')
+
+
+def overshoot(exposure: ArrayLike) -> Float[np.ndarray, " length_minus_1"]:
+    """Overshoot ``o[m] = sum_{j<m} x[j] - m``, ``m = 1..length-1``: how far past ``m`` the first count >= m lies.
+
+    ``path_kl = sum_m d[m] * o[m]`` with the target's :func:`spectrum` ``d``. At least 0 up to rounding.
+
+    Args:
+      exposure: ``[length]`` expected step size taken from each revealed count; sums to ``length``.
+
+    Returns:
+      ``[length - 1]`` float64; entry ``m - 1`` is ``o[m]``.
+
+    Raises:
+      ValueError: the exposure does not sum to its length.
+    """
+    return np.cumsum(_exposure(exposure) - 1.0)[:-1]
+
+
+def path_kl(exposure: ArrayLike, entropy_curve: ArrayLike) -> float:
+    """Expected KL divergence of a random-order sampler from its target, along its path.
+
+    ``x . h - H(X)``, with the schedule's exposure ``x`` and the target's entropy curve ``h``, whose sum is H(X).
+    An upper bound on the KL divergence of the sampler's marginal output law. With a measured cross-entropy curve in
+    place of ``h`` subtract the true H(X) from :func:`nelbo` instead: this function would subtract the curve's own sum.
+
+    Args:
+      exposure: ``[length]`` expected step size taken from each revealed count; sums to ``length``.
+      entropy_curve: ``[length]`` nats; ``h[j]`` is the mean entropy of a masked token given ``j`` revealed ones.
+
+    Returns:
+      Nats per sequence, at least 0 up to rounding.
+
+    Raises:
+      ValueError: the two arrays differ in length, or the exposure does not sum to its length.
+
+    >>> path_kl([2.0, 0.0], [0.75, 0.25])   # both tokens in one step
+    0.5
+    """
+    x, h = _pair(exposure, entropy_curve, "entropy_curve")
+    return float((x - 1.0) @ h)
+
+
+def nelbo(exposure: ArrayLike, cross_entropy_curve: ArrayLike) -> float:
+    """Negative evidence lower bound ``x . c`` of a predictor under a schedule, in nats per sequence.
+
+    ``nelbo - H(X)`` is the path KL with this predictor: factorization error ``x . h - H(X)`` plus learning error
+    ``x . (c - h)``.
+
+    Args:
+      exposure: ``[length]`` expected step size taken from each revealed count; sums to ``length``.
+      cross_entropy_curve: ``[length]`` nats; ``c[j]`` is the mean of ``-log q(x_i | revealed)`` at ``j`` revealed ones.
+
+    Raises:
+      ValueError: the two arrays differ in length, or the exposure does not sum to its length.
+
+    >>> nelbo([2.0, 0.0], [0.75, 0.25])
+    1.5
+    """
+    x, c = _pair(exposure, cross_entropy_curve, "cross_entropy_curve")
+    return float(x @ c)
+
+
+def worst_case(exposure: ArrayLike, weight: Weight) -> float:
+    """Smallest ``eps`` with ``path_kl <= eps * TC`` (DTC, D) on every target: ``max_m o[m] / w[m]``.
+
+    Args:
+      exposure: ``[length]`` expected step size taken from each revealed count; sums to ``length``.
+      weight: "tc", "dtc" or "both" (for D, at most the smaller of the two); see :func:`weights`.
+
+    Returns:
+      The constant; 0 for a single token and for one token a step.
+
+    Raises:
+      ValueError: the exposure does not sum to its length, or an unknown weight.
+
+    >>> worst_case([4.0, 0.0, 0.0, 0.0], "tc")   # everything in one step: the path KL is TC itself
+    1.0
+    """
+    o = overshoot(exposure)
+    return float(np.max(o / weights(len(o) + 1, weight), initial=0.0))
+
+
+def _curve(values: ArrayLike, name: str = "entropy_curve") -> np.ndarray:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(f"{name} has shape {array.shape}; give one value for each revealed count 0..length-1")
+    if not np.all(np.isfinite(array)):
+        raise ValueError(f"{name} has an entry {array[~np.isfinite(array)][0]}; every entry must be finite")
+    return array
+
+
+def _exposure(values: ArrayLike) -> np.ndarray:
+    x = _curve(values, "exposure")
+    if x.min() < 0.0:
+        raise ValueError(f"exposure has an entry {x.min():g}; expected step sizes are at least 0")
+    total, length = float(np.sum(x)), len(x)
+    if total < length * (1.0 - 1e-9):
+        raise ValueError(
+            f"exposure sums to {total:.9g}, not to its length {length}: masks are left over, and the path KL is not "
+            "defined; use a schedule that reveals everything (final_reveal=True)"
+        )
+    if total > length * (1.0 + 1e-9):
+        raise ValueError(f"exposure sums to {total:.9g}, more than its length {length}; it must sum to the length")
+    return x
+
+
+def _pair(exposure: ArrayLike, values: ArrayLike, name: str) -> tuple[np.ndarray, np.ndarray]:
+    x, curve = _exposure(exposure), _curve(values, name)
+    if len(x) != len(curve):
+        raise ValueError(f"exposure has length {len(x)}, {name} {len(curve)}; both must be of one target length")
+    return x, curve
