@@ -1,7 +1,14 @@
 """The common interface of all targets: laws over sequences that are known exactly."""
 
+from typing import Any
+
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float64, Int, Key
+from jaxtyping import Array, Bool, Float, Float64, Int, Key
+
+Leaf = Any
+"""A numeric field: a float64 or integer numpy array as built, a tracer when the target is an argument of a
+transformed function. Its shape stands in a comment beside it."""
 
 
 class Unavailable(NotImplementedError):
@@ -40,3 +47,24 @@ class Target:
         raise Unavailable(
             f"{type(self).__name__} has no exact entropy curve; measure one with jdlm.evaluate.cross_entropy_curve"
         )
+
+
+def settle(
+    log_probs: Float[Array, "length vocab"], tokens: Int[Array, " length"], possible: Bool[Array, ""]
+) -> Float[Array, "length vocab"]:
+    """The conventions of every target's `conditionals`, in one place.
+
+    Args:
+      log_probs: ``[length, vocab]`` nats, right at the masked positions of a possible pattern, anything elsewhere.
+      tokens: int32 ``[length]``, with the mask id ``vocab`` at masked positions.
+      possible: whether the revealed pattern has positive probability.
+
+    Returns:
+      ``log_probs`` with point masses at revealed positions, and with the uniform law at masked positions where the
+      pattern is impossible.
+    """
+    vocab_size = log_probs.shape[1]
+    revealed = (tokens != vocab_size)[:, None]
+    hit = tokens[:, None] == jnp.arange(vocab_size, dtype=tokens.dtype)[None, :]
+    log_probs = jnp.where(possible, log_probs, jnp.full_like(log_probs, -np.log(vocab_size)))
+    return jnp.where(revealed, jnp.where(hit, jnp.zeros_like(log_probs), -jnp.inf), log_probs)

@@ -1,0 +1,59 @@
+"""Independent tokens: the law without any dependence, on which every schedule is exact."""
+
+from dataclasses import dataclass, field
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Float64, Int, Key
+from numpy.typing import ArrayLike
+
+from jdlm.targets import validation
+from jdlm.targets.target import Leaf, Target, settle
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class Product(Target):
+    """Independent tokens, each with its own marginal law; see `product`."""
+
+    log_marginals: Leaf  # [length, vocab]
+    length: int = field(metadata={"static": True})
+    vocab_size: int = field(metadata={"static": True})
+
+    def sample(self, key: Key[Array, ""]) -> Int[Array, " length"]:
+        """One sequence, each token drawn from its marginal; int32 ``[length]``."""
+        return jax.random.categorical(key, jnp.asarray(self.log_marginals), mode="high").astype(jnp.int32)
+
+    def log_prob(self, tokens: Int[Array, " length"]) -> Float[Array, ""]:
+        """Sum of the tokens' log marginals, nats."""
+        return self._log_marginals_at(tokens).sum()
+
+    def conditionals(self, tokens: Int[Array, " length"]) -> Float[Array, "length vocab"]:
+        """The log marginals, whatever is revealed, nats ``[length, vocab]``."""
+        seen = jnp.where(tokens == self.vocab_size, 0.0, self._log_marginals_at(tokens))
+        return settle(jnp.asarray(self.log_marginals), tokens, (seen > -jnp.inf).all())
+
+    def entropy_curve(self) -> Float64[np.ndarray, " length"]:
+        """The mean entropy of a marginal, at every count; nats ``[length]``."""
+        return np.full(self.length, validation.entropy(np.exp(self.log_marginals)).mean())
+
+    def _log_marginals_at(self, tokens):
+        tokens = jnp.minimum(tokens, self.vocab_size - 1)[:, None]
+        return jnp.take_along_axis(jnp.asarray(self.log_marginals), tokens, axis=1)[:, 0]
+
+
+def product(marginals: ArrayLike) -> Product:
+    """Independent tokens, ``p(x) = prod_i marginals[i, x_i]``; the entropy curve is constant, TC = DTC = 0.
+
+    Args:
+      marginals: ``[length, vocab]`` probabilities, each row summing to 1.
+
+    Returns:
+      The target.
+
+    Raises:
+      ValueError: not two axes, or a row that is negative, not finite or does not sum to 1.
+    """
+    marginals = validation.laws("marginals", marginals, (2,))
+    return Product(validation.log(marginals), *marginals.shape)

@@ -1,0 +1,123 @@
+"""Any explicit law of few short sequences: the reference for all other targets."""
+
+from dataclasses import dataclass, field
+from functools import reduce
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Float64, Int, Key
+from numpy.typing import ArrayLike
+from scipy.special import comb
+
+from jdlm.targets import validation
+from jdlm.targets.target import Leaf, Target, settle
+
+MAX_ENTRIES = 2**20
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class Table(Target):
+    """A law given by the probability of every sequence; see `table`.
+
+    The table is held as a matrix, with the first half of the tokens along its rows, so that the weight that each
+    half gives to the other is one product of a matrix with a vector.
+    """
+
+    probabilities: Leaf  # [vocab ** (length // 2), vocab ** (length - length // 2)]
+    length: int = field(metadata={"static": True})
+    vocab_size: int = field(metadata={"static": True})
+
+    def sample(self, key: Key[Array, ""]) -> Int[Array, " length"]:
+        """One sequence: its first half, then its second half given that; int32 ``[length]``."""
+        key_row, key_column = jax.random.split(key)
+        probabilities = jnp.asarray(self.probabilities)
+        row = jax.random.categorical(key_row, jnp.log(probabilities.sum(1)), mode="high")
+        column = jax.random.categorical(key_column, jnp.log(probabilities[row]), mode="high")
+        powers = self._powers()
+        digits = [
+            index // power % self.vocab_size
+            for index, axis in zip((row, column), powers, strict=True)
+            for power in axis
+        ]
+        return jnp.stack(digits).astype(jnp.int32)
+
+    def log_prob(self, tokens: Int[Array, " length"]) -> Float[Array, ""]:
+        """Log of the table's entry, nats."""
+        row_powers, column_powers = (np.array(powers, np.int32) for powers in self._powers())
+        split, tokens = self.length // 2, tokens.astype(jnp.int32)
+        row, column = (tokens[:split] * row_powers).sum(), (tokens[split:] * column_powers).sum()
+        return jnp.log(jnp.asarray(self.probabilities)[row, column])
+
+    def conditionals(self, tokens: Int[Array, " length"]) -> Float[Array, "length vocab"]:
+        """The table's sum over all sequences that agree with the revealed tokens; nats ``[length, vocab]``.
+
+        In float32, a pattern whose probability is below about 1e-38 of the largest entry counts as impossible.
+        """
+        probabilities = jnp.asarray(self.probabilities)
+        probabilities = probabilities / probabilities.max()
+        ids = jnp.arange(self.vocab_size, dtype=tokens.dtype)[None, :]
+        agrees = (tokens[:, None] == ids) | (tokens[:, None] == self.vocab_size)
+        halves = jnp.split(agrees.astype(probabilities.dtype), [self.length // 2])
+        row_agrees, column_agrees = (
+            reduce(lambda a, b: jnp.outer(a, b).ravel(), h, jnp.ones(1, h.dtype)) for h in halves
+        )
+        row_weights = row_agrees * jnp.matmul(probabilities, column_agrees, precision="highest")
+        column_weights = column_agrees * jnp.matmul(row_agrees, probabilities, precision="highest")
+        weights = jnp.stack(
+            [
+                half.reshape((self.vocab_size,) * len(powers)).sum([a for a in range(len(powers)) if a != axis])
+                for half, powers in zip((row_weights, column_weights), self._powers(), strict=True)
+                for axis in range(len(powers))
+            ]
+        )
+        evidence = column_weights.sum()
+        log_probs = jnp.log(weights) - jnp.log(jnp.where(evidence > 0, evidence, 1.0))
+        return settle(log_probs, tokens, evidence > 0)
+
+    def entropy_curve(self) -> Float64[np.ndarray, " length"]:
+        """Mean entropies over all ``2 ** length`` sets of positions, and their differences; nats ``[length]``."""
+        totals = np.zeros(self.length + 1)
+
+        def visit(table, axis):
+            # Axes before `axis` are kept, axes from there on are each kept or summed out.
+            if axis == table.ndim:
+                totals[axis] += validation.entropy(table.ravel())
+            else:
+                visit(table, axis + 1)
+                visit(table.sum(axis), axis)
+
+        visit(np.reshape(self.probabilities, (self.vocab_size,) * self.length), 0)
+        return np.diff(totals / comb(self.length, np.arange(self.length + 1)))
+
+    def _powers(self):
+        """Place values of the tokens in the row index and in the column index."""
+        split = self.length // 2
+        sizes = (split, self.length - split)
+        return tuple([self.vocab_size**power for power in reversed(range(size))] for size in sizes)
+
+
+def table(probabilities: ArrayLike) -> Table:
+    """A law given by the probability of every sequence; everything by enumeration.
+
+    `Table.entropy_curve` takes about ``(vocab+1) ** length`` operations: seconds for most, minutes for the largest.
+
+    Args:
+      probabilities: ``[vocab] * length``, at most 2^20 entries, at least 0, summing to 1 over all of them.
+
+    Returns:
+      The target.
+
+    Raises:
+      ValueError: axes of different sizes, too many entries, or values that are no probabilities.
+    """
+    probabilities = np.array(probabilities, np.float64)
+    shape = probabilities.shape
+    if len(set(shape)) != 1 or shape[0] < 1:
+        raise ValueError(f"probabilities has shape {list(shape)}; give one axis a token, all of the vocabulary's size")
+    if probabilities.size > MAX_ENTRIES:
+        raise ValueError(f"probabilities has {probabilities.size} entries; give at most {MAX_ENTRIES}")
+    flat = validation.laws("probabilities", probabilities.ravel(), (1,))
+    rows = shape[0] ** (len(shape) // 2)
+    return Table(flat.reshape(rows, -1), len(shape), shape[0])

@@ -1,0 +1,80 @@
+"""Checks of what targets are built from: one-line errors with the offending value and the remedy."""
+
+import operator
+
+import numpy as np
+from jaxtyping import Float64
+from numpy.typing import ArrayLike
+
+ROUNDING = 1e-6
+"""Largest deviation of a sum of probabilities from 1 that passes as rounding (of float32 input) and is divided out."""
+
+
+def integer(name: str, value: int, minimum: int = 1) -> int:
+    """The value as a plain int.
+
+    Raises:
+      ValueError: it is no integer, or is below the minimum.
+    """
+    try:
+        value = operator.index(value)
+    except TypeError:
+        raise ValueError(f"{name}={value!r} is not an integer; use one of at least {minimum}") from None
+    if value < minimum:
+        raise ValueError(f"{name}={value} is too small; use at least {minimum}")
+    return value
+
+
+def prime(name: str, value: int) -> int:
+    """The value as a plain int.
+
+    Raises:
+      ValueError: it is not a prime number.
+    """
+    value = integer(name, value, 2)
+    if not _is_prime(value):
+        following = next(q for q in range(value, 2 * value) if _is_prime(q))
+        raise ValueError(f"{name}={value} is not prime; the next prime is {following}")
+    return value
+
+
+def _is_prime(value: int) -> bool:
+    return value >= 2 and all(value % factor for factor in range(2, int(value**0.5) + 1))
+
+
+def laws(name: str, values: ArrayLike, ndims: tuple[int, ...]) -> Float64[np.ndarray, "..."]:
+    """Probabilities as float64, each law along the last axis divided by its sum (which is 1 up to rounding).
+
+    Raises:
+      ValueError: a wrong number of axes, an empty array, or a law that is negative, not finite or does not sum to 1.
+    """
+    probabilities = np.array(values, np.float64)
+    if probabilities.ndim not in ndims or probabilities.size == 0:
+        wanted = " or ".join(str(n) for n in ndims)
+        raise ValueError(f"{name} has shape {list(probabilities.shape)}; give a non-empty array with {wanted} axes")
+    for fault, remedy in (
+        (~np.isfinite(probabilities), "is not finite; probabilities are numbers from 0 to 1"),
+        (probabilities < 0, "is negative; probabilities are numbers from 0 to 1"),
+    ):
+        if fault.any():
+            place = tuple(int(i) for i in np.argwhere(fault)[0])
+            raise ValueError(f"{name}{list(place)} = {probabilities[place]:g} {remedy}")
+    sums = probabilities.sum(-1, keepdims=True)
+    wrong = np.argwhere(abs(sums[..., 0] - 1) > ROUNDING)
+    if wrong.size or abs(sums - 1).max() > ROUNDING:
+        place = tuple(int(i) for i in wrong[0]) if wrong.size else ()
+        raise ValueError(
+            f"{name}{list(place) if place else ''} sums to {sums[place][0]:.9g}, not 1; divide it by its sum"
+        )
+    return probabilities / sums
+
+
+def log(probabilities: Float64[np.ndarray, "..."]) -> Float64[np.ndarray, "..."]:
+    """Natural logarithm with ``log 0 = -inf`` and no warning."""
+    with np.errstate(divide="ignore"):
+        return np.log(probabilities)
+
+
+def entropy(probabilities: Float64[np.ndarray, "..."]) -> Float64[np.ndarray, "..."]:
+    """Entropy in nats of each law along the last axis, with ``0 log 0 = 0``."""
+    return np.asarray(-np.sum(probabilities * np.where(probabilities > 0, log(probabilities), 0.0), axis=-1))
