@@ -1,0 +1,142 @@
+"""Presets and resolved configurations as TOML: found, read strictly, written so that they read back the same.
+
+A preset is data; nothing in it is executed. Every key must be one of the fields in ``jdlm.config`` and
+``jdlm.settings``, with a value of the field's type. Imports neither JAX nor numpy.
+"""
+
+import dataclasses
+import json
+import tomllib
+import types
+import typing
+from pathlib import Path
+from typing import Any, Literal, Union
+
+from jdlm import config as configs
+from jdlm.config import Config, nearest
+
+
+def folder() -> Path:
+    """The folder of the presets that come with jdlm: beside the package in a checkout, inside it when installed."""
+    package = Path(__file__).parent
+    inside = package / "configs"
+    return inside if inside.is_dir() else package.parent / "configs"
+
+
+def names() -> list[str]:
+    """Names of the presets that come with jdlm."""
+    return sorted(path.stem for path in folder().glob("*.toml"))
+
+
+def load(name: str) -> Config:
+    """The preset of that name, or in the TOML file of that path.
+
+    Raises:
+      ValueError: there is none, or it holds an unknown key or a value of a wrong type or range.
+    """
+    path = Path(name) if name.endswith(".toml") else folder() / f"{name}.toml"
+    if name.endswith(".toml") and not path.is_file():
+        raise ValueError(f"no preset file {name!r}; give an existing TOML file or one of {', '.join(names())}")
+    if not path.is_file():
+        raise ValueError(f"no preset {name!r}; {nearest(name, names(), what='presets')}")
+    return read(path)
+
+
+def read(path: str | Path) -> Config:
+    """The configuration in a TOML file; its name is the file's unless the file gives one.
+
+    Raises:
+      ValueError: not TOML, an unknown or inapplicable key, or a value of a wrong type or range.
+    """
+    path = Path(path)
+    try:
+        return parse(path.read_text(encoding="utf-8"), path.stem)
+    except (ValueError, OSError) as error:  # includes tomllib's and Unicode errors
+        raise ValueError(f"{path.name}: {error}") from None
+
+
+def parse(text: str, name: str) -> Config:
+    """The configuration in a TOML text; see :func:`read`."""
+    data = tomllib.loads(text)
+    target = data.get("target")
+    if not isinstance(target, dict) or "kind" not in target:
+        raise ValueError(f"no target; begin a section [target] with kind = one of {', '.join(sorted(configs.TARGETS))}")
+    kind = target["kind"]
+    if kind not in configs.TARGETS:
+        raise ValueError(f"unknown target kind {kind!r}; {nearest(str(kind), configs.TARGETS, what='kinds')}")
+    values = {key: value for key, value in target.items() if key != "kind"}
+    data = {"name": name} | data | {"target": _build(configs.TARGETS[kind], values, "target")}
+    return _build(Config, data, "")
+
+
+def dump(config: Config) -> str:
+    """``config`` as TOML, every default spelled out; :func:`parse` gives back an equal value."""
+    lines = [f"name = {_toml(config.name)}"]
+    for section in ("target", "network", "training", "sweep"):
+        value = getattr(config, section)
+        if value is None:
+            continue
+        lines += ["", f"[{section}]"]
+        if section == "target":
+            lines.append(f"kind = {_toml(value.kind)}")
+        entries = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        lines += [f"{key} = {_toml(entry)}" for key, entry in entries.items() if entry is not None]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(entry) for entry in value) + "]"
+    return json.dumps(str(value), ensure_ascii=False)
+
+
+def _build(cls: type, data: dict[str, Any], where: str) -> Any:
+    """An instance of the dataclass ``cls`` from a table of TOML, every key and type checked."""
+    title = f"[{where}]" if where else "the file"
+    hints = typing.get_type_hints(cls)
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    kind = f" of kind {cls.kind!r}" if hasattr(cls, "kind") else ""
+    for key in data:
+        if key not in fields:
+            raise ValueError(f"unknown key {key!r} in {title}{kind}; {nearest(key, fields, what='keys')}")
+    for key, field in fields.items():
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if required and key not in data:
+            raise ValueError(f"{title}{kind} lacks {key!r}; its keys are {', '.join(fields)}")
+    prefix = f"{where}." if where else ""
+    values = {key: _convert(hints[key], value, prefix + key) for key, value in data.items()}
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise ValueError(f"{title}: {error}" if where else str(error)) from None
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    """``value`` as the type ``hint``; only a whole number for a float is converted, anything else must fit."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return value
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (Union, types.UnionType):
+        return _convert(next(arg for arg in args if arg is not type(None)), value, where)
+    if origin is Literal:
+        if value not in args:
+            raise ValueError(f"{where} = {value!r} is unknown; use one of {', '.join(map(repr, args))}")
+        return value
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise ValueError(f"{where} = {value!r} is not a list; write it in brackets")
+        return tuple(_convert(args[0], entry, f"{where}[{i}]") for i, entry in enumerate(value))
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, dict):
+            raise ValueError(f"{where} = {value!r} is not a section; write [{where}] and its keys below")
+        return _build(hint, value, where)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not hint:
+        kind = {int: "a whole number", float: "a number", str: "a text in quotes", bool: "true or false"}[hint]
+        raise ValueError(f"{where} = {value!r} is not {kind}")
+    return value

@@ -1,0 +1,95 @@
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from jdlm import config as configs
+from jdlm.config import Config, MixtureConfig, SweepConfig, build_schedule, build_schedules, build_target, nearest
+from jdlm.settings import NetworkConfig, TrainingConfig
+
+MIXTURE = MixtureConfig(length=8, weights=(0.5, 0.5), marginals=((0.9, 0.1), (0.2, 0.8)))
+TARGETS = [
+    configs.ProductConfig(marginals=((0.5, 0.5), (0.1, 0.9))),
+    MIXTURE,
+    configs.ReedSolomonConfig(length=5, dimension=2, prime=7),
+    configs.TableConfig(length=2, vocab_size=2, probabilities=(0.1, 0.2, 0.3, 0.4)),
+]
+SMALL = SweepConfig(num_steps=(2, 4))
+
+
+def test_config_imports_neither_jax_nor_numpy():
+    code = "import sys, jdlm.config, jdlm.presets, jdlm.runs; print({'jax', 'numpy'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
+
+
+@pytest.mark.parametrize("config", TARGETS, ids=lambda config: config.kind)
+def test_every_target_kind_is_built(config):
+    target = build_target(config)
+    assert target.length == config.length
+    assert np.isclose(target.entropy_curve().sum() > 0, True)
+
+
+def test_every_kind_has_a_case_here():
+    assert {type(config) for config in TARGETS} == set(configs.TARGETS.values())
+
+
+def test_a_table_of_a_wrong_size_is_refused():
+    with pytest.raises(ValueError, match=r"give 2\*\*3 = 8 of them"):
+        configs.TableConfig(length=3, vocab_size=2, probabilities=(0.5, 0.5))
+
+
+@pytest.mark.parametrize("word", sorted(configs.SCHEDULES))
+def test_every_word_makes_the_schedule_of_that_name(word, tmp_path):
+    schedule = build_schedule(word, 8, 4, cache=tmp_path)
+    assert schedule.name == word
+    assert schedule.length == 8
+    assert schedule.num_steps == (8 if word in configs.ONE_TOKEN_A_STEP else 4)
+
+
+def test_a_sweep_builds_each_word_at_each_number_of_steps():
+    schedules = build_schedules(SweepConfig(schedules=("uniform", "first_hitting", "cosine"), num_steps=(2, 4)), 8)
+    found = [(schedule.name, schedule.num_steps) for schedule in schedules]
+    assert found == [("uniform", 2), ("uniform", 4), ("first_hitting", 8), ("cosine", 2), ("cosine", 4)]
+
+
+def test_unknown_words_name_the_nearest():
+    with pytest.raises(ValueError, match=r"unknown schedule 'uniforn'; the nearest valid one is 'uniform'"):
+        build_schedule("uniforn", 8, 2)
+    with pytest.raises(ValueError, match="the nearest valid one is 'cosine'"):
+        SweepConfig(schedules=("cosin",))
+    assert nearest("prime", []) == "none is valid here"
+
+
+def test_too_many_steps_are_refused_with_the_value_and_the_remedy():
+    with pytest.raises(ValueError, match=r"^num_steps=40 exceeds length=8; use at most 8$"):
+        build_schedule("uniform", 8, 40)
+    with pytest.raises(ValueError, match=r"num_steps=0 is less than 1; use at most 8 and at least 1"):
+        build_schedule("minimax_tc", 8, 0)
+    with pytest.raises(ValueError, match=r"^sweep\.num_steps=16 exceeds length=8; use at most 8$"):
+        Config(name="a", target=MIXTURE, sweep=SweepConfig(num_steps=(2, 16)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_steps": ()}, "num_steps is empty"),
+        ({"num_steps": (4, 2, 4)}, "num_steps holds 4 twice"),
+        ({"schedules": ("cosine", "cosine")}, "schedules holds 'cosine' twice"),
+        ({"num_steps": (0,)}, "num_steps=0"),
+        ({"samples": 1}, "samples=1"),
+        ({"curve_samples": 0}, "curve_samples=0"),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"seed": -1}, "seed=-1"),
+    ],
+)
+def test_bad_sweeps_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(SMALL, **changes)
+
+
+def test_network_and_training_come_together():
+    Config(name="a", target=MIXTURE, network=NetworkConfig(), training=TrainingConfig(), sweep=SMALL)
+    with pytest.raises(ValueError, match=r"lacks \[training\]"):
+        Config(name="a", target=MIXTURE, network=NetworkConfig(), sweep=SMALL)

@@ -1,0 +1,104 @@
+import dataclasses
+
+import pytest
+
+from jdlm import presets
+from jdlm.config import Config, MixtureConfig, ProductConfig, SweepConfig, TableConfig
+from jdlm.settings import NetworkConfig, TrainingConfig
+
+TEXT = """
+[target]
+kind = "reed_solomon"
+length = 8
+dimension = 3
+prime = 11
+[network]
+width = 16
+[training]
+learning_rate = 1
+labels = "oracle"
+[sweep]
+num_steps = [2, 4]
+"""
+
+
+def test_shipped_presets_say_their_command_time_and_result():
+    assert presets.names() == ["mixture", "reed-solomon", "tiny"]
+    for name in presets.names():
+        assert presets.load(name).name == name
+        lines = (presets.folder() / f"{name}.toml").read_text().splitlines()
+        assert lines[0].startswith("# python ") and name in lines[0]
+        assert all(line.startswith("# ") and "TODO" not in line for line in lines[:3])
+
+
+def test_values_and_defaults():
+    config = presets.parse(TEXT, "mine")
+    assert (config.name, config.target.prime, config.sweep.num_steps) == ("mine", 11, (2, 4))
+    assert config.network == NetworkConfig(width=16)
+    assert config.training == TrainingConfig(learning_rate=1.0, labels="oracle")
+    assert isinstance(config.training.learning_rate, float)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        ProductConfig(marginals=((0.5, 0.5), (1 / 3, 2 / 3))),
+        MixtureConfig(length=8, weights=(1.0,), marginals=((1e-9, 1 - 1e-9),)),
+        TableConfig(length=2, vocab_size=2, probabilities=(0.1, 0.2, 0.3, 0.4)),
+    ],
+    ids=lambda target: target.kind,
+)
+def test_dump_reads_back_the_same(target):
+    sweep = SweepConfig(num_steps=(1, 2), batch_size=7)
+    config = Config(name='odd "name" \\ ü', target=target, sweep=sweep)
+    trained = dataclasses.replace(config, network=NetworkConfig(), training=TrainingConfig(learning_rate=1 / 3e5))
+    for each in (config, trained):
+        assert presets.parse(presets.dump(each), "other") == each
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("prime = 11", "primes = 11", r"unknown key 'primes' in \[target\] of kind 'reed_solomon'; .*'prime'"),
+        ("prime = 11", "", "lacks 'prime'"),
+        ("prime = 11", "prime = 11.0", r"target\.prime = 11\.0 is not a whole number"),
+        ("prime = 11", "prime = true", r"target\.prime = True is not a whole number"),
+        ("prime = 11", 'prime = "11"', r"target\.prime = '11' is not a whole number"),
+        ('"reed_solomon"', '"reed-solomon"', "unknown target kind 'reed-solomon'; .*'reed_solomon'"),
+        ('kind = "reed_solomon"', "", "no target"),
+        ('kind = "reed_solomon"', "kind = 3", "unknown target kind 3"),
+        ('"reed_solomon"', '"mixture"', r"unknown key 'dimension' in \[target\] of kind 'mixture'"),
+        ("[network]", "[netwrk]", "unknown key 'netwrk' in the file; the nearest valid one is 'network'"),
+        ("[network]\nwidth = 16", "", r"lacks \[network\]"),
+        ("learning_rate = 1", "learning_rate = -1", r"\[training\]: learning_rate=-1\.0"),
+        ('labels = "oracle"', 'labels = "exact"', r"labels = 'exact' is unknown; use one of 'sampled', 'oracle'"),
+        ("num_steps = [2, 4]", "num_steps = 2", r"sweep\.num_steps = 2 is not a list"),
+        ("num_steps = [2, 4]", "num_steps = [2, 4.5]", r"sweep\.num_steps\[1\] = 4\.5 is not a whole number"),
+        ("num_steps = [2, 4]", "num_steps = [9]", r"sweep\.num_steps=9 exceeds length=8; use at most 8"),
+        ("[sweep]", "[sweep", "line 12"),
+    ],
+)  # fmt: skip
+def test_bad_presets_are_refused(tmp_path, old, new, message):
+    path = tmp_path / "mine.toml"
+    path.write_text(TEXT.replace(old, new, 1))
+    with pytest.raises(ValueError, match=message) as caught:
+        presets.load(str(path))
+    assert str(caught.value).startswith("mine.toml: ") and "\n" not in str(caught.value)
+
+
+def test_a_section_that_is_no_table():
+    with pytest.raises(ValueError, match="sweep = 3 is not a section"):
+        presets.parse('sweep = 3\n[target]\nkind="product"\nmarginals=[[1.0]]', "a")
+
+
+def test_missing_presets():
+    with pytest.raises(ValueError, match="no preset 'mixtur'; the nearest valid one is 'mixture'"):
+        presets.load("mixtur")
+    with pytest.raises(ValueError, match=r"no preset file 'mixture\.toml'"):
+        presets.load("mixture.toml")
+
+
+def test_bytes_that_are_no_text(tmp_path):
+    (tmp_path / "a.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ValueError, match=r"^a\.toml: "):
+        presets.load(str(tmp_path / "a.toml"))
