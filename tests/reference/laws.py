@@ -1,0 +1,97 @@
+"""Independent twin of jdlm.targets: every joint law from its definition, and everything else by enumeration.
+
+itertools and float64 numpy; imports nothing of jdlm. A joint law is an array ``[vocab] * length``.
+"""
+
+import itertools
+
+import numpy as np
+
+
+def sequences(vocab, length):
+    """All sequences in the order of a raveled joint law, ``[vocab ** length, length]``."""
+    return np.array(list(itertools.product(range(vocab), repeat=length)), np.int32)
+
+
+def product(marginals):
+    law = np.ones(())
+    for row in np.asarray(marginals, float):
+        law = np.multiply.outer(law, row)
+    return law
+
+
+def mixture(weights, marginals):
+    """Marginals ``[components, length, vocab]``."""
+    return sum(weight * product(component) for weight, component in zip(weights, marginals, strict=True))
+
+
+def uniform_over(words, vocab):
+    """Uniform over the distinct sequences given."""
+    words = sorted(set(map(tuple, words)))
+    law = np.zeros((vocab,) * len(words[0]))
+    for word in words:
+        law[word] = 1 / len(words)
+    return law
+
+
+def reed_solomon(length, dimension, prime):
+    """All polynomials of degree below the dimension, evaluated at 0, 1, ..., length-1."""
+    polynomials = itertools.product(range(prime), repeat=dimension)
+    return uniform_over(
+        [[sum(c * x**power for power, c in enumerate(p)) % prime for x in range(length)] for p in polynomials], prime
+    )
+
+
+def repetition(length, vocab):
+    return uniform_over([(token,) * length for token in range(vocab)], vocab)
+
+
+def zero_sum(length, vocab):
+    """Sequences whose sum is 0 modulo the vocabulary size."""
+    return uniform_over([x for x in itertools.product(range(vocab), repeat=length) if sum(x) % vocab == 0], vocab)
+
+
+def marginal(law, positions):
+    """Joint law of the tokens at the positions, in increasing order."""
+    return law.sum(tuple(i for i in range(law.ndim) if i not in positions))
+
+
+def conditionals(law, tokens):
+    """Law of each token given the revealed ones, ``[length, vocab]``; the mask is ``vocab``.
+
+    Revealed rows are point masses; masked rows of an impossible pattern are uniform.
+    """
+    vocab, length = law.shape[0], law.ndim
+    agreeing = law[tuple(slice(None) if t == vocab else slice(t, t + 1) for t in tokens)]
+    rows = np.zeros((length, vocab))
+    for i, token in enumerate(tokens):
+        if token != vocab:
+            rows[i, token] = 1.0
+        elif agreeing.sum() > 0:
+            rows[i] = marginal(agreeing, (i,)) / agreeing.sum()
+        else:
+            rows[i] = 1 / vocab
+    return rows
+
+
+def entropy(probabilities):
+    positive = probabilities[probabilities > 0]
+    return -np.sum(positive * np.log(positive))
+
+
+def entropy_curve(law):
+    """``h[j]``: mean over all j-sets S and positions i outside S of H(X_i | X_S) = H(X_i, X_S) - H(X_S)."""
+    length = law.ndim
+    joint = {
+        s: entropy(marginal(law, s)) for size in range(length + 1) for s in itertools.combinations(range(length), size)
+    }
+    curve = []
+    for j in range(length):
+        terms = [
+            joint[tuple(sorted((*s, i)))] - joint[s]
+            for s in itertools.combinations(range(length), j)
+            for i in range(length)
+            if i not in s
+        ]
+        curve.append(np.mean(terms))
+    return np.array(curve)

@@ -1,0 +1,75 @@
+"""The registry of targets: one line here puts a target through every common check of test_family.py."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from jdlm import targets
+from tests.reference import laws
+
+
+class Member(NamedTuple):
+    """A target with at most 4096 sequences, its joint law by the independent twin, and what it does not have."""
+
+    name: str
+    target: Callable[[], targets.Target]
+    law: Callable[[], np.ndarray]  # [vocab] * length
+    curve: bool = True
+
+
+def random_laws(seed, *shape):
+    """Random probabilities along the last axis; some are 0."""
+    rng = np.random.default_rng(seed)
+    probabilities = rng.dirichlet(np.full(shape[-1], 0.7), shape[:-1])
+    probabilities[..., 0] *= rng.random(shape[:-1]) < 0.6
+    return probabilities / probabilities.sum(-1, keepdims=True)
+
+
+def repeated(marginals, length):
+    return np.repeat(marginals[:, None], length, axis=1)
+
+
+ROWS, PAIR, TRIPLE = random_laws(1, 5, 3), random_laws(2, 2, 3), random_laws(3, 3, 4)
+DISJOINT = np.array([[0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 0.25, 0.75]])  # the first token tells the component
+BY_POSITION = random_laws(4, 3, 4, 3)
+JOINT = random_laws(5, 243).reshape([3] * 5)
+SPARSE = np.where(random_laws(6, 256) > 0.004, 1.0, 0.0).reshape([4] * 4)
+SPARSE /= SPARSE.sum()
+
+FAMILY = [
+    Member("product", lambda: targets.product(ROWS), lambda: laws.product(ROWS)),
+    Member("product-one-token", lambda: targets.product([[0.25, 0.75]]), lambda: laws.product([[0.25, 0.75]])),
+    Member(
+        "mixture",
+        lambda: targets.mixture([0.3, 0.7], PAIR, 5),
+        lambda: laws.mixture([0.3, 0.7], repeated(PAIR, 5)),
+    ),
+    Member(
+        "mixture-with-an-empty-component",
+        lambda: targets.mixture([0.4, 0.0, 0.6], TRIPLE, 4),
+        lambda: laws.mixture([0.4, 0.0, 0.6], repeated(TRIPLE, 4)),
+    ),
+    Member(
+        "mixture-disjoint",
+        lambda: targets.mixture([0.2, 0.8], DISJOINT, 4),
+        lambda: laws.mixture([0.2, 0.8], repeated(DISJOINT, 4)),
+    ),
+    Member(
+        "mixture-by-position",
+        lambda: targets.mixture([0.2, 0.5, 0.3], BY_POSITION),
+        lambda: laws.mixture([0.2, 0.5, 0.3], BY_POSITION),
+        curve=False,
+    ),
+    Member("reed-solomon-4-2-5", lambda: targets.reed_solomon(4, 2, 5), lambda: laws.reed_solomon(4, 2, 5)),
+    Member("reed-solomon-4-3-7", lambda: targets.reed_solomon(4, 3, 7), lambda: laws.reed_solomon(4, 3, 7)),
+    Member("reed-solomon-5-2-5", lambda: targets.reed_solomon(5, 2, 5), lambda: laws.reed_solomon(5, 2, 5)),
+    Member("reed-solomon-free", lambda: targets.reed_solomon(3, 3, 3), lambda: laws.reed_solomon(3, 3, 3)),
+    Member("reed-solomon-one-free", lambda: targets.reed_solomon(6, 1, 3), lambda: laws.reed_solomon(6, 1, 3)),
+    Member("reed-solomon-one-check", lambda: targets.reed_solomon(6, 5, 3), lambda: laws.zero_sum(6, 3)),
+    Member("repetition", lambda: targets.repetition(5, 4), lambda: laws.repetition(5, 4)),
+    Member("parity", lambda: targets.parity(8), lambda: laws.zero_sum(8, 2)),
+    Member("table", lambda: targets.table(JOINT), lambda: JOINT),
+    Member("table-sparse", lambda: targets.table(SPARSE), lambda: SPARSE),
+    Member("table-one-token", lambda: targets.table([0.2, 0.0, 0.8]), lambda: np.array([0.2, 0.0, 0.8])),
+]

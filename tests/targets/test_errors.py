@@ -1,0 +1,54 @@
+"""Bad input is refused when a target is built: one line with the offending value and the remedy."""
+
+import numpy as np
+import pytest
+
+from jdlm import targets
+
+HALF = [0.5, 0.5]
+
+REFUSED = [
+    ("negative", lambda: targets.product([HALF, [-0.25, 1.25]]), "marginals[1, 0] = -0.25 is negative"),
+    ("sum", lambda: targets.product([HALF, [0.5, 0.25]]), "marginals[1] sums to 0.75, not 1; divide it by its sum"),
+    ("nan", lambda: targets.product([[np.nan, 1.0]]), "marginals[0, 0] = nan is not finite"),
+    ("infinite", lambda: targets.product([[1.0, np.inf]]), "marginals[0, 1] = inf is not finite"),
+    ("axes", lambda: targets.product(HALF), "marginals has shape [2]; give a non-empty array with 2 axes"),
+    ("empty", lambda: targets.product(np.zeros((0, 3))), "marginals has shape [0, 3]; give a non-empty array"),
+    ("weights", lambda: targets.mixture([0.5, 0.6], [HALF, HALF], 3), "weights sums to 1.1, not 1"),
+    ("components", lambda: targets.mixture([1.0], [HALF, HALF], 3), "weights has 1 components but marginals has 2"),
+    ("no length", lambda: targets.mixture(HALF, [HALF, HALF]), "length=None with marginals of shape"),
+    ("two lengths", lambda: targets.mixture([1.0], [[HALF, HALF]], 2), "length=2 does not apply to marginals by"),
+    ("length 0", lambda: targets.mixture([1.0], [HALF], 0), "length=0 is too small; use at least 1"),
+    ("dimension", lambda: targets.reed_solomon(4, 5, 5), "dimension=5 exceeds length=4; use at most 4"),
+    ("dimension 0", lambda: targets.reed_solomon(4, 0, 5), "dimension=0 is too small; use at least 1"),
+    ("not prime", lambda: targets.reed_solomon(4, 2, 6), "prime=6 is not prime; the next prime is 7"),
+    ("square", lambda: targets.reed_solomon(4, 2, 25), "prime=25 is not prime; the next prime is 29"),
+    ("small field", lambda: targets.reed_solomon(8, 3, 5), "length=8 exceeds prime=5; use a prime of at least 8"),
+    ("overflow", lambda: targets.reed_solomon(64, 3, 7919), "prime=7919 overflows int32 at length=64; use a prime"),
+    ("one bit", lambda: targets.parity(1), "length=1 is too small; use at least 2"),
+    ("one value", lambda: targets.repetition(3, 1), "vocab=1 is too small; use at least 2"),
+    ("ragged", lambda: targets.table(np.full((2, 3), 1 / 6)), "probabilities has shape [2, 3]; give one axis a token"),
+    ("scalar", lambda: targets.table(np.ones(())), "probabilities has shape []; give one axis a token"),
+    ("table sum", lambda: targets.table(np.full((2, 2), 0.2)), "probabilities sums to 0.8, not 1"),
+    ("table size", lambda: targets.table(np.full((2,) * 21, 2.0**-21)), "probabilities has 2097152 entries; give at"),
+]
+
+
+@pytest.mark.parametrize(("build", "message"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
+def test_bad_input(build, message):
+    with pytest.raises(ValueError) as error:
+        build()
+    text = str(error.value)
+    assert message in text and "\n" not in text
+
+
+def test_rounding_of_float32_input_is_divided_out():
+    marginals = np.random.default_rng(0).dirichlet(np.ones(5), 3).astype(np.float32)
+    target = targets.product(marginals)
+    np.testing.assert_allclose(np.exp(target.log_marginals).sum(1), 1, atol=1e-15)
+
+
+def test_too_many_count_vectors_names_the_estimate():
+    target = targets.mixture(HALF, np.full((2, 9), 1 / 9), 32)
+    with pytest.raises(targets.Unavailable, match=r"count vectors.*jdlm\.evaluate\.cross_entropy_curve"):
+        target.entropy_curve()
