@@ -9,12 +9,13 @@ A planner is a small frozen value with three members:
 """
 
 import dataclasses
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 
+@runtime_checkable
 class Planner(Protocol):
     """What the sampler asks of a planner; see the module's text. Planners are hashable and compared by value."""
 

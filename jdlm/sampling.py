@@ -48,6 +48,9 @@ def lane_keys(key: Key[Array, ""], indices: Int[Array, " lanes"]) -> Key[Array, 
     return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, indices)
 
 
+_lane_keys = jax.jit(lane_keys)
+
+
 @functools.partial(jax.jit, static_argnames="lanes")
 def _draw_sizes(key: Array, schedule: Any, lanes: int | None, indices: Array | None) -> Array:
     indices = jnp.arange(lanes) if indices is None else indices
@@ -96,31 +99,34 @@ def _token_log_prob(logits: Array, tokens: Array) -> Array:
     return jnp.take_along_axis(log_probs, jnp.minimum(tokens, logits.shape[1] - 1)[:, None], axis=1)[:, 0]
 
 
+@functools.partial(jax.jit, static_argnames=("shape", "dtype"))
+def _lane_noise(key: Array, indices: Array, shape: tuple[int, int], dtype: Any) -> Array:
+    """Gumbel noise ``[lanes, *shape]``: a token is drawn once in a lane's life, so each position needs one set of it.
+
+    The mode "high" keeps tokens of probability below 1e-7 unbiased (arXiv 2409.02908 shows what plain float32 noise
+    does to the temperature).
+    """
+    return jax.vmap(lambda k: jax.random.gumbel(k, shape, dtype, mode="high"))(lane_keys(key, indices))
+
+
 @functools.partial(jax.jit, static_argnames=("planner", "chunk"))
 def _run(
-    key: Array,
+    keys: Array,
+    noise: Array | None,
+    forced: Array | None,
     predictor: Predictor,
     sizes: Array | None,
     given: Array,
-    forced: Array | None,
-    indices: Array,
     *,
     planner: Planner,
     chunk: int | None,
 ) -> tuple[Array, Array, Array]:
     """Runs the lanes of one batch until none has a step left; returns tokens, path log probability and NFE.
 
-    ``sizes`` is ``[width, length]`` with a lane's zeros at its end, or None if the planner counts. With ``forced``
-    tokens the steps are the same but for the tokens that they reveal.
+    ``keys`` ``[width]`` order the ties. Each revealed token is drawn with ``noise`` ``[width, length, vocab]``, or
+    is that of ``forced`` ``[width, length]`` if there is no noise. ``sizes`` is ``[width, length]`` with a lane's
+    zeros at its end, or None if the planner counts.
     """
-    keys_order, keys_tokens = jax.vmap(jax.random.split, out_axes=1)(lane_keys(key, indices))
-    shape = (predictor.length, predictor.vocab_size)
-    dtype = jax.eval_shape(predictor, given[0]).dtype
-    # A token is drawn once in a lane's life, so each position needs one set of Gumbel noise. The mode "high" keeps
-    # tokens of probability below 1e-7 unbiased (arXiv 2409.02908 shows what plain float32 noise does).
-    noise = None
-    if forced is None:
-        noise = jax.vmap(lambda k: jax.random.gumbel(k, shape, dtype, mode="high"))(keys_tokens)
 
     def active(state: _State) -> Array:
         if sizes is None:
@@ -129,15 +135,16 @@ def _run(
 
     def step(state: _State) -> _State:
         logits = map_lanes(predictor, state.tokens, chunk=chunk)
-        step_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys_order, state.step)
+        step_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, state.step)
         size = None if sizes is None else sizes[:, state.step]
         reveal = jax.vmap(functools.partial(_reveal, planner))(step_keys, size, state.tokens, logits)
-        drawn = jnp.argmax(logits + noise, axis=-1).astype(jnp.int32) if forced is None else forced
+        drawn = forced if noise is None else jnp.argmax(logits + noise, axis=-1).astype(jnp.int32)
         gained = jnp.where(reveal, jax.vmap(_token_log_prob)(logits, drawn), 0).sum(axis=1)
         tokens = jnp.where(reveal, drawn, state.tokens)
         return _State(tokens, state.path_log_prob + gained, state.nfe + active(state), state.step + 1)
 
     lanes = given.shape[0]
+    dtype = jax.eval_shape(predictor, given[0]).dtype
     start = _State(given, jnp.zeros(lanes, dtype), jnp.zeros(lanes, jnp.int32), jnp.zeros((), jnp.int32))
     end = jax.lax.while_loop(lambda state: jnp.any(active(state)), step, start)
     return end.tokens, end.path_log_prob, end.nfe
@@ -160,8 +167,8 @@ def _check_tokens(name: str, tokens: np.ndarray, lanes: int, predictor: Predicto
 def _check_sizes(sizes: ArrayLike, given: np.ndarray, mask: int, allow_leftover: bool) -> np.ndarray:
     """Sizes as int32 ``[lanes, length]`` with zeros moved to the end, after checking each row's sum."""
     sizes = np.asarray(sizes)
-    if sizes.ndim != 2 or not np.issubdtype(sizes.dtype, np.integer):
-        raise ValueError(f"sizes has shape {sizes.shape} and dtype {sizes.dtype}; give integers [lanes, steps]")
+    if not np.issubdtype(sizes.dtype, np.integer):
+        raise ValueError(f"sizes has dtype {sizes.dtype}; give integers [lanes, steps]")
     if sizes.size and sizes.min() < 0:
         raise ValueError(f"sizes contains {sizes.min()}; a step reveals 0 tokens or more")
     length = given.shape[1]
@@ -204,6 +211,8 @@ def _execute(
     if (sizes is None) != (planner.count is not None):
         remedy = "give sizes [lanes, steps]" if sizes is None else "give sizes=None, it counts by itself"
         raise ValueError(f"planner {planner.name} with sizes={'None' if sizes is None else 'an array'}; {remedy}")
+    if sizes is not None and np.ndim(sizes) != 2:
+        raise ValueError(f"sizes has shape {np.shape(sizes)}; give integers [lanes, steps]")
     lanes = _num_lanes((sizes, 2), (forced, 2), (given, 2), (indices, 1))
     if given is not None:
         given = _check_tokens("given", np.asarray(given), lanes, predictor, highest=mask)
@@ -226,6 +235,8 @@ def _execute(
         sizes = _check_sizes(sizes, given, mask, allow_leftover)
     longest_first = np.arange(lanes) if sizes is None else np.argsort(-(sizes > 0).sum(axis=1), kind="stable")
 
+    key_order, key_tokens = jax.random.split(key)
+    dtype = jax.eval_shape(predictor, jax.ShapeDtypeStruct((length,), jnp.int32)).dtype
     parts = []
     for start in range(0, lanes, width):
         rows = longest_first[start : start + width]
@@ -237,8 +248,10 @@ def _execute(
             return np.pad(array[rows].astype(np.int32), missing, constant_values=padding)
 
         # A padding lane has nothing to do: all its tokens are given and its sizes are 0.
+        lane_indices = batch(indices, 0)
+        noise = None if forced is not None else _lane_noise(key_tokens, lane_indices, (length, mask), dtype)
         out = _run(
-            key, predictor, batch(sizes, 0), batch(given, 0), batch(forced, 0), batch(indices, 0),
+            _lane_keys(key_order, lane_indices), noise, batch(forced, 0), predictor, batch(sizes, 0), batch(given, 0),
             planner=planner, chunk=None,
         )  # fmt: skip
         parts.append([np.asarray(x)[: len(rows)] for x in out])

@@ -1,0 +1,277 @@
+"""Measurements of a predictor and of a sampler, each with its number of sequences and standard error.
+
+`cross_entropy_curve` and `monte_carlo_path_kl` use tokens of the target; `reverse_path_kl`, `outside_support_share`
+and `distinct_share`, like `jdlm.marginals`, use tokens that were really sampled.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key
+from numpy.typing import ArrayLike
+
+from jdlm.planners import Planner, random
+from jdlm.predictor import Predictor, map_lanes, oracle
+from jdlm.sampling import DEFAULT_WIDTH, draw_sizes, lane_keys, path_log_prob
+from jdlm.targets import Target, Unavailable
+
+_RANDOM = random()
+
+
+class Estimate(NamedTuple):
+    """A number measured on ``n`` sequences, with its standard error (NaN where the value is infinite)."""
+
+    value: float
+    standard_error: float
+    n: int
+
+
+class CurveEstimate(NamedTuple):
+    """A curve over revealed counts j = 0..length-1, each entry measured on ``n`` sequences of its own.
+
+    The entries are independent, so the standard error of ``x . values`` is ``sqrt(x**2 . standard_errors**2)``.
+    """
+
+    values: Float[np.ndarray, " length"]
+    standard_errors: Float[np.ndarray, " length"]
+    n: int
+
+    def dot(self, exposure: Float[np.ndarray, " length"]) -> Estimate:
+        """``exposure . values`` with its standard error."""
+        error = float(np.sqrt(np.sum((exposure * self.standard_errors) ** 2)))
+        return Estimate(float(exposure @ self.values), error, self.n)
+
+
+class MeasuredCurve(NamedTuple):
+    """A predictor's cross-entropy curve c and, where the target has an oracle, its learning error c - h (both nats)."""
+
+    cross_entropy: CurveEstimate
+    learning_error: CurveEstimate | None
+
+
+def mean(values: ArrayLike) -> Estimate:
+    """Mean of independent values ``[n]`` with its standard error, in float64."""
+    values = np.asarray(values, np.float64)
+    if len(values) < 2:
+        raise ValueError(f"n={len(values)} sequences give no standard error; use at least 2")
+    if not np.isfinite(values).all():
+        return Estimate(float(np.sum(values[~np.isfinite(values)])), float("nan"), len(values))
+    return Estimate(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))), len(values))
+
+
+def has_oracle(target: Target) -> bool:
+    """Whether the target has exact conditionals."""
+    return _has(target.conditionals, target)
+
+
+def has_log_prob(target: Target) -> bool:
+    """Whether the target gives the probability of a sequence."""
+    return _has(target.log_prob, target)
+
+
+def _has(method: Callable, target: Target) -> bool:
+    try:
+        jax.eval_shape(method, jax.ShapeDtypeStruct((target.length,), jnp.int32))
+    except Unavailable:
+        return False
+    return True
+
+
+def _in_batches(function: Callable, total: int, width: int, progress: Callable[[int, int], None] | None = None) -> list:
+    """``function(indices [width])`` over 0..total-1 in batches of one width; its leaves, cut to ``[total, ...]``."""
+    parts = []
+    for start in range(0, total, width):
+        out = jax.device_get(function(jnp.arange(start, start + width, dtype=jnp.int32)))
+        parts.append(out)
+        if progress is not None:
+            progress(min(start + width, total), total)
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:total], *parts)
+
+
+@functools.partial(jax.jit, static_argnames=("n", "with_oracle"))
+def _curve_terms(
+    key: Array, predictor: Predictor, target: Target, indices: Array, n: int, with_oracle: bool
+) -> tuple[Array, Array]:
+    """Cross-entropy and KL of the conditionals, each the mean over the masked positions of one lane, ``[lanes]``."""
+    length, mask = predictor.length, predictor.vocab_size
+
+    def draw(lane_key: Array, index: Array) -> tuple[Array, Array]:
+        key_tokens, key_order = jax.random.split(lane_key)
+        order = jax.random.permutation(key_order, length)
+        return target.sample(key_tokens), order >= jnp.minimum(index // n, length - 1)
+
+    tokens, masked = jax.vmap(draw)(lane_keys(key, indices), indices)
+    seen = jnp.where(masked, mask, tokens)
+    log_q = jax.nn.log_softmax(map_lanes(predictor, seen))
+    nll = -jnp.take_along_axis(log_q, tokens[..., None], axis=2)[..., 0]
+    share = masked / masked.sum(axis=1, keepdims=True)
+    cross_entropy = jnp.where(masked, nll * share, 0).sum(axis=1)
+    if not with_oracle:
+        return cross_entropy, jnp.zeros_like(cross_entropy)
+    log_p = map_lanes(oracle(target), seen)
+    kl = jnp.where(jnp.isneginf(log_p), 0, jnp.exp(log_p) * (log_p - log_q)).sum(axis=2)
+    return cross_entropy, jnp.where(masked, kl * share, 0).sum(axis=1)
+
+
+def cross_entropy_curve(
+    predictor: Predictor,
+    target: Target,
+    key: Key[Array, ""],
+    n: int,
+    *,
+    batch_size: int = DEFAULT_WIDTH,
+    progress: Callable[[int, int], None] | None = None,
+) -> MeasuredCurve:
+    """The predictor's cross-entropy curve ``c[j] = E[-log q(X_i | X_S)]``, |S| = j, by Monte Carlo.
+
+    For each j, ``n`` sequences of the target each reveal a uniformly random j-set; a term is the mean over the masked
+    positions. Where the target has exact conditionals, ``c - h`` is measured on the same draws as the mean KL
+    divergence of the predicted from the exact conditionals, which has far less variance than the difference.
+
+    Args:
+      predictor: the mask predictor.
+      target: the law that the sequences come from.
+      key: typed key.
+      n: sequences for each of the ``length`` revealed counts, at least 2.
+      batch_size: sequences evaluated together.
+      progress: called with (done, total) sequences.
+
+    Returns:
+      Nats per masked token, float64 ``[length]`` curves with standard errors.
+
+    Raises:
+      ValueError: n < 2, or predictor and target differ in length or vocabulary.
+    """
+    _check_pair(predictor, target)
+    if n < 2:
+        raise ValueError(f"n={n} sequences give no standard error; use at least 2")
+    length = target.length
+    exact = has_oracle(target)
+    terms = _in_batches(
+        lambda indices: _curve_terms(key, predictor, target, indices, n, exact), length * n, batch_size, progress
+    )
+
+    def curve(values: np.ndarray) -> CurveEstimate:
+        estimates = [mean(row) for row in values.reshape(length, n)]
+        return CurveEstimate(np.array([e.value for e in estimates]), np.array([e.standard_error for e in estimates]), n)
+
+    return MeasuredCurve(curve(terms[0]), curve(terms[1]) if exact else None)
+
+
+def learning_error(measured: MeasuredCurve) -> Estimate:
+    """Sum over j of c - h in nats per sequence: the path KL of one token a step.
+
+    Raises:
+      ValueError: the target has no exact conditionals.
+    """
+    if measured.learning_error is None:
+        raise ValueError("the target has no exact conditionals, so its learning error is unknown; use the NELBO")
+    return measured.learning_error.dot(np.ones(len(measured.learning_error.values)))
+
+
+def _check_pair(predictor: Predictor, target: Target) -> None:
+    of_predictor, of_target = (predictor.length, predictor.vocab_size), (target.length, target.vocab_size)
+    if of_predictor != of_target:
+        raise ValueError(
+            f"the predictor has (length, vocab_size)={of_predictor}, the target {of_target}; "
+            "use a predictor made for this target"
+        )
+
+
+@functools.partial(jax.jit, static_argnames="with_log_prob")
+def _draw(key: Array, target: Target, indices: Array, with_log_prob: bool) -> tuple[Array, Array]:
+    tokens = jax.vmap(target.sample)(lane_keys(key, indices))
+    return tokens, jax.vmap(target.log_prob)(tokens) if with_log_prob else jnp.zeros(indices.shape)
+
+
+def draw_tokens(key: Key[Array, ""], target: Target, n: int) -> Int[np.ndarray, "n length"]:
+    """``n`` sequences of the target, int32, numbered like the lanes of a sampler."""
+    return np.asarray(_draw(key, target, jnp.arange(n), False)[0])
+
+
+@jax.jit
+def _log_prob(target: Target, tokens: Array) -> Array:
+    return jax.vmap(target.log_prob)(tokens)
+
+
+def log_prob(target: Target, tokens: ArrayLike) -> Float[np.ndarray, " n"]:
+    """Log probability in nats of each of the sequences ``[n, length]`` (no masks), float64 on the host."""
+    return np.asarray(_log_prob(target, jnp.asarray(tokens)), np.float64)
+
+
+def monte_carlo_path_kl(
+    key: Key[Array, ""],
+    predictor: Predictor,
+    target: Target,
+    schedule: Any,
+    n: int,
+    *,
+    planner: Planner = _RANDOM,
+    batch_size: int | None = None,
+) -> Estimate:
+    """Path KL of a sampler in nats per sequence, by forcing tokens of the target through the sampler's own steps.
+
+    The mean of ``log p(X) - path_log_prob(X)`` over X from the target, and sizes and orders from the sampler. With
+    uniformly random positions it estimates ``x . c - H(X)``, but knows nothing of that identity.
+
+    Args:
+      key: typed key; sequences, sizes and orders are drawn from parts of it.
+      predictor: the mask predictor.
+      target: a law with ``log_prob``.
+      schedule: a `jdlm.schedules.Schedule` that leaves no mask.
+      n: sequences, at least 2.
+      planner: which positions a step reveals.
+      batch_size: see `jdlm.sampling.sample`.
+
+    Raises:
+      ValueError: the schedule leaves masks, n < 2, or predictor and target differ in shape.
+      Unavailable: the target has no ``log_prob``.
+    """
+    _check_pair(predictor, target)
+    check_complete(schedule)
+    key_tokens, key_sizes, key_path = jax.random.split(key, 3)
+    tokens, log_p = jax.device_get(_draw(key_tokens, target, jnp.arange(n), True))
+    sizes = draw_sizes(key_sizes, schedule, n)
+    log_q = path_log_prob(key_path, predictor, sizes, tokens, planner=planner, batch_size=batch_size)
+    return mean(log_p.astype(np.float64) - np.asarray(log_q, np.float64))
+
+
+def check_complete(schedule: Any) -> None:
+    """Raises ValueError if the schedule leaves masks, for then its samples are no sequences."""
+    if schedule.leftover > 1e-9:
+        raise ValueError(
+            f"schedule {schedule.name} leaves a mask with probability {schedule.leftover:.3g}; build it with "
+            "final_reveal=True"
+        )
+
+
+def reverse_path_kl(path_log_probs: ArrayLike, tokens: ArrayLike, target: Target) -> Estimate:
+    """Mean of ``path_log_prob - log p`` over sampled tokens: KL(sampler's path || target) in nats per sequence.
+
+    An upper bound on the KL divergence of the output law from the target. Infinite, with standard error NaN, once a
+    sample lies outside the target's support.
+
+    Args:
+      path_log_probs: ``[n]`` from `jdlm.sampling.Info`.
+      tokens: ``[n, length]`` sampled with them.
+      target: a law with ``log_prob``.
+    """
+    return mean(np.asarray(path_log_probs, np.float64) - log_prob(target, tokens))
+
+
+def outside_support_share(tokens: ArrayLike, target: Target) -> Estimate:
+    """Share of the sequences ``[n, length]`` that have probability 0 under the target."""
+    return mean(np.isneginf(log_prob(target, tokens)))
+
+
+def distinct_share(tokens: ArrayLike) -> Estimate:
+    """Number of different sequences among ``[n, length]``, over n; the standard error is the delete-one jackknife's."""
+    tokens = np.asarray(tokens)
+    n = len(tokens)
+    counts = np.unique(tokens, axis=0, return_counts=True)[1]
+    alone = np.sum(counts == 1)  # leaving one out loses a distinct sequence exactly if it stands alone
+    return Estimate(len(counts) / n, float(np.sqrt(alone * (1 - alone / n)) / n), n)

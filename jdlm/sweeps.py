@@ -1,0 +1,283 @@
+"""Sweeps: every number of a study of schedules, as rows.
+
+Numbers come from three sources of growing cost: identities on exposures and curves (no sampling), tokens of the target
+forced through the sampler, and tokens really sampled. Every random number is keyed by the seed and its own cell, so
+that adding a schedule to a sweep changes no other number.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+import jax
+import numpy as np
+
+from jdlm import curves, evaluate, marginals, rows
+from jdlm.predictor import Predictor
+from jdlm.rows import Row
+from jdlm.sampling import draw_sizes, sample_with_info
+from jdlm.schedules import Schedule
+from jdlm.targets import Target, Unavailable
+
+Progress = Callable[[int, int, str], None]
+
+_CORRELATIONS = {
+    "tc": curves.total_correlation,
+    "dtc": curves.dual_total_correlation,
+    "both": curves.effective_correlation,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Origin:
+    """What the rows of one cell have in common."""
+
+    target: str
+    seed: int
+    predictor: str = ""
+    identity: str = ""  # tells apart predictors of one name, such as the hash of a checkpoint
+    schedule: Schedule | None = None
+
+    def row(self, metric: str, value: float | evaluate.Estimate, method: str, index: int | None = None) -> Row:
+        estimate = value if isinstance(value, evaluate.Estimate) else evaluate.Estimate(value, None, None)
+        return Row(
+            cell=self.cell,
+            target=self.target,
+            predictor=self.predictor,
+            schedule=self.schedule.name if self.schedule else "",
+            planner="random" if self.schedule else "",
+            num_steps=self.schedule.num_steps if self.schedule else None,
+            nfe=mean_nfe(self.schedule) if self.schedule else None,
+            metric=metric,
+            index=index,
+            value=float(estimate.value),
+            standard_error=estimate.standard_error,
+            n=estimate.n,
+            method=method,
+            seed=None if estimate.n is None else self.seed,
+        )
+
+    @property
+    def cell(self) -> str:
+        return rows.cell(
+            target=self.target,
+            seed=self.seed,
+            predictor=self.predictor,
+            identity=self.identity,
+            schedule=self.schedule.name if self.schedule else "",
+            num_steps=self.schedule.num_steps if self.schedule else None,
+        )
+
+    def key(self, purpose: str) -> jax.Array:
+        return jax.random.fold_in(jax.random.key(self.seed), int(rows.cell(cell=self.cell, purpose=purpose)[:8], 16))
+
+
+def mean_nfe(schedule: Schedule) -> float:
+    """Expected number of predictor calls of one sequence."""
+    law = schedule.nfe_law()
+    return float(law @ np.arange(len(law)))
+
+
+def sweep(
+    target: Target,
+    predictors: Mapping[str, Predictor],
+    schedules: Sequence[Schedule],
+    *,
+    target_name: str,
+    samples: int,
+    curve_samples: int,
+    seed: int,
+    identities: Mapping[str, str] | None = None,
+    batch_size: int | None = None,
+    on_row: Callable[[list[Row]], None] | None = None,
+    progress: Progress | None = None,
+) -> list[Row]:
+    """Rows of every schedule with every predictor; `docs/theory.md` says what each metric means.
+
+    Args:
+      target: the law that the sampler should have.
+      predictors: by name, such as ``{"oracle": oracle(target), "network": network}``.
+      schedules: laws of the reveal sizes, of the target's length, none of which leaves masks.
+      target_name: the name of the target in the rows.
+      samples: sequences for each Monte Carlo number of a cell, at least 2.
+      curve_samples: sequences for each revealed count of a measured curve, at least 2.
+      seed: names all random numbers.
+      identities: by predictor name, what tells it apart from others of the name (a checkpoint's hash).
+      batch_size: lanes in the sampler's compiled program.
+      on_row: called with the rows of each finished part.
+      progress: called with (predictor calls done, in all, what is next).
+
+    Returns:
+      All rows, in the order in which they were made.
+
+    Raises:
+      ValueError: a schedule of another length or one that leaves masks, a predictor of other sizes, too few samples.
+    """
+    for schedule in schedules:
+        if schedule.length != target.length:
+            raise ValueError(f"schedule {schedule.name} has length {schedule.length}, the target {target.length}")
+        evaluate.check_complete(schedule)
+    if samples < 2 or curve_samples < 2:
+        raise ValueError(f"samples={samples}, curve_samples={curve_samples}; use at least 2 of each")
+    made: list[Row] = []
+
+    def emit(part: Iterable[Row]) -> None:
+        part = list(part)
+        made.extend(part)
+        if on_row is not None:
+            on_row(part)
+
+    base = _Origin(target_name, seed)
+    entropy_curve = _entropy_curve(target)
+    has_log_prob = evaluate.has_log_prob(target)
+    emit(_target_rows(base, entropy_curve))
+    for schedule in schedules:
+        emit(_schedule_rows(dataclasses.replace(base, schedule=schedule), entropy_curve))
+
+    measured = [name for name in predictors if name != "oracle" or entropy_curve is None]
+    passes = 2 if has_log_prob else 1
+    per_predictor = sum(round(samples * mean_nfe(schedule)) for schedule in schedules) * passes
+    total = per_predictor * len(predictors) + curve_samples * target.length * len(measured)
+    done = 0
+
+    def report(what: str, calls: int = 0) -> None:
+        nonlocal done
+        done += calls
+        if progress is not None:
+            progress(done, total, what)
+
+    report("marginals of the target")
+    reference = marginals.of_target(target, base.key("reference"))
+    emit(_floor_rows(base, target, reference, samples))
+    for name, predictor in predictors.items():
+        origin = dataclasses.replace(base, predictor=name, identity=(identities or {}).get(name, ""))
+        curve = None
+        if name in measured:
+            report(f"cross-entropy curve of the {name}")
+            curve = evaluate.cross_entropy_curve(predictor, target, origin.key("curve"), curve_samples)
+            report(f"cross-entropy curve of the {name}", curve_samples * target.length)
+            emit(_curve_rows(origin, curve))
+        for schedule in schedules:
+            cell = dataclasses.replace(origin, schedule=schedule)
+            calls = round(samples * mean_nfe(schedule))
+            what = f"{schedule.name} K={schedule.num_steps} with the {name}"
+            emit(_identity_rows(cell, entropy_curve, curve))
+            if has_log_prob:
+                report(what)
+                kl = evaluate.monte_carlo_path_kl(
+                    cell.key("path"), predictor, target, schedule, samples, batch_size=batch_size
+                )
+                emit([cell.row("path_kl_nats", kl, "monte_carlo")])
+                report(what, calls)
+            emit(_sampled_rows(cell, predictor, target, reference, samples, batch_size))
+            report(what, calls)
+    return made
+
+
+def _entropy_curve(target: Target) -> np.ndarray | None:
+    try:
+        return target.entropy_curve()
+    except Unavailable:
+        return None
+
+
+def _target_rows(origin: _Origin, entropy_curve: np.ndarray | None) -> Iterator[Row]:
+    if entropy_curve is None:
+        return
+    yield origin.row("entropy_nats", curves.entropy(entropy_curve), "exact")
+    yield origin.row("total_correlation_nats", curves.total_correlation(entropy_curve), "exact")
+    yield origin.row("dual_total_correlation_nats", curves.dual_total_correlation(entropy_curve), "exact")
+    yield origin.row("effective_correlation_nats", curves.effective_correlation(entropy_curve), "exact")
+    for j, value in enumerate(entropy_curve):
+        yield origin.row("entropy_curve_nats", value, "exact", index=j)
+
+
+def _schedule_rows(origin: _Origin, entropy_curve: np.ndarray | None) -> Iterator[Row]:
+    schedule = origin.schedule
+    exposure = schedule.exposure()
+    for j, value in enumerate(exposure):
+        yield origin.row("exposure", value, "exact", index=j)
+    for step, value in enumerate(expected_revealed(schedule)):
+        yield origin.row("expected_revealed", value, "exact", index=step)
+    for weight, correlation in _CORRELATIONS.items():
+        yield origin.row(f"worst_case_{weight}", curves.worst_case(exposure, weight), "exact")
+        if schedule.certificate is not None and schedule.name == f"minimax_{weight}" and entropy_curve is not None:
+            guarantee = schedule.certificate.value * correlation(entropy_curve)
+            yield origin.row("guarantee_nats", guarantee, "identity")
+
+
+def expected_revealed(schedule: Schedule) -> np.ndarray:
+    """Expected number of revealed tokens after 0, 1, ..., num_steps steps, float64 ``[num_steps + 1]``."""
+    law = schedule.law()
+    if hasattr(law, "sizes"):
+        return np.concatenate([[0.0], np.cumsum(law.weights @ law.sizes)])
+    revealed = np.eye(1, schedule.length + 1)[0]
+    means = [0.0]
+    for step in range(schedule.num_steps):
+        revealed = revealed @ law.transition(step)
+        means.append(float(revealed @ np.arange(schedule.length + 1)))
+    return np.array(means)
+
+
+def _curve_rows(origin: _Origin, measured: evaluate.MeasuredCurve) -> Iterator[Row]:
+    named = (
+        ("cross_entropy_curve_nats", measured.cross_entropy),
+        ("learning_error_curve_nats", measured.learning_error),
+    )
+    for metric, curve in named.items():
+        if curve is not None:
+            for j, (value, error) in enumerate(zip(curve.values, curve.standard_errors, strict=True)):
+                yield origin.row(metric, evaluate.Estimate(value, float(error), curve.n), "monte_carlo", index=j)
+    if measured.learning_error is not None:
+        yield origin.row("learning_error_nats", evaluate.learning_error(measured), "monte_carlo")
+
+
+def _identity_rows(
+    origin: _Origin, entropy_curve: np.ndarray | None, measured: evaluate.MeasuredCurve | None
+) -> Iterator[Row]:
+    """NELBO, path KL and its split, from one curve and the exposure (THEORY's identities (1) and (2))."""
+    exposure = origin.schedule.exposure()
+    if entropy_curve is None:
+        yield origin.row("nelbo_nats", measured.cross_entropy.dot(exposure), "identity")
+        return
+    factorization = curves.path_kl(exposure, entropy_curve)
+    if measured is None:
+        learning = evaluate.Estimate(0.0, None, None)
+    else:
+        learning = measured.learning_error.dot(exposure)
+    entropy = curves.entropy(entropy_curve)
+    yield origin.row("factorization_kl_nats", factorization, "identity")
+    yield origin.row("learning_kl_nats", learning, "identity")
+    yield origin.row("path_kl_nats", learning._replace(value=factorization + learning.value), "identity")
+    yield origin.row("nelbo_nats", learning._replace(value=entropy + factorization + learning.value), "identity")
+
+
+def _floor_rows(origin: _Origin, target: Target, reference: marginals.Marginals, samples: int) -> Iterator[Row]:
+    """Marginal errors of as many true samples: what sampling noise alone gives."""
+    tokens = evaluate.draw_tokens(origin.key("floor"), target, samples)
+    single, pair = marginals.errors(tokens, reference)
+    yield origin.row("single_marginal_tv_floor", single, "monte_carlo")
+    yield origin.row("pair_marginal_tv_floor", pair, "monte_carlo")
+
+
+def _sampled_rows(
+    origin: _Origin,
+    predictor: Predictor,
+    target: Target,
+    reference: marginals.Marginals,
+    samples: int,
+    batch_size: int | None,
+) -> Iterator[Row]:
+    """Metrics of tokens that are really sampled here."""
+    sizes = draw_sizes(origin.key("sizes"), origin.schedule, samples)
+    tokens, info = sample_with_info(origin.key("tokens"), predictor, sizes, batch_size=batch_size)
+    tokens = np.asarray(tokens)
+    single, pair = marginals.errors(tokens, reference)
+    yield origin.row("single_marginal_tv", single, "monte_carlo")
+    yield origin.row("pair_marginal_tv", pair, "monte_carlo")
+    yield origin.row("distinct_share", evaluate.distinct_share(tokens), "monte_carlo")
+    yield origin.row("measured_nfe", evaluate.mean(info.nfe), "monte_carlo")
+    if evaluate.has_log_prob(target):
+        yield origin.row("outside_support_share", evaluate.outside_support_share(tokens, target), "monte_carlo")
+        yield origin.row(
+            "reverse_path_kl_nats", evaluate.reverse_path_kl(info.path_log_prob, tokens, target), "monte_carlo"
+        )

@@ -1,0 +1,237 @@
+"""The sampler against laws computed by enumeration, its bits, and its refusals.
+
+Every chi-square test here alarms falsely with probability 1e-5; all seeds are fixed.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jdlm import schedules, targets
+from jdlm.predictor import Predictor, map_lanes, oracle
+from jdlm.sampling import _run, draw_sizes, path_log_prob, sample, sample_with_info
+from tests.reference import samplers as reference
+
+LENGTH, VOCAB, LANES, WIDTH = 4, 3, 20_000, 4096
+ALARM = 1e-5
+
+
+@functools.cache
+def law() -> np.ndarray:
+    """A random law with holes in its support, so that parallel sampling reaches impossible patterns."""
+    rng = np.random.default_rng(7)
+    weights = rng.gamma(0.5, size=[VOCAB] * LENGTH) * (rng.random([VOCAB] * LENGTH) < 0.6)
+    return weights / weights.sum()
+
+
+@functools.cache
+def target() -> targets.Target:
+    return targets.table(law())
+
+
+def noisy_table() -> Predictor:
+    """A predictor that is not the oracle of any law, and whose rows of revealed positions are misleading."""
+    logits = jax.random.normal(jax.random.key(3), [VOCAB + 1] * LENGTH + [LENGTH, VOCAB])
+    return Predictor(logits, _look_up, LENGTH, VOCAB)
+
+
+def _look_up(logits, tokens, positions):
+    row = logits[tuple(tokens)]
+    return row if positions is None else row[positions]
+
+
+@functools.cache
+def size_lists() -> list[tuple[float, tuple[int, ...]]]:
+    return [(0.25, (1, 1, 2)), (0.45, (3, 1, 0)), (0.3, (2, 2, 0))]
+
+
+def mixed() -> schedules.Schedule:
+    weights, sizes = zip(*size_lists(), strict=True)
+    return schedules.Schedule("mixed", LENGTH, 3, schedules.Atoms(np.array(weights), np.array(sizes)))
+
+
+def constant(sizes, lanes=LANES) -> np.ndarray:
+    return np.tile(np.array(sizes, np.int32), (lanes, 1))
+
+
+def test_one_token_a_step_has_the_law_of_the_target():
+    tokens = sample(jax.random.key(0), oracle(target()), constant([1] * LENGTH), batch_size=WIDTH)
+    assert reference.chi_square_p_value(np.asarray(tokens), law()) > ALARM
+
+
+@pytest.mark.parametrize("sizes", [(2, 2), (1, 3), (4,), (0, 1, 0, 2, 1)])
+def test_fixed_sizes_with_the_oracle(sizes):
+    predict = functools.partial(reference.conditionals, law())
+    expected = reference.output_law(predict, LENGTH, VOCAB, [(1.0, sizes)])
+    tokens = sample(jax.random.key(1), oracle(target()), constant(sizes), batch_size=WIDTH)
+    assert reference.chi_square_p_value(np.asarray(tokens), expected) > ALARM
+
+
+def test_random_sizes_with_a_predictor_that_is_no_oracle():
+    predictor = noisy_table()
+    table = np.asarray(jax.nn.softmax(predictor.params), np.float64)
+    expected = reference.output_law(lambda state: table[state], LENGTH, VOCAB, size_lists())
+    sizes = draw_sizes(jax.random.key(2), mixed(), LANES)
+    tokens, info = sample_with_info(jax.random.key(3), predictor, sizes, batch_size=WIDTH)
+    assert reference.chi_square_p_value(np.asarray(tokens), expected) > ALARM
+    np.testing.assert_array_equal(info.nfe, np.count_nonzero(sizes, axis=1))
+    # Forcing the sampled tokens along the same path gives them the same probability.
+    forced = path_log_prob(jax.random.key(3), predictor, sizes, tokens, batch_size=WIDTH)
+    np.testing.assert_allclose(forced, info.path_log_prob, atol=1e-5)
+
+
+def test_infilling_has_the_conditional_law():
+    given = np.array([VOCAB, 1, VOCAB, VOCAB], np.int32)
+    conditional = law()[:, 1:2] / law()[:, 1].sum()
+    tokens = np.asarray(sample(jax.random.key(4), oracle(target()), constant([1, 1, 1]), given=given, batch_size=WIDTH))
+    assert (tokens[:, 1] == 1).all()
+    assert reference.chi_square_p_value(tokens - np.array([0, 1, 0, 0]), conditional) > ALARM
+
+
+def test_revealed_tokens_are_never_drawn_again():
+    def misleading(tokens):
+        log_probs = target().conditionals(tokens)
+        return jnp.where((tokens == VOCAB)[:, None], log_probs, jnp.log(1 / VOCAB))
+
+    sizes = constant([1, 1, 1, 1], lanes=256)
+    wrapped = Predictor.wrap(misleading, LENGTH, VOCAB)
+    expected = sample(jax.random.key(5), oracle(target()), sizes, batch_size=WIDTH)
+    np.testing.assert_array_equal(sample(jax.random.key(5), wrapped, sizes, batch_size=WIDTH), expected)
+
+
+def test_bits_do_not_depend_on_the_other_lanes():
+    predictor = noisy_table()
+    key, lanes = jax.random.key(6), 50
+    sizes = np.asarray(draw_sizes(jax.random.key(7), mixed(), lanes))
+    tokens, info = sample_with_info(key, predictor, sizes, batch_size=16)
+    order = np.random.default_rng(0).permutation(lanes)
+    permuted, permuted_info = sample_with_info(key, predictor, sizes[order], indices=order, batch_size=16)
+    np.testing.assert_array_equal(permuted, np.asarray(tokens)[order])
+    np.testing.assert_array_equal(permuted_info.path_log_prob, np.asarray(info.path_log_prob)[order])
+    for part in (slice(0, 7), slice(7, 50), slice(31, 32)):
+        some = sample(key, predictor, sizes[part], indices=np.arange(lanes)[part], batch_size=16)
+        np.testing.assert_array_equal(some, np.asarray(tokens)[part])
+    np.testing.assert_array_equal(draw_sizes(jax.random.key(7), mixed(), indices=order), sizes[order])
+
+
+def test_zeros_and_padding_of_sizes_change_nothing():
+    predictor = noisy_table()
+    plain = sample(jax.random.key(8), predictor, constant([2, 1, 1], lanes=64), batch_size=16)
+    padded = sample(jax.random.key(8), predictor, constant([0, 2, 0, 0, 1, 1, 0, 0, 0], lanes=64), batch_size=16)
+    np.testing.assert_array_equal(plain, padded)
+
+
+def test_samples_of_different_indices_and_keys_differ():
+    predictor = noisy_table()
+    sizes = constant([1, 1, 1, 1], lanes=400)
+    tokens = np.asarray(sample(jax.random.key(9), predictor, sizes, batch_size=16))
+    other = np.asarray(sample(jax.random.key(10), predictor, sizes, batch_size=16))
+    assert (tokens[:200] != tokens[200:]).mean() > 0.3
+    assert (tokens != other).mean() > 0.3
+
+
+def test_one_compilation_serves_all_schedules_steps_and_parameters():
+    predictor = noisy_table()
+    before = _run._cache_size()
+    for sizes in ([4], [2, 2], [1, 1, 1, 1], [1, 0, 3]):
+        sample(jax.random.key(0), predictor, constant(sizes, lanes=40), batch_size=23)
+    other = Predictor(predictor.params + 1.0, predictor.apply, LENGTH, VOCAB)
+    sample(jax.random.key(0), other, constant([2, 2], lanes=3), batch_size=23)
+    assert _run._cache_size() == before + 1
+
+
+def test_no_key_is_used_twice():
+    with jax.debug_key_reuse(True):
+        sizes = draw_sizes(jax.random.key(1), mixed(), 5)
+        sample(jax.random.key(0), noisy_table(), sizes, batch_size=16)
+
+
+def test_tokens_and_order_are_independent():
+    """With uniform marginals each position is first as often as any other, whatever token it gets (alarm 1e-5)."""
+    first = Predictor.wrap(_count_of_revealed, LENGTH, VOCAB)
+    sizes = constant([1, 1, 1, 1], lanes=30_000)
+    tokens = np.asarray(sample(jax.random.key(11), first, sizes, batch_size=WIDTH))
+    # A token's parity says whether its position was revealed first: token 2 marks the first position.
+    marks = tokens == 2
+    assert (marks.sum(axis=1) == 1).all()
+    counts = marks.sum(axis=0)
+    assert abs(counts - len(tokens) / LENGTH).max() < 4.6 * np.sqrt(len(tokens) * 0.25 * 0.75)
+    rest = np.where(marks, 0, tokens).sum(axis=1)  # ones among the three other positions: Binomial(3, 1/2)
+    shares = np.bincount(rest, minlength=4) / len(tokens)
+    np.testing.assert_allclose(shares, [1 / 8, 3 / 8, 3 / 8, 1 / 8], atol=4.6 * np.sqrt(0.25 / len(tokens)))
+
+
+def _count_of_revealed(tokens):
+    first = jnp.all(tokens == VOCAB)
+    row = jnp.where(first, jnp.array([-jnp.inf, -jnp.inf, 0.0]), jnp.array([0.0, 0.0, -jnp.inf]))
+    return jnp.broadcast_to(row, (LENGTH, VOCAB))
+
+
+def test_leftover_masks_are_counted_and_kept():
+    sizes = constant([1, 2], lanes=8)
+    with pytest.raises(ValueError, match="lane 0 sum to 3 but 4 positions.*allow_leftover"):
+        sample(jax.random.key(0), noisy_table(), sizes)
+    tokens, info = sample_with_info(jax.random.key(0), noisy_table(), sizes, allow_leftover=True, batch_size=16)
+    assert ((np.asarray(tokens) == VOCAB).sum(axis=1) == 1).all() and (info.leftover == 1).all()
+
+
+def test_rare_tokens_are_drawn_at_their_rate():
+    """2^23 draws at probability 2e-7 (float32 Gumbel noise that stops short would give none or too many)."""
+    rare = jnp.log(jnp.array([1.0 - 2e-7, 1e-7, 1e-7], jnp.float32))
+    predictor = Predictor.wrap(lambda tokens: jnp.broadcast_to(rare, (512, 3)), 512, 3)
+    sizes = np.full((2**14, 1), 512, np.int32)
+    hits = int((np.asarray(sample(jax.random.key(12), predictor, sizes, batch_size=2**12)) > 0).sum())
+    mean = 2**23 * 2e-7  # about 1.7: Poisson, P(more than 10) < 1e-5
+    assert hits <= 10 and mean > 1.6
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sizes": [[2, 1]]}, "lane 0 sum to 3 but 4"),
+        ({"sizes": [[5, 0]]}, "sum to 5 but 4"),
+        ({"sizes": [[5, -1]]}, "contains -1"),
+        ({"sizes": [4]}, "integers \\[lanes, steps\\]"),
+        ({"sizes": [[2.0, 2.0]]}, "dtype float64"),
+        ({"sizes": None}, "give sizes"),
+        ({"given": [0, 3, 3]}, "given has shape"),
+        ({"given": [0, 9, 3, 3]}, "token 9"),
+        ({"given": [0.0, 1.0, 2.0, 3.0]}, "dtype float64"),
+        ({"indices": [0, 1]}, "indices has shape"),
+        ({"batch_size": 0}, "batch_size=0"),
+    ],
+)
+def test_bad_requests_are_refused(change, message):
+    request = {"sizes": [[2, 2]], **change}
+    with pytest.raises(ValueError, match=message):
+        sample(jax.random.key(0), noisy_table(), **request)
+
+
+def test_forced_tokens_must_be_tokens_that_agree_with_given():
+    with pytest.raises(ValueError, match="token 3; use 0..2"):
+        path_log_prob(jax.random.key(0), noisy_table(), [[4]], [0, 1, 2, 3])
+    with pytest.raises(ValueError, match="differs from given"):
+        path_log_prob(jax.random.key(0), noisy_table(), [[3]], [0, 1, 2, 0], given=[1, 3, 3, 3])
+
+
+def test_a_predictor_of_nan_is_reported():
+    broken = Predictor.wrap(lambda tokens: jnp.full((LENGTH, VOCAB), jnp.nan), LENGTH, VOCAB)
+    with pytest.raises(ValueError, match="NaN in lane 0"):
+        sample(jax.random.key(0), broken, [[2, 2]])
+
+
+def test_map_lanes_in_chunks_is_the_same_as_at_once():
+    predictor = noisy_table()
+    tokens = jax.random.randint(jax.random.key(0), (10, LENGTH), 0, VOCAB + 1)
+    places = jnp.tile(jnp.array([2, 0]), (10, 1))
+    np.testing.assert_array_equal(map_lanes(predictor, tokens, chunk=3), map_lanes(predictor, tokens))
+    some = map_lanes(predictor, tokens, places, chunk=4)
+    np.testing.assert_array_equal(some, map_lanes(predictor, tokens)[:, places[0]])
+
+
+def test_wrap_refuses_a_function_of_another_shape():
+    with pytest.raises(ValueError, match=r"shape \(4, 2\); return logits of shape \(4, 3\)"):
+        Predictor.wrap(lambda tokens: jnp.zeros((4, 2)), LENGTH, VOCAB)
