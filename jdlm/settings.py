@@ -48,11 +48,11 @@ class TrainingConfig:
     warmup_steps: int = 50
     """Steps of linear warm-up before the cosine decay; fewer than steps."""
     weight_decay: float = 0.01
-    """Decoupled weight decay, on matrices alone (not on biases, scales or embeddings)."""
+    """Decoupled weight decay, on matrices alone (embeddings included, biases and scales not)."""
     clip_norm: float = 1.0
     """Global norm to which gradients are clipped."""
     ema_decay: float = 0.99
-    """Decay of the running mean of the parameters, which is what is evaluated and sampled; 0 keeps the last parameters."""
+    """Decay of the running mean of the parameters, which is evaluated and sampled; 0 keeps the last parameters."""
     labels: Literal["sampled", "oracle"] = "sampled"
     """Train on the tokens that were masked, or on the target's exact conditionals (far less variance)."""
     chunk_steps: int = 50
@@ -63,8 +63,9 @@ class TrainingConfig:
     """Seed of the parameters, the training data and the evaluation draws."""
 
     def __post_init__(self):
-        for name in ("steps", "batch_size", "chunk_steps", "evaluation_draws"):
+        for name in ("steps", "batch_size", "chunk_steps"):
             _require_at_least(name, getattr(self, name), 1)
+        _require_at_least("evaluation_draws", self.evaluation_draws, 2)
         _require_at_least("warmup_steps", self.warmup_steps, 0)
         if self.warmup_steps >= self.steps:
             raise ValueError(

@@ -1,0 +1,71 @@
+"""The training objective: masked cross-entropies whose expectation is the summed cross-entropy curve.
+
+Draw how many tokens are revealed, j, uniformly from 0..length-1 (spread evenly over a batch); reveal a uniformly
+random j-set; weight the sum of the cross-entropies of the masked tokens by length / (length - j). The expectation is
+``sum_j c[j]``, the any-order NELBO in nats per sequence, with ``c`` as in `jdlm.evaluate.cross_entropy_curve`. There
+is no time variable, so nothing is clamped (MDLM, arXiv 2406.07524, and MD4, arXiv 2406.04329, integrate over time).
+"""
+
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from jdlm.predictor import Predictor, map_lanes
+from jdlm.targets import Target
+
+
+class Masked(NamedTuple):
+    """A batch of partly masked sequences: the tokens, which are masked, and the weight of each sequence's loss."""
+
+    tokens: Int[Array, "batch length"]
+    masked: Bool[Array, "batch length"]
+    weight: Float[Array, " batch"]
+
+
+def draw_batch(key: Key[Array, ""], target: Target, batch_size: int) -> Masked:
+    """Sequences of the target with random sets of masked positions.
+
+    The revealed counts are equally spaced with a common random offset: together they cover 0..length-1 evenly, and
+    each alone is exactly uniform.
+
+    Args:
+      key: typed key.
+      target: the law that the sequences come from.
+      batch_size: number of sequences B.
+
+    Returns:
+      int32 tokens ``[B, length]``, the positions to mask ``[B, length]`` and the weights length / (length - j) ``[B]``.
+    """
+    length = target.length
+    key_offset, key_tokens, key_order = jax.random.split(key, 3)
+    # B points at distance `length` on a circle of B * length whole numbers, of which B belong to each count.
+    offset = jax.random.randint(key_offset, (), 0, batch_size * length)
+    revealed = (offset + length * jnp.arange(batch_size)) % (batch_size * length) // batch_size
+    tokens = jax.vmap(target.sample)(jax.random.split(key_tokens, batch_size))
+    order = jax.vmap(lambda k: jax.random.permutation(k, length))(jax.random.split(key_order, batch_size))
+    return Masked(tokens, order >= revealed[:, None], length / (length - revealed))
+
+
+def loss(
+    predictor: Predictor, target: Target, batch: Masked, labels: Literal["sampled", "oracle"] = "sampled"
+) -> Float[Array, ""]:
+    """Estimate of ``sum_j c[j]`` on a batch, nats per sequence: the mean of weight * (sum over masked positions).
+
+    Args:
+      predictor: what is trained; a gradient with respect to it has the shape of its parameters.
+      target: the law that the batch was drawn from.
+      batch: from `draw_batch`.
+      labels: ``"sampled"`` for the tokens that were masked, ``"oracle"`` for the target's exact conditionals, which
+        have the same expectation and far less variance.
+    """
+    vocab_size = target.vocab_size
+    seen = jnp.where(batch.masked, vocab_size, batch.tokens)
+    log_q = jax.nn.log_softmax(map_lanes(predictor, seen))
+    if labels == "oracle":
+        wanted = jnp.exp(jax.vmap(target.conditionals)(seen))
+    else:
+        wanted = jax.nn.one_hot(batch.tokens, vocab_size)
+    cross_entropy = -(wanted * log_q).sum(axis=-1)
+    return (batch.weight * jnp.where(batch.masked, cross_entropy, 0).sum(axis=-1)).mean()

@@ -1,0 +1,232 @@
+"""Training of a mask predictor, one target and one seed at a time.
+
+There is no loader: the data of step t are drawn on the device from a key folded with t, so a run that is continued
+from any saved state gives the same bits as one that was never stopped.
+"""
+
+import dataclasses
+import functools
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Int, Key
+
+from jdlm import evaluate, network, objective, rows
+from jdlm.predictor import Predictor
+from jdlm.settings import NetworkConfig, TrainingConfig
+from jdlm.targets import Target
+
+_BETA2 = 0.99  # of Adam: runs here are too short for the usual 0.999
+_INIT, _DATA, _EVALUATION = range(3)  # what a key made from the seed is for
+
+
+class TrainingState(NamedTuple):
+    """All that a run carries from one step to the next; saved whole by `jdlm.checkpoints`.
+
+    Attributes:
+      params: parameters of the network, a nested dict of float32 arrays.
+      optimizer: the optimizer's own state.
+      ema: running mean of the parameters, of the same shape; what is evaluated and sampled.
+      step: int32, optimizer steps done.
+      key: typed key made from the seed; the draws of a step are folded from it and the step.
+    """
+
+    params: Any
+    optimizer: Any
+    ema: Any
+    step: Int[Array, ""]
+    key: Key[Array, ""]
+
+
+class Progress(NamedTuple):
+    """What is known after a chunk of steps.
+
+    Attributes:
+      step: optimizer steps done.
+      loss: mean over the chunk, nats per sequence; an estimate of ``sum_j c[j]`` while the parameters change.
+      steps_per_second: of the chunk alone, without compilation and evaluation.
+      learning_error: ``sum_j (c - h)[j]`` of the EMA parameters on fixed draws, nats per sequence; None where the
+        target has no exact conditionals.
+    """
+
+    step: int
+    loss: evaluate.Estimate
+    steps_per_second: float
+    learning_error: evaluate.Estimate | None
+
+
+def optimizer(config: TrainingConfig) -> optax.GradientTransformation:
+    """AdamW with clipping, linear warm-up and cosine decay to zero; weight decay on matrices alone."""
+
+    def rate(step: Array) -> Array:
+        warm = (step + 1) / (config.warmup_steps + 1)
+        done = (step - config.warmup_steps) / (config.steps - config.warmup_steps)
+        return config.learning_rate * jnp.where(step < config.warmup_steps, warm, (1 + jnp.cos(jnp.pi * done)) / 2)
+
+    def matrices(params: Any) -> Any:
+        return jax.tree.map(lambda leaf: leaf.ndim >= 2, params)
+
+    return optax.chain(
+        optax.clip_by_global_norm(config.clip_norm),
+        optax.adamw(rate, b2=_BETA2, weight_decay=config.weight_decay, mask=matrices),
+    )
+
+
+def init(network_config: NetworkConfig, target: Target, config: TrainingConfig) -> TrainingState:
+    """The state before the first step."""
+    return _init(
+        _for_compilation(config), network_config, target.length, target.vocab_size, jax.random.key(config.seed)
+    )
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def _init(
+    config: TrainingConfig, network_config: NetworkConfig, length: int, vocab_size: int, key: Array
+) -> TrainingState:
+    params = network.build(network_config, length, vocab_size).init(jax.random.fold_in(key, _INIT))
+    return TrainingState(params, optimizer(config).init(params), params, jnp.zeros((), jnp.int32), key)
+
+
+def train(
+    network_config: NetworkConfig,
+    target: Target,
+    config: TrainingConfig,
+    *,
+    state: TrainingState | None = None,
+    on_chunk: Callable[[TrainingState, Progress], None] | None = None,
+) -> TrainingState:
+    """Trains a network on a target.
+
+    Args:
+      network_config: shape and precision of the network.
+      target: the law to learn.
+      config: steps, batch, optimizer, labels and seed.
+      state: where to go on, from `init` or `jdlm.checkpoints.load`; used up by the call. The start if None.
+      on_chunk: called after every ``config.chunk_steps`` steps and at the end. The state belongs to the run, which
+        overwrites it with the next chunk: save or copy what is needed later.
+
+    Returns:
+      The state after ``config.steps`` steps.
+
+    Raises:
+      ValueError: oracle labels for a target without exact conditionals, or a state from beyond ``config.steps``.
+      FloatingPointError: the loss or the parameters are no longer finite. ``on_chunk`` has not seen the state.
+    """
+    exact = evaluate.has_oracle(target)
+    if config.labels == "oracle" and not exact:
+        raise ValueError(
+            f"labels='oracle' needs exact conditionals, which {type(target).__name__} has not; use 'sampled'"
+        )
+    state = init(network_config, target, config) if state is None else state
+    step = int(state.step)
+    if step > config.steps:
+        raise ValueError(f"the state is at step {step}, beyond steps={config.steps}; use steps={step} or more")
+    target = jax.device_put(target)
+    run = functools.partial(_run_chunk, _for_compilation(config), network_config)
+    evaluation_key = jax.random.fold_in(jax.random.key(config.seed), _EVALUATION)
+    state, *_ = run(state, target, step)  # compiles, and does nothing
+    while step < config.steps:
+        first, step = step, min(step + config.chunk_steps, config.steps)
+        started = time.perf_counter()
+        state, losses, finite = run(state, target, step)
+        losses = np.asarray(losses, np.float64)[: step - first]
+        seconds = time.perf_counter() - started
+        _check_finite(losses, bool(finite), first, config)
+        error = None
+        if exact:
+            model = _predictor(network_config, target, state.ema)
+            measured = evaluate.cross_entropy_curve(model, target, evaluation_key, config.evaluation_draws)
+            error = evaluate.learning_error(measured)
+        if on_chunk is not None:
+            # Batches are independent, the sequences of one batch are not: their counts are stratified.
+            spread = float(losses.std(ddof=1) / np.sqrt(len(losses))) if len(losses) > 1 else float("nan")
+            mean = evaluate.Estimate(float(losses.mean()), spread, len(losses) * config.batch_size)
+            on_chunk(state, Progress(step, mean, len(losses) / seconds, error))
+    return state
+
+
+def metric_rows(progress: Progress, *, cell: str, target: str, seed: int) -> list[rows.Row]:
+    """The rows of one chunk: loss, steps per second and, where it is known, the learning error, at a training step."""
+    loss_nats, learning_error = progress.loss, progress.learning_error
+    metrics = {"loss_nats": loss_nats, "steps_per_second": evaluate.Estimate(progress.steps_per_second, None, None)}
+    if learning_error is not None:
+        metrics["learning_error_nats"] = learning_error
+    return [
+        rows.Row(
+            cell=cell,
+            target=target,
+            predictor="network",
+            schedule="",
+            planner="",
+            num_steps=None,
+            nfe=None,
+            metric=name,
+            index=progress.step,
+            value=estimate.value,
+            standard_error=estimate.standard_error,
+            n=estimate.n,
+            method="monte_carlo",
+            seed=seed,
+        )
+        for name, estimate in metrics.items()
+    ]
+
+
+def _predictor(network_config: NetworkConfig, target: Target, params: Any) -> Predictor:
+    return network.predictor(network_config, params, target.length, target.vocab_size)
+
+
+def _for_compilation(config: TrainingConfig) -> TrainingConfig:
+    """The same for all runs that one compiled program can serve."""
+    return dataclasses.replace(config, seed=0, evaluation_draws=2)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
+def _run_chunk(
+    config: TrainingConfig, network_config: NetworkConfig, state: TrainingState, target: Target, stop: int
+) -> tuple[TrainingState, Array, Array]:
+    """Steps until ``stop``, at most ``chunk_steps``; each one's loss (0 beyond ``stop``) and whether all is finite."""
+    model = functools.partial(_predictor, network_config, target)
+    transform = optimizer(config)
+
+    def one_step(state: TrainingState) -> tuple[TrainingState, Array]:
+        key = jax.random.fold_in(jax.random.fold_in(state.key, _DATA), state.step)
+        batch = objective.draw_batch(key, target, config.batch_size)
+
+        def loss(params: Any) -> Array:
+            return objective.loss(model(params), target, batch, config.labels)
+
+        value, gradient = jax.value_and_grad(loss)(state.params)
+        # Per token, so that the norm to clip to does not depend on the length.
+        gradient = jax.tree.map(lambda leaf: leaf / target.length, gradient)
+        updates, moments = transform.update(gradient, state.optimizer, state.params)
+        params = optax.apply_updates(state.params, updates)
+        # A young mean forgets faster: at step t it covers about the last t/9 steps, and never the initial values.
+        decay = jnp.minimum(config.ema_decay, state.step / (state.step + 9))
+        ema = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, state.ema, params)
+        return TrainingState(params, moments, ema, state.step + 1, state.key), value
+
+    def idle(state: TrainingState) -> tuple[TrainingState, Array]:
+        return state, jnp.zeros(())
+
+    def body(state: TrainingState, _: None) -> tuple[TrainingState, Array]:
+        return jax.lax.cond(state.step < stop, one_step, idle, state)
+
+    state, losses = jax.lax.scan(body, state, length=config.chunk_steps)
+    return state, losses, jnp.isfinite(optax.global_norm((state.params, state.ema)))
+
+
+def _check_finite(losses: np.ndarray, finite: bool, first: int, config: TrainingConfig) -> None:
+    bad = np.flatnonzero(~np.isfinite(losses))
+    if len(bad) or not finite:
+        what = f"the loss is {losses[bad[0]]}" if len(bad) else "a parameter is not finite"
+        step = first + (bad[0] if len(bad) else len(losses))
+        raise FloatingPointError(
+            f"{what} at step {step}; the last good state is that of step {first}; "
+            f"lower learning_rate={config.learning_rate:g} or clip_norm={config.clip_norm:g}"
+        )
