@@ -1,9 +1,30 @@
 """Laws over sequences that a model learns, known exactly: builders, and the interface that they all share."""
 
+from jdlm.targets.blocks import blocks
+from jdlm.targets.data import data, text
+from jdlm.targets.linear_code import linear_code
+from jdlm.targets.markov import markov, sticky_markov
 from jdlm.targets.mds import parity, reed_solomon, repetition
 from jdlm.targets.mixture import mixture
+from jdlm.targets.permutation import permutation
 from jdlm.targets.product import product
 from jdlm.targets.table import table
 from jdlm.targets.target import Target, Unavailable
 
-__all__ = ["Target", "Unavailable", "mixture", "parity", "product", "reed_solomon", "repetition", "table"]
+__all__ = [
+    "Target",
+    "Unavailable",
+    "blocks",
+    "data",
+    "linear_code",
+    "markov",
+    "mixture",
+    "parity",
+    "permutation",
+    "product",
+    "reed_solomon",
+    "repetition",
+    "sticky_markov",
+    "table",
+    "text",
+]

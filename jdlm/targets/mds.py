@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Float64, Int, Key
 
 from jdlm.targets import validation
-from jdlm.targets.target import Leaf, Target, settle
+from jdlm.targets.target import Leaf, Target
 
 
 class Separable(Target):
@@ -30,17 +30,17 @@ class Separable(Target):
         codeword = self.complete(jnp.arange(self.length) < self.dimension, tokens.astype(jnp.int32))
         return jnp.where((codeword == tokens).all(), -self.dimension * np.log(self.vocab_size), -jnp.inf)
 
-    def conditionals(self, tokens: Int[Array, " length"]) -> Float[Array, "length vocab"]:
+    def infer(self, tokens: Int[Array, " length"]) -> tuple[Float[Array, "length vocab"], Bool[Array, ""]]:
         """Uniform while fewer than ``dimension`` tokens are revealed, then certain; nats ``[length, vocab]``."""
         tokens = tokens.astype(jnp.int32)
         revealed = tokens != self.vocab_size
         rank = jnp.cumsum(revealed)  # of each revealed position among the revealed ones, from 1
         codeword = self.complete(revealed & (rank <= self.dimension), jnp.where(revealed, tokens, 0))
         free = rank[-1] < self.dimension
-        possible = (~revealed | (codeword == tokens)).all()
+        possible = free | (~revealed | (codeword == tokens)).all()
         certain = codeword[:, None] == jnp.arange(self.vocab_size, dtype=jnp.int32)[None, :]
-        log_probs = jnp.where(certain, jnp.zeros(certain.shape), -jnp.inf)
-        return settle(log_probs, tokens, possible & ~free)
+        log_uniform = -jnp.log(jnp.full(certain.shape, float(self.vocab_size)))
+        return jnp.where(free, log_uniform, jnp.where(certain, 0.0, -jnp.inf)), possible
 
     def entropy_curve(self) -> Float64[np.ndarray, " length"]:
         """``log vocab`` up to ``dimension`` revealed tokens, then 0; nats ``[length]``."""

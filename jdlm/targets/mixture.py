@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp
-from jaxtyping import Array, Float, Float64, Int, Key
+from jaxtyping import Array, Bool, Float, Float64, Int, Key
 from numpy.typing import ArrayLike
 from scipy.special import gammaln
 
 from jdlm.targets import validation
-from jdlm.targets.target import Leaf, Target, Unavailable, settle
+from jdlm.targets.target import Leaf, Target, Unavailable
 
 MAX_COUNT_VECTORS = 10**7
 _CHUNK = 2**16  # count vectors handled at once
@@ -40,14 +40,14 @@ class Mixture(Target):
         """Log of the weighted sum over components, nats."""
         return logsumexp(self._log_joint(tokens))
 
-    def conditionals(self, tokens: Int[Array, " length"]) -> Float[Array, "length vocab"]:
+    def infer(self, tokens: Int[Array, " length"]) -> tuple[Float[Array, "length vocab"], Bool[Array, ""]]:
         """Each component's marginals, weighted by its posterior given the revealed tokens; nats ``[length, vocab]``."""
         log_joint = self._log_joint(tokens)
         log_evidence = logsumexp(log_joint)
         possible = log_evidence > -jnp.inf
         log_posterior = log_joint - jnp.where(possible, log_evidence, 0.0)
         predictive = logsumexp(log_posterior[:, None, None] + self._expanded(), axis=0)
-        return settle(predictive, tokens, possible)
+        return predictive, possible
 
     def entropy_curve(self) -> Float64[np.ndarray, " length"]:
         """Entropy curve by summing over the counts of each token among the revealed ones; nats ``[length]``.

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float64, Int, Key
+from jaxtyping import Array, Bool, Float, Float64, Int, Key
 from numpy.typing import ArrayLike
 
 from jdlm.targets import validation
-from jdlm.targets.target import Leaf, Target, settle
+from jdlm.targets.target import Leaf, Target
 
 
 @jax.tree_util.register_dataclass
@@ -29,10 +29,10 @@ class Product(Target):
         """Sum of the tokens' log marginals, nats."""
         return self._log_marginals_at(tokens).sum()
 
-    def conditionals(self, tokens: Int[Array, " length"]) -> Float[Array, "length vocab"]:
+    def infer(self, tokens: Int[Array, " length"]) -> tuple[Float[Array, "length vocab"], Bool[Array, ""]]:
         """The log marginals, whatever is revealed, nats ``[length, vocab]``."""
         seen = jnp.where(tokens == self.vocab_size, 0.0, self._log_marginals_at(tokens))
-        return settle(jnp.asarray(self.log_marginals), tokens, (seen > -jnp.inf).all())
+        return jnp.asarray(self.log_marginals), (seen > -jnp.inf).all()
 
     def entropy_curve(self) -> Float64[np.ndarray, " length"]:
         """The mean entropy of a marginal, at every count; nats ``[length]``."""

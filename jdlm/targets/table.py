@@ -6,12 +6,12 @@ from functools import reduce
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float64, Int, Key
+from jaxtyping import Array, Bool, Float, Float64, Int, Key
 from numpy.typing import ArrayLike
 from scipy.special import comb
 
 from jdlm.targets import validation
-from jdlm.targets.target import Leaf, Target, settle
+from jdlm.targets.target import Leaf, Target
 
 MAX_ENTRIES = 2**20
 
@@ -50,7 +50,7 @@ class Table(Target):
         row, column = (tokens[:split] * row_powers).sum(), (tokens[split:] * column_powers).sum()
         return jnp.log(jnp.asarray(self.probabilities)[row, column])
 
-    def conditionals(self, tokens: Int[Array, " length"]) -> Float[Array, "length vocab"]:
+    def infer(self, tokens: Int[Array, " length"]) -> tuple[Float[Array, "length vocab"], Bool[Array, ""]]:
         """The table's sum over all sequences that agree with the revealed tokens; nats ``[length, vocab]``.
 
         In float32, a pattern whose probability is below about 1e-38 of the largest entry counts as impossible.
@@ -74,7 +74,7 @@ class Table(Target):
         )
         evidence = column_weights.sum()
         log_probs = jnp.log(weights) - jnp.log(jnp.where(evidence > 0, evidence, 1.0))
-        return settle(log_probs, tokens, evidence > 0)
+        return log_probs, evidence > 0
 
     def entropy_curve(self) -> Float64[np.ndarray, " length"]:
         """Mean entropies over all ``2 ** length`` sets of positions, and their differences; nats ``[length]``."""

@@ -34,37 +34,32 @@ class Target:
         """Log probability of a sequence without masks in nats; ``-inf`` outside the support."""
         raise Unavailable(f"{type(self).__name__} has no log_prob; measure with jdlm.evaluate.cross_entropy_curve")
 
+    def infer(self, tokens: Int[Array, " length"]) -> tuple[Float[Array, "length vocab"], Bool[Array, ""]]:
+        """What `conditionals` is made of; members implement this one.
+
+        Args:
+          tokens: int32 ``[length]``, with the mask id at masked positions.
+
+        Returns:
+          The log law in nats of the token at each masked position of a possible pattern (anything at all elsewhere),
+          and whether the revealed pattern has positive probability.
+        """
+        raise Unavailable(f"{type(self).__name__} has no exact conditionals; train a network on it instead")
+
     def conditionals(self, tokens: Int[Array, " length"]) -> Float[Array, "length vocab"]:
         """Log law in nats of the token at each position given the revealed ones.
 
         The row of a revealed position is a point mass. A revealed pattern of probability 0 gives every masked
         position the uniform law. Never NaN.
         """
-        raise Unavailable(f"{type(self).__name__} has no exact conditionals; train a network on it instead")
+        log_probs, possible = self.infer(tokens)
+        revealed = (tokens != self.vocab_size)[:, None]
+        hit = tokens[:, None] == jnp.arange(self.vocab_size, dtype=tokens.dtype)[None, :]
+        log_probs = jnp.where(possible, log_probs, jnp.full_like(log_probs, -np.log(self.vocab_size)))
+        return jnp.where(revealed, jnp.where(hit, jnp.zeros_like(log_probs), -jnp.inf), log_probs)
 
     def entropy_curve(self) -> Float64[np.ndarray, " length"]:
         """Entropy curve ``h[j] = E H(X_i | X_S)`` in nats over random ``j``-sets S and positions i outside S."""
         raise Unavailable(
             f"{type(self).__name__} has no exact entropy curve; measure one with jdlm.evaluate.cross_entropy_curve"
         )
-
-
-def settle(
-    log_probs: Float[Array, "length vocab"], tokens: Int[Array, " length"], possible: Bool[Array, ""]
-) -> Float[Array, "length vocab"]:
-    """The conventions of every target's `conditionals`, in one place.
-
-    Args:
-      log_probs: ``[length, vocab]`` nats, right at the masked positions of a possible pattern, anything elsewhere.
-      tokens: int32 ``[length]``, with the mask id ``vocab`` at masked positions.
-      possible: whether the revealed pattern has positive probability.
-
-    Returns:
-      ``log_probs`` with point masses at revealed positions, and with the uniform law at masked positions where the
-      pattern is impossible.
-    """
-    vocab_size = log_probs.shape[1]
-    revealed = (tokens != vocab_size)[:, None]
-    hit = tokens[:, None] == jnp.arange(vocab_size, dtype=tokens.dtype)[None, :]
-    log_probs = jnp.where(possible, log_probs, jnp.full_like(log_probs, -np.log(vocab_size)))
-    return jnp.where(revealed, jnp.where(hit, jnp.zeros_like(log_probs), -jnp.inf), log_probs)

@@ -95,3 +95,28 @@ def entropy_curve(law):
         ]
         curve.append(np.mean(terms))
     return np.array(curve)
+
+
+def linear_code(generator, prime):
+    messages = itertools.product(range(prime), repeat=len(generator))
+    return uniform_over([np.array(message) @ np.array(generator) % prime for message in messages], prime)
+
+
+def markov(initial, transition, length):
+    return np.array(
+        [
+            initial[x[0]] * np.prod([transition[a][b] for a, b in itertools.pairwise(x)])
+            for x in sequences(len(initial), length)
+        ]
+    ).reshape([len(initial)] * length)
+
+
+def blocks(law, copies):
+    joint = law
+    for _ in range(copies - 1):
+        joint = np.multiply.outer(joint, law)
+    return joint
+
+
+def permutation(length):
+    return uniform_over(itertools.permutations(range(length)), length)

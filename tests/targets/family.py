@@ -34,6 +34,11 @@ ROWS, PAIR, TRIPLE = random_laws(1, 5, 3), random_laws(2, 2, 3), random_laws(3, 
 DISJOINT = np.array([[0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 0.25, 0.75]])  # the first token tells the component
 BY_POSITION = random_laws(4, 3, 4, 3)
 JOINT = random_laws(5, 243).reshape([3] * 5)
+CHAIN = random_laws(7, 4, 3)  # the initial law, then the transition matrix: not stationary, with zeros
+HAMMING = [[1, 0, 0, 0, 0, 1, 1], [0, 1, 0, 0, 1, 0, 1], [0, 0, 1, 0, 1, 1, 0], [0, 0, 0, 1, 1, 1, 1]]
+TERNARY = [[0, 2, 1, 0, 1, 2], [0, 1, 1, 2, 0, 0], [0, 0, 2, 2, 1, 2]]  # a constant token, dependent rows
+QUINARY = [[1, 2, 3, 0], [0, 4, 1, 3]]
+DRIFT = [[0.0, 0.3, 0.7], [0.0, 0.5, 0.5], [0.0, 0.9, 0.1]]  # the first value is left and never seen again
 SPARSE = np.where(random_laws(6, 256) > 0.004, 1.0, 0.0).reshape([4] * 4)
 SPARSE /= SPARSE.sum()
 
@@ -72,4 +77,24 @@ FAMILY = [
     Member("table", lambda: targets.table(JOINT), lambda: JOINT),
     Member("table-sparse", lambda: targets.table(SPARSE), lambda: SPARSE),
     Member("table-one-token", lambda: targets.table([0.2, 0.0, 0.8]), lambda: np.array([0.2, 0.0, 0.8])),
+    Member("linear-code-hamming", lambda: targets.linear_code(HAMMING, 2), lambda: laws.linear_code(HAMMING, 2)),
+    Member("linear-code-ternary", lambda: targets.linear_code(TERNARY, 3), lambda: laws.linear_code(TERNARY, 3)),
+    Member("linear-code-quinary", lambda: targets.linear_code(QUINARY, 5), lambda: laws.linear_code(QUINARY, 5)),
+    Member("markov", lambda: targets.markov(CHAIN[0], CHAIN[1:], 6), lambda: laws.markov(CHAIN[0], CHAIN[1:], 6)),
+    Member("markov-drift", lambda: targets.markov([1, 0, 0], DRIFT, 5), lambda: laws.markov([1, 0, 0], DRIFT, 5)),
+    Member("markov-one-token", lambda: targets.markov([1, 0, 0], DRIFT, 1), lambda: np.array([1.0, 0.0, 0.0])),
+    Member(
+        "sticky-markov",
+        lambda: targets.sticky_markov(5, 4, 0.7),
+        lambda: laws.markov(np.full(4, 0.25), 0.6 * np.eye(4) + 0.1, 5),
+    ),
+    Member(
+        "blocks-of-parity", lambda: targets.blocks(targets.parity(3), 3), lambda: laws.blocks(laws.zero_sum(3, 2), 3)
+    ),
+    Member(
+        "blocks-of-markov",
+        lambda: targets.blocks(targets.markov(CHAIN[0], CHAIN[1:], 3), 2),
+        lambda: laws.blocks(laws.markov(CHAIN[0], CHAIN[1:], 3), 2),
+    ),
+    Member("permutation", lambda: targets.permutation(4), lambda: laws.permutation(4)),
 ]

@@ -1,0 +1,153 @@
+"""Linear codes over a prime field: dependence of any shape, still with exact conditionals and entropies."""
+
+from dataclasses import dataclass, field
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Float64, Int, Key
+from numpy.typing import ArrayLike
+from scipy.special import comb
+
+from jdlm.targets import validation
+from jdlm.targets.target import Leaf, Target, Unavailable
+
+MAX_CURVE_LENGTH = 20
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class LinearCode(Target):
+    """Uniform over the codewords of a linear code; see `linear_code`.
+
+    The generator is held in reduced form: row r is 1 in column ``information[r]``, where all other rows are 0. The
+    remaining columns are the checks.
+    """
+
+    generator: Leaf  # [dimension, length]
+    inverses: Leaf  # [vocab] of the field's elements, 0 at 0
+    information: tuple[int, ...] = field(metadata={"static": True})
+    length: int = field(metadata={"static": True})
+    vocab_size: int = field(metadata={"static": True})
+
+    @property
+    def dimension(self) -> int:
+        """Number of free tokens."""
+        return len(self.information)
+
+    def sample(self, key: Key[Array, ""]) -> Int[Array, " length"]:
+        """A random codeword: its information tokens are drawn, the rest follow; int32 ``[length]``."""
+        return self._encode(jax.random.randint(key, (self.dimension,), 0, self.vocab_size, jnp.int32))
+
+    def log_prob(self, tokens: Int[Array, " length"]) -> Float[Array, ""]:
+        """``-dimension log vocab`` on codewords, ``-inf`` elsewhere, nats."""
+        tokens = tokens.astype(jnp.int32)
+        is_codeword = (self._encode(tokens[np.array(self.information)]) == tokens).all()
+        return jnp.where(is_codeword, -self.dimension * np.log(self.vocab_size), -jnp.inf)
+
+    def infer(self, tokens: Int[Array, " length"]) -> tuple[Float[Array, "length vocab"], Bool[Array, ""]]:
+        """Gaussian elimination over the revealed tokens: each masked one is then fixed or uniform.
+
+        Every row of the generator takes a revealed column as its pivot, if it can: its information column if that is
+        revealed, else one of the checks, of which each serves one row. Rows left without a pivot are 0 in all revealed
+        columns, so the tokens that they reach are uniform. About ``length * dimension * (length-dimension)``
+        operations.
+        """
+        prime, tokens = self.vocab_size, tokens.astype(jnp.int32)
+        revealed = tokens != prime
+        information = np.array(self.information)
+        checks = np.setdiff1d(np.arange(self.length), information)
+        inverses, ids = jnp.asarray(self.inverses), jnp.arange(self.dimension)
+
+        def eliminate(state, check):
+            rows, pivots = state
+            column = rows[:, check]
+            candidates = (pivots < 0) & (column != 0) & revealed[check]
+            chosen = jnp.argmax(candidates)
+            found = candidates[chosen]
+            pivot_row = jnp.where(found, rows[chosen] * inverses[column[chosen]] % prime, 0)
+            factors = (column - (ids == chosen)) % prime
+            rows = (rows + jnp.outer(prime - factors, pivot_row)) % prime
+            return (rows, jnp.where(found & (ids == chosen), check, pivots)), None
+
+        start = jnp.asarray(self.generator), jnp.where(revealed[information], information, -1).astype(jnp.int32)
+        (rows, pivots), _ = jax.lax.scan(eliminate, start, jnp.asarray(checks, jnp.int32))
+        fixed = pivots >= 0
+        codeword = jnp.where(fixed, tokens[pivots], 0) @ rows % prime
+        free = (~fixed[:, None] & (rows != 0)).any(0)
+        certain = codeword[:, None] == jnp.arange(prime, dtype=jnp.int32)[None, :]
+        log_uniform = -jnp.log(jnp.full(certain.shape, float(prime)))
+        log_probs = jnp.where(free[:, None], log_uniform, jnp.where(certain, 0.0, -jnp.inf))
+        return log_probs, (~revealed | (codeword == tokens)).all()
+
+    def entropy_curve(self) -> Float64[np.ndarray, " length"]:
+        """``H(X_S) = rank(generator[:, S]) log vocab``, averaged over all sets S of each size; nats ``[length]``.
+
+        Raises:
+          Unavailable: the length is above 20.
+        """
+        if self.length > MAX_CURVE_LENGTH:
+            raise Unavailable(
+                f"the exact entropy curve of a linear code of length {self.length} needs the ranks of 2^{self.length} "
+                f"sets; above length {MAX_CURVE_LENGTH} estimate it with jdlm.evaluate.cross_entropy_curve on "
+                "jdlm.predictor.oracle(target)"
+            )
+        # All sets at once, column by column: each state is left as it is (column not in the set), or the column's
+        # pivot row, if it has one, is eliminated and counted (column in the set).
+        prime = self.vocab_size
+        rows, size, rank = self.generator[None].astype(np.int32), np.zeros(1, int), np.zeros(1, int)
+        for _ in range(self.length):
+            column, rest = rows[:, :, 0], rows[:, :, 1:]
+            chosen = (column != 0).argmax(1)
+            state = np.arange(len(rows))
+            pivot_row = rest[state, chosen] * self.inverses[column[state, chosen]][:, None] % prime
+            reduced = (rest - column[:, :, None] * pivot_row[:, None]) % prime
+            rows = np.concatenate([rest, reduced])
+            rank = np.concatenate([rank, rank + (column != 0).any(1)])
+            size = np.concatenate([size, size + 1])
+        counts = comb(self.length, np.arange(self.length + 1))
+        return np.diff(np.bincount(size, rank) / counts) * np.log(prime)
+
+    def _encode(self, message):
+        return message @ jnp.asarray(self.generator) % self.vocab_size
+
+
+def linear_code(generator: ArrayLike, prime: int) -> LinearCode:
+    """Uniform over the codewords ``message @ generator`` over the field of ``prime`` elements.
+
+    Args:
+      generator: integers ``[rows, length]`` from 0 to prime-1; its rows may depend on each other.
+      prime: size of the field and of the vocabulary.
+
+    Returns:
+      The target; its entropy is the rank of the generator times ``log prime``.
+
+    Raises:
+      ValueError: prime not prime or too large for int32 arithmetic, or a generator that is no matrix, all zero, or
+        has entries outside the field.
+    """
+    prime = validation.prime("prime", prime)
+    matrix = np.array(generator)
+    if matrix.ndim != 2 or not np.issubdtype(matrix.dtype, np.integer):
+        raise ValueError(f"generator is {matrix.dtype}{list(matrix.shape)}; give integers [rows, length]")
+    if not matrix.any():
+        raise ValueError("generator is all zero; give at least one other entry")
+    if matrix.min() < 0 or matrix.max() >= prime:
+        wrong = matrix[(matrix < 0) | (matrix >= prime)][0]
+        raise ValueError(f"generator has the entry {wrong}; use 0 to {prime - 1}, or take it modulo {prime}")
+    if matrix.shape[1] * prime**2 >= 2**31:
+        largest = int((2**31 / matrix.shape[1]) ** 0.5)
+        raise ValueError(f"prime={prime} overflows int32 at length={matrix.shape[1]}; use a prime of at most {largest}")
+    rows, information = matrix.astype(np.int64), []
+    for column in range(rows.shape[1]):
+        rank = len(information)
+        candidates = np.flatnonzero(rows[rank:, column])
+        if candidates.size:
+            rows[[rank, rank + candidates[0]]] = rows[[rank + candidates[0], rank]]
+            rows[rank] = rows[rank] * pow(int(rows[rank, column]), -1, prime) % prime
+            others = np.arange(len(rows)) != rank
+            rows[others] = (rows[others] - np.outer(rows[others, column], rows[rank])) % prime
+            information.append(column)
+    inverses = np.array([0] + [pow(element, -1, prime) for element in range(1, prime)], np.int32)
+    reduced = rows[: len(information)].astype(np.int32)
+    return LinearCode(reduced, inverses, tuple(information), matrix.shape[1], prime)
