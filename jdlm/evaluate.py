@@ -81,7 +81,7 @@ def _has(method: Callable, target: Target) -> bool:
     return True
 
 
-def _in_batches(function: Callable, total: int, width: int, progress: Callable[[int, int], None] | None = None) -> list:
+def _in_batches(function: Callable, total: int, width: int, progress: Callable[[int, int], None] | None = None) -> Any:
     """``function(indices [width])`` over 0..total-1 in batches of one width; its leaves, cut to ``[total, ...]``."""
     parts = []
     for start in range(0, total, width):

@@ -223,7 +223,7 @@ def _curve_rows(origin: _Origin, measured: evaluate.MeasuredCurve) -> Iterator[R
         ("cross_entropy_curve_nats", measured.cross_entropy),
         ("learning_error_curve_nats", measured.learning_error),
     )
-    for metric, curve in named.items():
+    for metric, curve in named:
         if curve is not None:
             for j, (value, error) in enumerate(zip(curve.values, curve.standard_errors, strict=True)):
                 yield origin.row(metric, evaluate.Estimate(value, float(error), curve.n), "monte_carlo", index=j)

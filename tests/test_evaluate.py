@@ -1,0 +1,189 @@
+"""Measurements against enumeration. Every statistical bound is 4.5 standard errors: a false alarm in 150,000."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jdlm import evaluate, marginals, schedules, sweeps, targets
+from jdlm.predictor import Predictor, oracle
+from jdlm.sampling import sample_with_info
+from tests.reference import samplers as reference
+
+LENGTH, VOCAB, N = 4, 3, 8192
+
+
+@functools.cache
+def law() -> np.ndarray:
+    weights = np.random.default_rng(11).gamma(0.7, size=[VOCAB] * LENGTH)
+    return weights / weights.sum()
+
+
+@functools.cache
+def target() -> targets.Target:
+    return targets.table(law())
+
+
+@functools.cache
+def imperfect() -> Predictor:
+    """The oracle with noise on its logits: a stand-in for a trained network whose law is known on every state."""
+    table = np.zeros([VOCAB + 1] * LENGTH + [LENGTH, VOCAB])
+    for state in reference.states(LENGTH, VOCAB):
+        table[state] = np.log(np.maximum(reference.conditionals(law(), state), 1e-3))
+    table += np.random.default_rng(5).normal(size=table.shape) * 0.4
+    return Predictor(jnp.asarray(table, jnp.float32), _look_up, LENGTH, VOCAB)
+
+
+def _look_up(logits, tokens, positions):
+    row = logits[tuple(tokens)]
+    return row if positions is None else row[positions]
+
+
+@functools.cache
+def exact_curve() -> np.ndarray:
+    logits = np.asarray(imperfect().params, np.float64)
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    return reference.cross_entropy_curve(law(), lambda state: probabilities[state])
+
+
+@functools.cache
+def entropy_curve() -> np.ndarray:
+    return reference.cross_entropy_curve(law(), functools.partial(reference.conditionals, law()))
+
+
+def agrees(estimate: evaluate.Estimate, value: float) -> bool:
+    return abs(estimate.value - value) < 4.5 * estimate.standard_error
+
+
+def mixed() -> schedules.Schedule:
+    law_of_sizes = schedules.Atoms(np.array([0.25, 0.45, 0.3]), np.array([(1, 1, 2), (3, 1, 0), (2, 2, 0)]))
+    return schedules.Schedule("mixed", LENGTH, 3, law_of_sizes)
+
+
+def test_cross_entropy_curve_is_that_of_enumeration():
+    measured = evaluate.cross_entropy_curve(imperfect(), target(), jax.random.key(0), N, batch_size=4096)
+    gap = exact_curve() - entropy_curve()
+    for curve, truth in ((measured.cross_entropy, exact_curve()), (measured.learning_error, gap)):
+        assert curve.n == N
+        assert (np.abs(curve.values - truth) < 4.5 * curve.standard_errors + 1e-6).all()  # float32 where the term is constant
+        assert (curve.standard_errors < 0.03).all()
+    # The KL of the conditionals tells the learning error far more precisely than the difference of two curves.
+    assert measured.learning_error.standard_errors[:3].max() < 0.5 * measured.cross_entropy.standard_errors[:3].min()
+    assert agrees(evaluate.learning_error(measured), gap.sum())
+
+
+def test_path_kl_by_forced_tokens_is_exposure_times_curve():
+    """Also at one step with the oracle, where it is the total correlation."""
+    entropy = -np.sum(law() * np.log(law()))
+    single = [law().sum(axis=tuple(k for k in range(LENGTH) if k != i)) for i in range(LENGTH)]
+    total_correlation = -sum(np.sum(p * np.log(p)) for p in single) - entropy
+    cases = [
+        (oracle(target()), schedules.uniform(LENGTH, 1), total_correlation),
+        (imperfect(), schedules.uniform(LENGTH, 1), LENGTH * exact_curve()[0] - entropy),
+        (imperfect(), mixed(), np.array([2.2, 0.25, 1.1, 0.45]) @ exact_curve() - entropy),
+        (imperfect(), schedules.first_hitting(LENGTH), exact_curve().sum() - entropy),
+    ]
+    for number, (predictor, schedule, truth) in enumerate(cases):
+        key = jax.random.key(20 + number)
+        estimate = evaluate.monte_carlo_path_kl(key, predictor, target(), schedule, N, batch_size=4096)
+        assert agrees(estimate, truth), (schedule.name, estimate, truth)
+        assert estimate.standard_error < 0.03
+
+
+def test_reverse_path_kl_in_one_step_is_that_of_the_product_of_marginals():
+    single = [law().sum(axis=tuple(k for k in range(LENGTH) if k != i)) for i in range(LENGTH)]
+    product = functools.reduce(np.multiply.outer, single)
+    truth = np.sum(product * np.log(product / law()))
+    sizes = np.full((N, 1), LENGTH, np.int32)
+    tokens, info = sample_with_info(jax.random.key(2), oracle(target()), sizes, batch_size=4096)
+    assert agrees(evaluate.reverse_path_kl(info.path_log_prob, tokens, target()), truth)
+    assert evaluate.outside_support_share(tokens, target()).value == 0.0
+
+
+def test_samples_outside_the_support_are_counted_and_make_the_reverse_kl_infinite():
+    repetition = targets.repetition(3, 2)
+    sizes = np.full((N, 1), 3, np.int32)
+    tokens, info = sample_with_info(jax.random.key(3), oracle(repetition), sizes, batch_size=4096)
+    share = evaluate.outside_support_share(tokens, repetition)
+    assert agrees(share, 0.75) and 0.003 < share.standard_error < 0.006
+    reverse = evaluate.reverse_path_kl(info.path_log_prob, tokens, repetition)
+    assert reverse.value == np.inf and np.isnan(reverse.standard_error)
+
+
+def test_distinct_share_counts_sequences():
+    tokens = np.array([[0, 1], [0, 1], [1, 1], [1, 0], [0, 1]])
+    estimate = evaluate.distinct_share(tokens)
+    assert estimate.value == 3 / 5
+    left_out = [len({tuple(t) for t in np.delete(tokens, i, axis=0)}) for i in range(5)]
+    assert estimate.standard_error == pytest.approx(np.sqrt(np.var(left_out) * 5) / 5)
+
+
+def test_marginals_are_those_of_enumeration():
+    found = marginals.of_target(target(), jax.random.key(0))
+    assert len(found.pairs) == 6
+    for (i, j), joint in zip(found.pairs, found.joint, strict=True):
+        np.testing.assert_allclose(joint, law().sum(axis=tuple(k for k in range(LENGTH) if k not in (i, j))), atol=1e-6)
+    data = targets.data(np.asarray(evaluate.draw_tokens(jax.random.key(1), target(), N)))
+    sampled = marginals.of_target(data, jax.random.key(0), n=N)
+    assert np.abs(sampled.single - found.single).max() < 4.5 * np.sqrt(0.25 / N) * 2
+
+
+def test_marginal_errors_and_their_standard_errors():
+    truth = marginals.of_target(target(), jax.random.key(0))
+    tokens = evaluate.draw_tokens(jax.random.key(4), target(), 40 * 500).reshape(40, 500, LENGTH)
+    found = [marginals.errors(part, truth) for part in tokens]
+    for place in (0, 1):
+        values, errors = (np.array([getattr(f[place], name) for f in found]) for name in ("value", "standard_error"))
+        assert 0.5 < errors.mean() / values.std() < 2.0
+    by_hand = 0.5 * np.abs(np.stack([(tokens[0] == v).mean(axis=0) for v in range(VOCAB)], axis=1) - truth.single)
+    assert found[0][0].value == pytest.approx(by_hand.sum(axis=1).mean())
+
+
+def test_a_sweep_says_the_same_by_identity_and_by_sampling():
+    plan = [schedules.uniform(LENGTH, 2), mixed()]
+    predictors = {"oracle": oracle(target()), "network": imperfect()}
+    seen, calls = [], []
+    settings = {"target_name": "table", "samples": 2048, "curve_samples": 1024, "seed": 1, "batch_size": 2048}
+    callbacks = {"on_row": seen.extend, "progress": lambda done, total, what: calls.append((done, total))}
+    rows = sweeps.sweep(target(), predictors, plan, **settings, **callbacks)
+    assert seen == rows and calls[-1][0] == calls[-1][1]
+    for predictor in predictors:
+        for schedule in plan:
+            cell = {
+                (row.metric, row.method): row
+                for row in rows
+                if row.predictor == predictor and row.schedule == schedule.name
+            }
+            forced, identity = cell["path_kl_nats", "monte_carlo"], cell["path_kl_nats", "identity"]
+            error = np.hypot(forced.standard_error, identity.standard_error or 0.0)
+            assert abs(forced.value - identity.value) < 4.5 * error
+            assert forced.nfe == schedule.nfe_law() @ np.arange(len(schedule.nfe_law()))
+            split = cell["factorization_kl_nats", "identity"].value + cell["learning_kl_nats", "identity"].value
+            assert identity.value == pytest.approx(split)
+            measured = cell["measured_nfe", "monte_carlo"]
+            assert abs(measured.value - measured.nfe) <= 4.5 * measured.standard_error
+    alone = sweeps.sweep(target(), predictors, plan[1:], **settings)
+    assert set(alone) <= set(rows)
+
+
+def test_a_sweep_of_data_without_a_law_reports_what_can_be_known():
+    data = targets.data(np.asarray(evaluate.draw_tokens(jax.random.key(5), target(), 1000)))
+    settings = {"target_name": "data", "samples": 512, "curve_samples": 64, "seed": 1, "batch_size": 2048}
+    rows = sweeps.sweep(data, {"network": imperfect()}, [schedules.uniform(LENGTH, 2)], **settings)
+    metrics = {row.metric for row in rows}
+    assert {"nelbo_nats", "cross_entropy_curve_nats", "pair_marginal_tv", "distinct_share"} <= metrics
+    assert not {"path_kl_nats", "learning_error_nats", "reverse_path_kl_nats"} & metrics
+
+
+def test_wrong_partners_are_refused():
+    other = targets.product(np.full((5, VOCAB), 1 / VOCAB))
+    with pytest.raises(ValueError, match=r"length, vocab_size\)=\(4, 3\), the target \(5, 3\)"):
+        evaluate.cross_entropy_curve(imperfect(), other, jax.random.key(0), 8)
+    with pytest.raises(ValueError, match="n=1"):
+        evaluate.cross_entropy_curve(imperfect(), target(), jax.random.key(0), 1)
+    kernels = np.stack([np.eye(LENGTH + 1)])
+    idle = schedules.Schedule("idle", LENGTH, 1, schedules.Chain(kernels))
+    with pytest.raises(ValueError, match="idle leaves a mask with probability 1; build it with final_reveal=True"):
+        evaluate.monte_carlo_path_kl(jax.random.key(0), imperfect(), target(), idle, 8)
