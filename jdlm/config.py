@@ -3,8 +3,7 @@
 Reading and writing TOML is in ``jdlm.presets``. Nothing here imports JAX or numpy before something is built.
 """
 
-import difflib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -184,6 +183,8 @@ def check_num_steps(num_steps: int, length: int, name: str = "num_steps") -> Non
 
 def nearest(word: str, valid: Iterable[str], what: str = "known") -> str:
     """Half a sentence that names the valid word nearest to ``word``, and all of them where they are few."""
+    import difflib  # only for errors, so that `--help` is instant
+
     valid = sorted(valid)
     close = difflib.get_close_matches(word, valid, n=1, cutoff=0.0)
     everything = f" ({what}: {', '.join(valid)})" if 0 < len(valid) <= 16 else ""
@@ -250,7 +251,21 @@ def build_schedule(word: str, length: int, num_steps: int, *, cache: Path | None
     return SCHEDULES[word](length, num_steps, **({"cache": cache} if cache is not None else {}))
 
 
-def build_schedules(sweep: SweepConfig, length: int, *, cache: Path | None = None) -> "Sequence[Schedule]":
-    """All schedules of a sweep: each word at each number of steps, one-token-a-step words once."""
+def build_schedules(
+    sweep: SweepConfig,
+    length: int,
+    *,
+    cache: Path | None = None,
+    progress: Callable[[int, int, str], None] = lambda done, total, what: None,
+) -> "list[Schedule]":
+    """All schedules of a sweep: each word at each number of steps, one-token-a-step words once.
+
+    ``progress`` is called with (schedules built, in all, the next one).
+    """
     pairs = [(w, k) for w in sweep.schedules for k in ([length] if w in ONE_TOKEN_A_STEP else sweep.num_steps)]
-    return [build_schedule(word, length, num_steps, cache=cache) for word, num_steps in pairs]
+    schedules = []
+    for word, num_steps in pairs:
+        progress(len(schedules), len(pairs), f"{word} K={num_steps}")
+        schedules.append(build_schedule(word, length, num_steps, cache=cache))
+    progress(len(pairs), len(pairs), "done")
+    return schedules

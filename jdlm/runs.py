@@ -12,13 +12,11 @@ A new run is a hidden draft until there is something valid in it; then it takes 
 
 import contextlib
 import datetime
-import importlib.metadata
 import json
 import os
 import platform
 import shutil
-import subprocess
-import uuid
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,8 +34,8 @@ _SCHEMA = 1
 class Draft:
     """A run folder in the making; ``folder`` is hidden until :meth:`publish` and the run's own after it."""
 
-    def __init__(self, folder: Path, target: Path, exact: bool):
-        self.folder, self.published = folder, False
+    def __init__(self, folder: Path, target: Path, exact: bool, published: bool = False):
+        self.folder, self.published = folder, published
         self._target, self._exact = target, exact
 
     def publish(self) -> Path:
@@ -80,7 +78,7 @@ def draft(root: str | Path, name: str, *, exact: bool = False) -> Iterator[Draft
         raise ValueError(f"{root / name} exists; choose another --name")
     missing = [parent for parent in (root, *root.parents) if not parent.exists()]
     root.mkdir(parents=True, exist_ok=True)
-    hidden = root / f".{name}.{uuid.uuid4().hex[:8]}.partial"
+    hidden = root / f".{name}.{os.getpid()}-{time.time_ns()}.partial"
     made = Draft(hidden, root / name, exact)
     try:
         hidden.mkdir()
@@ -91,6 +89,23 @@ def draft(root: str | Path, name: str, *, exact: bool = False) -> Iterator[Draft
             for parent in missing:
                 with contextlib.suppress(OSError):
                     parent.rmdir()
+
+
+def writable(folder: Path) -> bool:
+    """Whether ``folder`` is one that files can be made in; it is made if it does not exist."""
+    import tempfile  # here and below: not for `--help`, which is to be instant
+
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    return False
+
+
+def check_writable(folder: Path) -> None:
+    """Raises a ValueError unless files can be made in ``folder``, before a long task finds out at its end."""
+    if not writable(folder):
+        raise ValueError(f"{folder} cannot be written; change its permissions, or choose another --runs-folder")
 
 
 def find(name: str, root: str | Path) -> Path | None:
@@ -121,7 +136,7 @@ def missing(name: str, root: str | Path) -> ValueError:
 
 def write_config(folder: Path, config: Config) -> None:
     """Writes ``config.toml``."""
-    _replace(folder / CONFIG, presets.dump(config))
+    replace(folder / CONFIG, presets.dump(config))
 
 
 def read_config(folder: Path) -> Config:
@@ -137,7 +152,7 @@ def read_config(folder: Path) -> Config:
 
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     """Writes ``manifest.json``, replacing an old one in one move."""
-    _replace(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
+    replace(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -182,6 +197,8 @@ def new_manifest(config: Config, command: list[str], data_sha256: str | None = N
 
 def environment() -> dict[str, Any]:
     """Versions, git commit, machine and device of this process; starts JAX."""
+    import importlib.metadata
+
     import jax
 
     device = jax.devices()[0]
@@ -197,6 +214,8 @@ def environment() -> dict[str, Any]:
 
 def git_commit() -> str | None:
     """The commit of the checkout that jdlm runs from, with ``-dirty`` if files differ; None outside of one."""
+    import subprocess
+
     package = Path(__file__).resolve().parent
     git = ["git", "-C", str(package.parent)]
     try:
@@ -215,7 +234,8 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
 
 
-def _replace(path: Path, text: str) -> None:
+def replace(path: Path, text: str) -> None:
+    """Writes a text file in one move: either the old content is there or all of the new one."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         temporary.write_text(text, encoding="utf-8")

@@ -1,0 +1,81 @@
+"""The command line: parses, calls the library, writes run folders. JAX is imported only once the options are valid.
+
+Exit codes: 0 done, 1 a check or a training run failed, 2 bad input (one line on stderr), 130 interrupted.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+
+_SUBCOMMANDS = ("sweep", "tokens", "figures", "doctor")
+_RESERVED = ("recommend", "exact", "compare", "bench")
+
+
+def train_entry() -> None:
+    """Entry point of ``train.py``: trains a mask predictor and writes a run folder."""
+    sys.exit(_guarded(train, sys.argv[1:]))
+
+
+def sample_entry() -> None:
+    """Entry point of ``sample.py``: sweeps schedules, prints tokens, draws figures, checks an installation."""
+    sys.exit(_guarded(sample, sys.argv[1:]))
+
+
+def train(arguments: list[str]) -> int:
+    """Runs ``train.py`` with ``arguments``; returns the exit code.
+
+    Raises:
+      ValueError: bad input.
+    """
+    from jdlm.cli.train import main
+
+    return main(arguments)
+
+
+def sample(arguments: list[str]) -> int:
+    """Runs ``sample.py`` with ``arguments``; returns the exit code.
+
+    Raises:
+      ValueError: bad input.
+    """
+    command = arguments[0] if arguments else ""
+    if command in _RESERVED:
+        raise ValueError(f"{command!r} is not available in this version; there are {', '.join(_SUBCOMMANDS)}")
+    rest = arguments[1:] if command in _SUBCOMMANDS else arguments
+    if command == "tokens":
+        from jdlm.cli.tokens import main
+    elif command == "figures":
+        from jdlm.cli.sweep import figures_main as main
+    elif command == "doctor":
+        from jdlm.cli.doctor import main
+    else:
+        from jdlm.cli.sweep import main
+    return main(rest)
+
+
+def _guarded(command: Callable[[list[str]], int], arguments: list[str]) -> int:
+    """Runs a command and turns what a user can cause into one line on stderr and an exit code.
+
+    ``python -X dev`` shows the traceback instead.
+    """
+    try:
+        code = command(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # the reader of our output is gone, as in `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt as stop:
+        return _report(str(stop) or "interrupted; nothing was written", "", 130)
+    except FloatingPointError as error:
+        return _report(str(error), "error: ", 1)
+    except (ValueError, OSError, NotImplementedError) as error:
+        if sys.flags.dev_mode:
+            raise
+        return _report(str(error) or type(error).__name__, "error: ", 2)
+
+
+def _report(message: str, prefix: str, code: int) -> int:
+    print(prefix + " ".join(message.split()), file=sys.stderr)
+    return code

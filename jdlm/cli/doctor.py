@@ -1,0 +1,136 @@
+"""``sample.py doctor``: checks the installation, the folders, a run, and the sampler against an exact law."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from jdlm import presets, runs
+from jdlm.cli import cache, options
+from jdlm.cli.resource import load_network, resolve
+from jdlm.config import MixtureConfig
+
+_DESCRIPTION = (
+    "Checks the installation (versions, device, folders, presets), draws samples from a small law and compares them "
+    "with it, and checks a run: manifest, configuration, checkpoint and rows. RUN is by default the newest run, if any."
+)
+_DRAWS = 4096
+
+
+def main(arguments: list[str]) -> int:
+    """Runs all checks, one line each; 0 if all passed, 1 if not."""
+    word, rest = options.split(arguments)
+    given = options.parse(options.FolderOptions(), rest, "sample.py doctor", _DESCRIPTION)
+    folder = _folder(word, given.runs_folder)
+    checks: list[tuple[str, Callable[[], str]]] = [
+        ("versions", _versions),
+        ("device", _device),
+        ("cache folder", _cache_folder),
+        ("runs folder", lambda: _runs_folder(given.runs_folder)),
+        ("presets", _presets),
+        ("sampler", check_sampler),
+    ]
+    if folder is not None:
+        checks += [
+            ("run", lambda: _run(folder)),
+            ("checkpoint", lambda: _checkpoint(folder)),
+            ("rows", lambda: _rows(folder)),
+        ]
+    passed = [_report(name, check) for name, check in checks]
+    if folder is None:
+        print(f"no run under {given.runs_folder} yet, so none was checked")
+    return 0 if all(passed) else 1
+
+
+def _folder(word: str | None, root: Path) -> Path | None:
+    if word is None:
+        return runs.newest(root)
+    folder = runs.find(word, root)
+    if folder is None:
+        resolve(word, root)  # says what is wrong with a word that is neither
+        raise ValueError(f"{word!r} is a preset, and doctor checks runs; leave it out, or name a run")
+    return folder
+
+
+def _report(name: str, check: Callable[[], str]) -> bool:
+    try:
+        print(f"ok    {name}: {check()}", flush=True)
+    except (ValueError, OSError, NotImplementedError, ImportError) as error:
+        print(f"FAIL  {name}: {' '.join(str(error).split())}", flush=True)
+        return False
+    return True
+
+
+def _versions() -> str:
+    return ", ".join(f"{name} {version}" for name, version in runs.environment()["versions"].items())
+
+
+def _device() -> str:
+    device = runs.environment()["device"]
+    return f"{device['count']} x {device['kind']} ({device['platform']})"
+
+
+def _cache_folder() -> str:
+    if not runs.writable(cache.folder()):
+        raise ValueError(f"{cache.folder()} cannot be written; set XDG_CACHE_HOME, else every command compiles anew")
+    return str(cache.folder())
+
+
+def _runs_folder(root: Path) -> str:
+    existing = next(path for path in (root.absolute(), *root.absolute().parents) if path.exists())
+    runs.check_writable(existing)
+    return str(root)
+
+
+def _presets() -> str:
+    if not presets.names():
+        raise ValueError(f"none in {presets.folder()}; install jdlm again")
+    return ", ".join(presets.load(name).name for name in presets.names())
+
+
+def check_sampler() -> str:
+    """Chi-square of oracle samples of a small law, one token a step, against its exact probabilities.
+
+    Raises:
+      ValueError: the samples do not follow the law (false-alarm rate 1e-6).
+    """
+    import itertools
+
+    import jax
+    import numpy as np
+    from scipy import stats
+
+    from jdlm import sampling, schedules
+    from jdlm.predictor import oracle
+
+    target = MixtureConfig(length=3, weights=(0.7, 0.3), marginals=((0.8, 0.2), (0.1, 0.9))).build()
+    sizes = sampling.draw_sizes(jax.random.key(0), schedules.first_hitting(3), _DRAWS)
+    tokens = np.asarray(sampling.sample(jax.random.key(1), oracle(target), sizes))
+    outcomes = np.array(list(itertools.product(range(2), repeat=3)), np.int32)
+    law = np.exp(np.asarray(jax.vmap(target.log_prob)(outcomes), np.float64))
+    counts = np.bincount(tokens @ np.array([4, 2, 1]), minlength=8)
+    result = stats.chisquare(counts, _DRAWS * law / law.sum())
+    if result.pvalue < 1e-6:
+        raise ValueError(f"{_DRAWS} oracle samples do not follow their law (chi-square {result.statistic:.1f} with 7)")
+    return f"{_DRAWS} oracle samples follow their exact law (chi-square {result.statistic:.1f}, 7 degrees of freedom)"
+
+
+def _run(folder: Path) -> str:
+    manifest, config = runs.read_manifest(folder), runs.read_config(folder)
+    done = "finished" if manifest["finished"] else "not finished"
+    if config.training is not None:
+        done += f", {manifest['steps_done']} of {config.training.steps} steps"
+    return f"{folder}, {config.name}, {done}"
+
+
+def _checkpoint(folder: Path) -> str:
+    config = runs.read_config(folder)
+    if config.network is None:
+        return "none is needed, the run samples the oracle"
+    load_network(resolve(str(folder), folder.parent), config.target.build())
+    return "whole: hash, shapes and types agree"
+
+
+def _rows(folder: Path) -> str:
+    from jdlm import rows
+
+    found = {name: len(rows.read(folder / name)) for name in (runs.METRICS, runs.SWEEP) if (folder / name).is_file()}
+    return ", ".join(f"{count} in {name}" for name, count in found.items()) or "none yet"

@@ -1,0 +1,67 @@
+"""What the word RUN or PRESET of a command stands for, and the predictor in a run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jdlm import presets, runs
+from jdlm.config import Config
+
+if TYPE_CHECKING:
+    from jdlm.predictor import Predictor
+    from jdlm.targets import Target
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A run (with a folder) or a preset (without)."""
+
+    name: str
+    config: Config
+    folder: Path | None
+
+
+def resolve(word: str | None, root: Path, *, fresh: bool = False) -> Resource:
+    """The run or preset of that name; a run wins over a preset, no name is the newest run.
+
+    Args:
+      word: name or path; None where the user gave none.
+      root: folder of the runs.
+      fresh: a new run is wanted, so ``word`` is a preset.
+
+    Raises:
+      ValueError: there is neither.
+    """
+    if word is None:
+        if fresh:
+            raise ValueError("--name makes a new run, which needs a preset, as in `python sample.py tiny --name mine`")
+        folder = runs.newest(root)
+        if folder is None:
+            raise ValueError(
+                f"no run under {str(root)!r} yet; train one with `python train.py`, "
+                "or name a preset as in `python sample.py reed-solomon`"
+            )
+        return Resource(folder.name, runs.read_config(folder), folder)
+    folder = None if fresh else runs.find(word, root)
+    if folder is not None:
+        return Resource(word, runs.read_config(folder), folder)
+    if fresh or word in presets.names() or word.endswith(".toml"):
+        return Resource(word, presets.load(word), None)
+    if Path(word).is_dir():
+        raise ValueError(f"{word} is a folder without {runs.MANIFEST}, so no run; give a run or a preset")
+    raise runs.missing(word, root)
+
+
+def load_network(resource: Resource, target: "Target") -> "Predictor | None":
+    """The trained network of a run; None for a run of the oracle alone.
+
+    Raises:
+      ValueError: there is no checkpoint, or it is damaged or of another model.
+    """
+    if resource.folder is None or resource.config.network is None:
+        return None
+    from jdlm import checkpoints
+
+    return checkpoints.load_predictor(
+        resource.folder / runs.CHECKPOINT, resource.config.network, target.length, target.vocab_size
+    )

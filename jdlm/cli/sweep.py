@@ -1,0 +1,144 @@
+"""``sample.py sweep`` and ``sample.py figures``: rows and figures of a run."""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+from jdlm import presets, runs
+from jdlm.cli import cache, options, progress
+from jdlm.cli.resource import Resource, load_network, resolve
+from jdlm.config import Config, SweepConfig, build_schedules
+
+_DESCRIPTION = (
+    "Samples a trained run (or the oracle of a preset) under schedules side by side and draws the figures. "
+    "Usage: sample.py [COMMAND] [RUN or PRESET] [OPTIONS]. COMMAND is sweep (this one, the default), tokens (prints "
+    "samples), figures (draws again from sweep.csv) or doctor (checks installation and run); each explains itself with "
+    "--help. RUN is a folder or its name under the runs folder, by default the newest run. PRESET is one of {presets}, "
+    "or the path of a TOML file; it makes a new run without training, and its target has options of its own."
+)
+_FIGURES = "Draws the figures of a run again from its sweep.csv and metrics.csv. RUN is by default the newest run."
+
+
+def main(arguments: list[str]) -> int:
+    """Sweeps a run, or makes a new one from a preset."""
+    word, rest = options.split(arguments)
+    root = Path(options.peek(rest, "--runs-folder") or options.RUNS_FOLDER)
+    program = "sample.py sweep" + (f" {word}" if word else "")
+    description = _DESCRIPTION.format(presets=", ".join(presets.names()))
+    try:
+        resource = resolve(word, root, fresh=options.peek(rest, "--name") is not None)
+    except ValueError:
+        if word is None and ("--help" in rest or "-h" in rest):
+            options.parse(options.SweepRunOptions(SweepConfig()), rest, "sample.py", description)
+        raise
+    config = resource.config
+    if resource.folder is not None:
+        given = options.parse(options.SweepRunOptions(config.sweep), rest, program, description)
+        config = dataclasses.replace(config, sweep=given.sweep)
+        runs.check_writable(resource.folder)
+        _sweep_into(resource.folder, dataclasses.replace(resource, config=config))
+        return 0
+    given = options.parse(options.SweepPresetOptions(config.target, config.sweep), rest, program, description)
+    if config.training is not None:
+        print(f"note: {word} is not trained here, so the oracle alone is sampled", file=sys.stderr)
+    config = dataclasses.replace(config, target=given.target, sweep=given.sweep, network=None, training=None)
+    name = given.name or config.name + ("-oracle" if resource.config.training is not None else "")
+    cache.compiled_programs()
+    config.target.build()
+    with runs.draft(given.runs_folder, name, exact=given.name is not None) as draft:
+        runs.write_config(draft.folder, config)
+        runs.write_manifest(draft.folder, runs.new_manifest(config, options.command_line()))
+        _sweep_into(draft.folder, Resource(name, config, None), draft)
+    return 0
+
+
+def figures_main(arguments: list[str]) -> int:
+    """Draws the figures of a run again."""
+    word, rest = options.split(arguments)
+    root = Path(options.peek(rest, "--runs-folder") or options.RUNS_FOLDER)
+    options.parse(options.FolderOptions(), rest, "sample.py figures", _FIGURES)
+    resource = resolve(word, root)
+    if resource.folder is None or not (resource.folder / runs.SWEEP).is_file():
+        raise ValueError(f"{word or resource.folder} has no {runs.SWEEP} yet; make one with `python sample.py sweep`")
+    files = _draw(resource.folder)
+    print(f"drew {len(files)} files in {resource.folder / runs.FIGURES}")
+    return 0
+
+
+def _sweep_into(folder: Path, resource: Resource, draft: runs.Draft | None = None) -> None:
+    """Writes ``sweep.csv``, the figures and the manifest's entry; the rows of an older sweep stay until the end."""
+    cache.compiled_programs()
+    from jdlm import rows, sweeps
+    from jdlm.predictor import oracle
+
+    config, started = resource.config, runs.now()
+    sweep = config.sweep
+    target = config.target.build()
+    predictors = {"oracle": oracle(target)}
+    network = load_network(resource, target)
+    if network is not None:
+        predictors["network"] = network
+    with progress.Progress("schedules", unit="schedule") as bar:
+        schedules = build_schedules(sweep, target.length, cache=cache.schedules(), progress=bar.update)
+    with progress.Progress("sweep", unit="call") as bar:
+        table = sweeps.sweep(
+            target,
+            predictors,
+            schedules,
+            target_name=config.name,
+            samples=sweep.samples,
+            curve_samples=sweep.curve_samples,
+            seed=sweep.seed,
+            batch_size=sweep.batch_size,
+            identities=_identities(folder, network is not None),
+            progress=bar.update,
+        )
+    rows.write(folder / runs.SWEEP, table)
+    entry = {"command": options.command_line(), "started": started, "finished": runs.now()}
+    entry |= {"options": dataclasses.asdict(sweep), **runs.environment()}
+    manifest = runs.read_manifest(folder) | {"sweep": entry}
+    if draft is not None:
+        manifest["finished"] = entry["finished"]
+    runs.write_manifest(folder, manifest)
+    if draft is not None:
+        folder = draft.publish()
+    _draw(folder)
+    _print_table(table, config)
+    print(f"wrote {folder / runs.SWEEP} and {folder / runs.FIGURES}")
+
+
+def _identities(folder: Path, trained: bool) -> dict[str, str]:
+    """What tells this run's network from another one of the same name."""
+    if not trained:
+        return {}
+    from jdlm import checkpoints
+
+    return {"network": checkpoints.sha256(folder / runs.CHECKPOINT)}
+
+
+def _draw(folder: Path) -> list[Path]:
+    from jdlm import figures, rows
+
+    table = rows.read(folder / runs.SWEEP)
+    if (folder / runs.METRICS).is_file():
+        table += rows.read(folder / runs.METRICS)
+    with progress.Progress("figures", unit="figure") as bar:
+        return figures.draw(table, folder / runs.FIGURES, progress=bar.update)
+
+
+def _print_table(table, config: Config) -> None:
+    """KL along the path of each schedule, exact for the oracle and estimated for the network."""
+
+    def value(predictor: str, method: str, row) -> str:
+        for other in table:
+            same = (other.schedule, other.num_steps) == (row.schedule, row.num_steps)
+            if same and (other.metric, other.predictor, other.method) == ("path_kl_nats", predictor, method):
+                error = "" if other.standard_error is None else f" ± {other.standard_error:.4f}"
+                return f"{other.value:.4f}{error}"
+        return "-"
+
+    print(f"KL(target || sampler) along the path on {config.name}, nats per sequence")
+    print(f"{'schedule':<16}{'steps':>6}{'NFE':>8}{'oracle, exact':>16}{'network':>20}")
+    for row in [row for row in table if row.metric == "worst_case_tc"]:
+        exact, network = value("oracle", "identity", row), value("network", "monte_carlo", row)
+        print(f"{row.schedule:<16}{row.num_steps:>6}{row.nfe:>8.2f}{exact:>16}{network:>20}")

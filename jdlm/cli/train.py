@@ -1,0 +1,144 @@
+"""``train.py``: trains the network of a preset, or continues an interrupted run."""
+
+import dataclasses
+import time
+from pathlib import Path
+
+from jdlm import presets, runs
+from jdlm.cli import cache, options, progress
+from jdlm.config import Config
+
+_DEFAULT_PRESET = "mixture"
+_SECONDS_BETWEEN_CHECKPOINTS = 5.0
+_DESCRIPTION = (
+    "Trains a mask predictor on a law that is known exactly and writes a run folder: configuration, manifest, metrics "
+    "and checkpoint. PRESET is one of {presets}, or the path of a TOML file (default: {default}). "
+    "Continue an interrupted run with --resume RUN."
+)
+
+
+def main(arguments: list[str]) -> int:
+    """Parses the options, trains, prints where the run is."""
+    if options.peek(arguments, "--resume") is not None or "--resume" in arguments:
+        return _resume(arguments)
+    word, rest = options.split(arguments)
+    config = presets.load(word or _DEFAULT_PRESET)
+    if config.training is None:
+        raise ValueError(
+            f"preset {config.name!r} has no [training]: it is for the oracle alone; run `python sample.py {word}`"
+        )
+    defaults = options.TrainOptions(config.target, config.network, config.training, config.sweep)
+    description = _DESCRIPTION.format(presets=", ".join(presets.names()), default=_DEFAULT_PRESET)
+    given = options.parse(defaults, rest, "train.py" + (f" {word}" if word else ""), description)
+    sections = {"target": given.target, "network": given.network, "training": given.training, "sweep": given.sweep}
+    config = dataclasses.replace(config, **sections)
+    cache.compiled_programs()
+    config.target.build()  # a law that is none is refused before anything is written
+    with runs.draft(given.runs_folder, given.name or config.name, exact=given.name is not None) as draft:
+        runs.write_config(draft.folder, config)
+        runs.write_manifest(draft.folder, runs.new_manifest(config, options.command_line()))
+        _train(_Recorder(draft, config), state=None)
+    return 0
+
+
+def _resume(arguments: list[str]) -> int:
+    word, rest = options.split(arguments)
+    if word is not None:
+        raise ValueError(f"--resume takes the run and no preset; leave out {word!r}")
+    defaults = options.ResumeOptions(resume="")
+    given = options.parse(defaults, rest, "train.py", "Continues an interrupted run, with the run's own options.")
+    folder = runs.find(given.resume, given.runs_folder)
+    if folder is None:
+        raise runs.missing(given.resume, given.runs_folder)
+    config, manifest = runs.read_config(folder), runs.read_manifest(folder)
+    if config.training is None:
+        raise ValueError(f"{folder} is a run of the oracle alone; there is no training to continue")
+    runs.check_writable(folder)
+    cache.compiled_programs()
+    from jdlm import checkpoints
+
+    state = checkpoints.load(folder / runs.CHECKPOINT, config.network, config.target.build(), config.training)
+    recorder = _Recorder(runs.Draft(folder, folder, exact=True, published=True), config)
+    recorder.drop_rows_after(int(state.step))
+    if int(state.step) == config.training.steps:
+        print(f"{folder} is trained: all {config.training.steps} steps are done")
+        return 0
+    manifest["resumed"] = [*manifest.get("resumed", []), {"step": int(state.step), "time": runs.now()}]
+    runs.write_manifest(folder, manifest)
+    _train(recorder, state)
+    return 0
+
+
+class _Recorder:
+    """Writes metrics, checkpoint and manifest as the training goes on; a run can be continued from each of them.
+
+    Metrics are written before the checkpoint, and those of steps after it are dropped on resuming.
+    """
+
+    def __init__(self, draft: runs.Draft, config: Config):
+        self.config, self.step, self.last = config, 0, None
+        self._draft, self._rows, self._saved = draft, [], float("-inf")
+
+    @property
+    def folder(self) -> Path:
+        """Where the run is; hidden before the first checkpoint."""
+        return self._draft.folder
+
+    def record(self, state, chunk) -> None:
+        """Takes in a chunk, and writes it unless the last writing was a moment ago."""
+        from jdlm import checkpoints, rows, training
+
+        config = self.config
+        sections = (config.target, config.network, config.training)
+        cell = rows.cell(sections=[[type(section).__name__, dataclasses.asdict(section)] for section in sections])
+        self._rows += training.metric_rows(chunk, cell=cell, target=config.name, seed=config.training.seed)
+        self.last = chunk
+        finished = chunk.step == config.training.steps
+        if not finished and time.monotonic() - self._saved < _SECONDS_BETWEEN_CHECKPOINTS:
+            return
+        rows.append(self.folder / runs.METRICS, self._rows)
+        self._rows = []
+        checkpoints.save(self.folder / runs.CHECKPOINT, state, config.network, config.target)
+        manifest = runs.read_manifest(self.folder) | {"steps_done": chunk.step}
+        runs.write_manifest(self.folder, manifest | ({"finished": runs.now()} if finished else {}))
+        self._draft.publish()
+        self.step, self._saved = chunk.step, time.monotonic()
+
+    def drop_rows_after(self, step: int) -> None:
+        """Forgets metrics of steps that the checkpoint has not reached."""
+        from jdlm import rows
+
+        self.step = step
+        path = self.folder / runs.METRICS
+        if path.is_file():
+            rows.write(path, [row for row in rows.read(path) if row.index <= step])
+
+
+def _train(recorder: _Recorder, state) -> None:
+    from jdlm import training
+
+    config = recorder.config
+    steps = config.training.steps
+    with progress.Progress(f"training {config.name}", unit="step") as bar:
+        bar.start(recorder.step, steps)
+
+        def on_chunk(state, chunk) -> None:
+            recorder.record(state, chunk)
+            error = chunk.learning_error
+            note = f"loss {chunk.loss.value:.3f} nats, "
+            note += f"learning error {error.value:.4f} nats, " if error is not None else ""
+            bar.update(chunk.step, steps, note + f"{chunk.steps_per_second:.0f} steps/s")
+
+        try:
+            training.train(config.network, config.target.build(), config.training, state=state, on_chunk=on_chunk)
+        except KeyboardInterrupt:
+            if recorder.step == 0:
+                raise KeyboardInterrupt("interrupted before the first checkpoint; nothing was written") from None
+            raise KeyboardInterrupt(
+                f"interrupted; step {recorder.step} of {steps} is saved. "
+                f"Continue with: python train.py --resume {recorder.folder}"
+            ) from None
+    error = recorder.last.learning_error
+    if error is not None:
+        print(f"learning error {error.value:.4f} ± {error.standard_error:.4f} nats per sequence after {steps} steps")
+    print(f"trained {recorder.folder}; compare schedules with: python sample.py {recorder.folder}")
