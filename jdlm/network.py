@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int, Key
 
 from jdlm.predictor import Predictor
 from jdlm.settings import NetworkConfig
 
-_EMBEDDING_SCALE = 0.02
 _layer_norm = functools.partial(nnx.LayerNorm, dtype=jnp.float32)
 
 
@@ -50,14 +50,20 @@ def build(config: NetworkConfig, length: int, vocab_size: int) -> Network:
         if value < 1:
             raise ValueError(f"{name}={value} is less than 1; use the {name} of the target")
 
-    def make(key: Key[Array, ""]) -> _Transformer:
-        return _Transformer(config, length, vocab_size, nnx.Rngs(params=key))
-
-    structure, _ = nnx.split(nnx.eval_shape(lambda: make(jax.random.key(0))))
+    structure, state = nnx.split(nnx.eval_shape(lambda: _Transformer(config, length, vocab_size, nnx.Rngs(0))))
+    shapes = nnx.to_pure_dict(state)
 
     @jax.jit
     def init(key: Key[Array, ""]) -> dict:
-        return nnx.to_pure_dict(nnx.split(make(key))[1])
+        # All parameters from one draw: a draw for each shape would take seconds to compile.
+        noise = jax.random.normal(key, (num_parameters(shapes),), jnp.float32)
+        leaves, tree = jax.tree_util.tree_flatten_with_path(shapes)
+        pieces = jnp.split(noise, np.cumsum([leaf.size for _, leaf in leaves])[:-1])
+        values = [
+            _initial(jax.tree_util.keystr(path, simple=True, separator="."), piece.reshape(leaf.shape), config.depth)
+            for (path, leaf), piece in zip(leaves, pieces, strict=True)
+        ]
+        return jax.tree.unflatten(tree, values)
 
     def apply(
         params: dict, tokens: Int[Array, " length"], positions: Int[Array, " m"] | None = None
@@ -77,15 +83,31 @@ def num_parameters(params: Any) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
+def _initial(name: str, noise: Array, depth: int) -> Array:
+    """The first value of the parameter called ``name``, from standard normal ``noise`` of its shape."""
+    parent, _, kind = name.rpartition(".")
+    if kind == "scale":
+        return jnp.ones_like(noise)
+    # Zero logits at the start: every prediction is uniform, so the first steps learn the marginals.
+    if kind == "bias" or parent == "head":
+        return jnp.zeros_like(noise)
+    if kind == "kernel":
+        # The two layers that add to the stream are smaller, so that it starts with the same variance at any depth.
+        gain = 0.5 / depth if parent.endswith("_out") else 1.0
+        return noise * np.float32((gain / noise.shape[0]) ** 0.5)
+    return noise * np.float32(0.02)
+
+
 class _Transformer(nnx.Module):
+    """The layers; their initial values are never made, `_initial` makes them."""
+
     def __init__(self, config: NetworkConfig, length: int, vocab_size: int, rngs: nnx.Rngs):
         self.vocab_size = vocab_size
-        self.tokens = nnx.Param(_EMBEDDING_SCALE * rngs.params.normal((vocab_size + 1, config.width), jnp.float32))
-        self.positions = nnx.Param(_EMBEDDING_SCALE * rngs.params.normal((length, config.width), jnp.float32))
+        self.tokens = nnx.Param(jnp.zeros((vocab_size + 1, config.width), jnp.float32))
+        self.positions = nnx.Param(jnp.zeros((length, config.width), jnp.float32))
         self.blocks = nnx.List([_Block(config, rngs) for _ in range(config.depth)])
         self.norm = _layer_norm(config.width, rngs=rngs)
-        # Zero logits at the start: every prediction is uniform, so the first steps learn the marginals.
-        self.head = nnx.Linear(config.width, vocab_size, kernel_init=nnx.initializers.zeros, rngs=rngs)
+        self.head = nnx.Linear(config.width, vocab_size, rngs=rngs)
 
     def __call__(self, tokens: Array, positions: Array | None = None) -> Array:
         # A product with a one-hot matrix: on CPU its gradient is a matrix product, where a gather's is a scatter.
@@ -100,17 +122,15 @@ class _Block(nnx.Module):
     def __init__(self, config: NetworkConfig, rngs: nnx.Rngs):
         width, hidden = config.width, config.mlp_ratio * config.width
         linear = functools.partial(nnx.Linear, dtype=jnp.dtype(config.dtype), rngs=rngs)
-        # A block starts as a small change of the stream, whatever the depth.
-        into_stream = nnx.initializers.variance_scaling(0.5 / config.depth, "fan_in", "normal")
         self.heads = config.heads
         self.norm_attention = _layer_norm(width, rngs=rngs)
         self.query = linear(width, width)
         self.key = linear(width, width)
         self.value = linear(width, width)
-        self.attention_out = linear(width, width, kernel_init=into_stream)
+        self.attention_out = linear(width, width)
         self.norm_mlp = _layer_norm(width, rngs=rngs)
         self.mlp_in = linear(width, hidden)
-        self.mlp_out = linear(hidden, width, kernel_init=into_stream)
+        self.mlp_out = linear(hidden, width)
 
     def __call__(self, stream: Array, positions: Array | None = None) -> Array:
         """The stream ``[n, width]`` after this block, at ``positions`` only if they are given."""

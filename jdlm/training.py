@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.typing import ArrayLike
 from jaxtyping import Array, Int, Key
 
 from jdlm import evaluate, network, objective, rows
@@ -126,9 +127,11 @@ def train(
     step = int(state.step)
     if step > config.steps:
         raise ValueError(f"the state is at step {step}, beyond steps={config.steps}; use steps={step} or more")
+    if step == config.steps:
+        return state
     target = jax.device_put(target)
     run = functools.partial(_run_chunk, _for_compilation(config), network_config)
-    evaluation_key = jax.random.fold_in(jax.random.key(config.seed), _EVALUATION)
+    evaluation_key = jax.random.fold_in(state.key, _EVALUATION)
     state, *_ = run(state, target, step)  # compiles, and does nothing
     while step < config.steps:
         first, step = step, min(step + config.chunk_steps, config.steps)
@@ -188,7 +191,7 @@ def _for_compilation(config: TrainingConfig) -> TrainingConfig:
 
 @functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
 def _run_chunk(
-    config: TrainingConfig, network_config: NetworkConfig, state: TrainingState, target: Target, stop: int
+    config: TrainingConfig, network_config: NetworkConfig, state: TrainingState, target: Target, stop: ArrayLike
 ) -> tuple[TrainingState, Array, Array]:
     """Steps until ``stop``, at most ``chunk_steps``; each one's loss (0 beyond ``stop``) and whether all is finite."""
     model = functools.partial(_predictor, network_config, target)
@@ -218,7 +221,7 @@ def _run_chunk(
         return jax.lax.cond(state.step < stop, one_step, idle, state)
 
     state, losses = jax.lax.scan(body, state, length=config.chunk_steps)
-    return state, losses, jnp.isfinite(optax.global_norm((state.params, state.ema)))
+    return state, losses, jnp.isfinite(optax.tree.norm((state.params, state.ema)))
 
 
 def _check_finite(losses: np.ndarray, finite: bool, first: int, config: TrainingConfig) -> None:

@@ -1,0 +1,126 @@
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jdlm import network
+from jdlm.predictor import map_lanes
+from jdlm.settings import NetworkConfig
+from tests.reference import network as reference
+
+LENGTH, VOCAB = 6, 3
+CONFIG = NetworkConfig(width=16, depth=2, heads=4)
+
+
+def perturbed(params, scale=0.3):
+    """Parameters with noise everywhere, since the head starts at zero."""
+    leaves, tree = jax.tree.flatten(params)
+    rng = np.random.default_rng(0)
+    return jax.tree.unflatten(
+        tree, [leaf + np.float32(scale) * rng.normal(size=leaf.shape).astype("f") for leaf in leaves]
+    )
+
+
+@pytest.fixture(scope="module")
+def params():
+    return perturbed(network.build(CONFIG, LENGTH, VOCAB).init(jax.random.key(0)))
+
+
+@pytest.fixture(scope="module")
+def tokens():
+    return jax.random.randint(jax.random.key(1), (20, LENGTH), 0, VOCAB + 1)
+
+
+@pytest.fixture(scope="module")
+def logits(params, tokens):
+    """Those of all lanes, from one compiled program."""
+    return np.asarray(jax.jit(map_lanes)(network.predictor(CONFIG, params, LENGTH, VOCAB), tokens))
+
+
+def test_equals_the_float64_twin(params, tokens, logits):
+    exact = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
+    expected = [reference.logits(exact, np.asarray(lane), CONFIG.heads) for lane in tokens]
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_single_sequences_equal_the_batch(params, tokens, logits):
+    single = jax.jit(network.build(CONFIG, LENGTH, VOCAB).apply)
+    for lane, expected in zip(tokens[:3], logits, strict=False):
+        np.testing.assert_allclose(single(params, lane), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_lanes_do_not_see_each_other(params, tokens, logits):
+    order = np.random.default_rng(0).permutation(len(tokens))
+    predictor = network.predictor(CONFIG, params, LENGTH, VOCAB)
+    np.testing.assert_array_equal(jax.jit(map_lanes)(predictor, tokens[order]), logits[order])
+
+
+def test_positions_equal_the_full_call(params, tokens, logits):
+    predictor = network.predictor(CONFIG, params, LENGTH, VOCAB)
+    positions = jnp.stack([jnp.array([5, 0, 3]), jnp.array([2, 2, 1])])
+    found = jax.jit(map_lanes)(predictor, tokens[:2], positions)
+    assert found.shape == (2, 3, VOCAB)
+    expected = np.take_along_axis(logits[:2], np.asarray(positions)[..., None], axis=1)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_every_position_sees_every_other(params):
+    base = jnp.full(LENGTH, VOCAB)
+    changed = jnp.stack([base.at[i].set(token) for i, token in itertools.product(range(LENGTH), range(VOCAB))])
+    predictor = network.predictor(CONFIG, params, LENGTH, VOCAB)
+    lanes = jnp.concatenate([changed, base[None], base[None]])
+    out = np.asarray(jax.jit(map_lanes)(predictor, lanes))
+    assert (np.abs(out[:-2] - out[-1]).max(axis=2) > 1e-4).all()
+
+
+def test_large_scores_do_not_overflow(params, tokens):
+    large = jax.tree.map(lambda leaf: 30 * leaf, params)
+    found = jax.jit(map_lanes)(network.predictor(CONFIG, large, LENGTH, VOCAB), tokens)
+    assert np.isfinite(found).all()
+
+
+def test_bfloat16_is_close_to_float32(params, tokens, logits):
+    config = NetworkConfig(width=16, depth=2, heads=4, dtype="bfloat16")
+    found = jax.jit(map_lanes)(network.predictor(config, params, LENGTH, VOCAB), tokens)
+    assert found.dtype == jnp.float32
+    difference = np.abs(np.asarray(found) - logits)
+    # bfloat16 keeps 8 bits, a relative error of 2**-9 in each of about ten products.
+    assert 0 < difference.max() < 0.05 * np.abs(logits).max()
+
+
+def test_stays_float32_under_x64(params, tokens):
+    with jax.enable_x64(True):
+        shape = jax.eval_shape(network.build(CONFIG, LENGTH, VOCAB).apply, params, tokens[0])
+    assert shape.dtype == jnp.float32
+
+
+def test_starts_uniform_with_float32_parameters():
+    built = network.build(CONFIG, LENGTH, VOCAB)
+    fresh = built.init(jax.random.key(3))
+    assert {leaf.dtype for leaf in jax.tree.leaves(fresh)} == {jnp.dtype("float32")}
+    assert not np.asarray(fresh["head"]["kernel"]).any()
+    kernel = np.asarray(fresh["blocks"][0]["mlp_in"]["kernel"])
+    # 16 x 64 normal numbers of variance 1/16: five standard errors of the mean square are 22 percent.
+    assert np.mean(kernel**2) == pytest.approx(1 / 16, rel=0.22)
+    per_block = 4 * (16 * 16 + 16) + (16 * 64 + 64) + (64 * 16 + 16) + 4 * 16
+    assert network.num_parameters(fresh) == 4 * 16 + 6 * 16 + 2 * per_block + 2 * 16 + (16 * 3 + 3)
+
+
+def test_equal_arguments_give_the_same_functions():
+    assert network.build(NetworkConfig(), 8, 4) is network.build(NetworkConfig(), 8, 4)
+    assert network.build(NetworkConfig(), 8, 4).apply is not network.build(NetworkConfig(), 9, 4).apply
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: NetworkConfig(width=10, heads=4), r"width=10 .* heads=4; use width=12"),
+        (lambda: NetworkConfig(depth=0), r"depth=0 .* use depth=1"),
+        (lambda: network.build(NetworkConfig(), 0, 4), r"length=0 .* length of the target"),
+    ],
+)
+def test_bad_settings_are_refused(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
