@@ -1,7 +1,7 @@
 """Laws over sequences that a model learns, known exactly: builders, and the interface that they all share."""
 
 from jdlm.targets.blocks import blocks
-from jdlm.targets.data import data, text
+from jdlm.targets.data import data
 from jdlm.targets.linear_code import linear_code
 from jdlm.targets.markov import markov, sticky_markov
 from jdlm.targets.mds import parity, reed_solomon, repetition
@@ -10,6 +10,7 @@ from jdlm.targets.permutation import permutation
 from jdlm.targets.product import product
 from jdlm.targets.table import table
 from jdlm.targets.target import Target, Unavailable
+from jdlm.targets.text import text
 
 __all__ = [
     "Target",

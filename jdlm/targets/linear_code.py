@@ -46,39 +46,48 @@ class LinearCode(Target):
         return jnp.where(is_codeword, -self.dimension * np.log(self.vocab_size), -jnp.inf)
 
     def infer(self, tokens: Int[Array, " length"]) -> tuple[Float[Array, "length vocab"], Bool[Array, ""]]:
-        """Gaussian elimination over the revealed tokens: each masked one is then fixed or uniform.
+        """Gaussian elimination: each masked token is then either fixed or uniform.
 
-        Every row of the generator takes a revealed column as its pivot, if it can: its information column if that is
-        revealed, else one of the checks, of which each serves one row. Rows left without a pivot are 0 in all revealed
-        columns, so the tokens that they reach are uniform. About ``length * dimension * (length-dimension)``
-        operations.
+        The unknowns are the masked information tokens u; each revealed check is an equation ``u . column = value``.
+        Equation by equation, one unknown in it is solved for and removed from all other columns. The columns of masked
+        checks are reduced along with them, so a check is fixed where nothing is left of its column. About
+        ``dimension * (length-dimension) ** 2`` operations.
         """
         prime, tokens = self.vocab_size, tokens.astype(jnp.int32)
-        revealed = tokens != prime
-        information = np.array(self.information)
-        checks = np.setdiff1d(np.arange(self.length), information)
-        inverses, ids = jnp.asarray(self.inverses), jnp.arange(self.dimension)
+        information, checks = np.array(self.information), self._checks()
+        log_uniform = -jnp.log(jnp.full((self.length, prime), float(prime)))
+        if not len(checks):
+            return log_uniform, jnp.array(True)
+        unknown, given = tokens[information] == prime, tokens[checks] != prime
+        columns = jnp.asarray(self.generator)[:, checks]
+        values = jnp.where(given, tokens[checks], 0) - jnp.where(unknown, 0, tokens[information]) @ columns % prime
+        columns = jnp.where(unknown[:, None], columns, 0)
+        inverses = jnp.asarray(self.inverses)
+        unknown_ids, check_ids = jnp.arange(self.dimension), jnp.arange(len(checks))
+        small = np.min_scalar_type(prime - 1)  # elimination is bound by memory, so its state is held in few bytes
 
         def eliminate(state, check):
-            rows, pivots = state
-            column = rows[:, check]
-            candidates = (pivots < 0) & (column != 0) & revealed[check]
-            chosen = jnp.argmax(candidates)
-            found = candidates[chosen]
-            pivot_row = jnp.where(found, rows[chosen] * inverses[column[chosen]] % prime, 0)
-            factors = (column - (ids == chosen)) % prime
-            rows = (rows + jnp.outer(prime - factors, pivot_row)) % prime
-            return (rows, jnp.where(found & (ids == chosen), check, pivots)), None
+            system, pivots = state
+            column = system[:, check].astype(jnp.int32)
+            chosen = jnp.argmax(column[:-1] != 0)
+            found = (column[chosen] != 0) & given[check]
+            # In the column itself, the unknown is left with factor 1.
+            factors = (system[chosen].astype(jnp.int32) - (check_ids == check)) * inverses[column[chosen]] % prime
+            factors = jnp.where(found, prime - factors, 0)
+            system = ((system + column[:, None] * factors[None, :]) % prime).astype(small)
+            return (system, jnp.where(found & (unknown_ids == chosen), check, pivots)), None
 
-        start = jnp.asarray(self.generator), jnp.where(revealed[information], information, -1).astype(jnp.int32)
-        (rows, pivots), _ = jax.lax.scan(eliminate, start, jnp.asarray(checks, jnp.int32))
-        fixed = pivots >= 0
-        codeword = jnp.where(fixed, tokens[pivots], 0) @ rows % prime
-        free = (~fixed[:, None] & (rows != 0)).any(0)
+        system = jnp.concatenate([columns, values[None] % prime]).astype(small)
+        pivots = jnp.full(self.dimension, -1, check_ids.dtype)
+        (system, pivots), _ = jax.lax.scan(eliminate, (system, pivots), check_ids)
+        values, left = system[-1].astype(jnp.int32), (system[:-1] != 0).sum(0)
+
+        order = np.argsort(np.concatenate([information, checks]))
+        codeword = jnp.concatenate([values[pivots], -values % prime])[order]
+        fixed = jnp.concatenate([(pivots >= 0) & (left[pivots] == 1), left == 0])[order]
         certain = codeword[:, None] == jnp.arange(prime, dtype=jnp.int32)[None, :]
-        log_uniform = -jnp.log(jnp.full(certain.shape, float(prime)))
-        log_probs = jnp.where(free[:, None], log_uniform, jnp.where(certain, 0.0, -jnp.inf))
-        return log_probs, (~revealed | (codeword == tokens)).all()
+        log_probs = jnp.where(fixed[:, None], jnp.where(certain, 0.0, -jnp.inf), log_uniform)
+        return log_probs, (~given | (left > 0) | (values == 0)).all()
 
     def entropy_curve(self) -> Float64[np.ndarray, " length"]:
         """``H(X_S) = rank(generator[:, S]) log vocab``, averaged over all sets S of each size; nats ``[length]``.
@@ -107,6 +116,9 @@ class LinearCode(Target):
             size = np.concatenate([size, size + 1])
         counts = comb(self.length, np.arange(self.length + 1))
         return np.diff(np.bincount(size, rank) / counts) * np.log(prime)
+
+    def _checks(self):
+        return np.setdiff1d(np.arange(self.length), self.information)
 
     def _encode(self, message):
         return message @ jnp.asarray(self.generator) % self.vocab_size

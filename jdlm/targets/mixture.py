@@ -31,10 +31,12 @@ class Mixture(Target):
 
     def sample(self, key: Key[Array, ""]) -> Int[Array, " length"]:
         """One sequence: a component, then its tokens; int32 ``[length]``."""
-        key_component, key_tokens = jax.random.split(key)
-        component = jax.random.categorical(key_component, jnp.asarray(self.log_weights), mode="high")
-        logits = self._expanded()[component]
-        return jax.random.categorical(key_tokens, logits, mode="high").astype(jnp.int32)
+        # Adding Gumbel noise and taking the largest draws from a categorical law.
+        log_weights, components = jnp.asarray(self.log_weights), self.log_weights.shape[0]
+        noise = jax.random.gumbel(key, (self.length + 1, max(components, self.vocab_size)), mode="high")
+        component = jnp.argmax(log_weights + noise[-1, :components])
+        log_probs = self._expanded()[component]
+        return jnp.argmax(log_probs + noise[:-1, : self.vocab_size], axis=1).astype(jnp.int32)
 
     def log_prob(self, tokens: Int[Array, " length"]) -> Float[Array, ""]:
         """Log of the weighted sum over components, nats."""

@@ -31,10 +31,12 @@ class Table(Target):
 
     def sample(self, key: Key[Array, ""]) -> Int[Array, " length"]:
         """One sequence: its first half, then its second half given that; int32 ``[length]``."""
-        key_row, key_column = jax.random.split(key)
+        # Adding Gumbel noise and taking the largest draws from a categorical law.
         probabilities = jnp.asarray(self.probabilities)
-        row = jax.random.categorical(key_row, jnp.log(probabilities.sum(1)), mode="high")
-        column = jax.random.categorical(key_column, jnp.log(probabilities[row]), mode="high")
+        rows, columns = probabilities.shape
+        noise = jax.random.gumbel(key, (rows + columns,), mode="high")
+        row = jnp.argmax(jnp.log(probabilities.sum(1)) + noise[:rows])
+        column = jnp.argmax(jnp.log(probabilities[row]) + noise[rows:])
         powers = self._powers()
         digits = [
             index // power % self.vocab_size

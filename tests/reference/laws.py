@@ -4,6 +4,7 @@ itertools and float64 numpy; imports nothing of jdlm. A joint law is an array ``
 """
 
 import itertools
+import math
 
 import numpy as np
 
@@ -120,3 +121,36 @@ def blocks(law, copies):
 
 def permutation(length):
     return uniform_over(itertools.permutations(range(length)), length)
+
+
+def markov_conditionals(initial, transition, tokens):
+    """Forward-backward over one partly masked sequence of any length, ``[length, vocab]``; possible patterns only."""
+    initial, transition = np.array(initial, float), np.array(transition, float)
+    vocab, length = len(initial), len(tokens)
+    evidence = np.array([np.ones(vocab) if t == vocab else np.eye(vocab)[t] for t in tokens])
+    forward, backward = [initial * evidence[0]], [np.ones(vocab)]
+    for i in range(1, length):
+        step = forward[-1] / forward[-1].sum() @ transition * evidence[i]
+        forward.append(step)
+        step = transition @ (evidence[length - i] * backward[-1] / backward[-1].sum())
+        backward.append(step)
+    rows = np.array(forward) * np.array(backward[::-1])
+    return rows / rows.sum(1, keepdims=True)
+
+
+def stationary_markov_curve(stationary, transition, length):
+    """``f(j) = H(pi) + sum_g (L-g) C(L-g-1, j-2) / C(L, j) H(X_g | X_0)``, and ``h[j] = f(j+1) - f(j)``."""
+    gaps = [
+        sum(p * entropy(row) for p, row in zip(stationary, np.linalg.matrix_power(transition, gap), strict=True))
+        for gap in range(length)
+    ]
+    f = [0.0] + [
+        entropy(np.array(stationary))
+        + sum(
+            (length - g) * math.comb(length - g - 1, j - 2) / math.comb(length, j) * gaps[g]
+            for g in range(1, length)
+            if j >= 2
+        )
+        for j in range(1, length + 1)
+    ]
+    return np.diff(f)

@@ -79,6 +79,9 @@ FAMILY = [
     Member("table-one-token", lambda: targets.table([0.2, 0.0, 0.8]), lambda: np.array([0.2, 0.0, 0.8])),
     Member("linear-code-hamming", lambda: targets.linear_code(HAMMING, 2), lambda: laws.linear_code(HAMMING, 2)),
     Member("linear-code-ternary", lambda: targets.linear_code(TERNARY, 3), lambda: laws.linear_code(TERNARY, 3)),
+    Member(
+        "linear-code-free", lambda: targets.linear_code(np.eye(3, dtype=int), 3), lambda: laws.reed_solomon(3, 3, 3)
+    ),
     Member("linear-code-quinary", lambda: targets.linear_code(QUINARY, 5), lambda: laws.linear_code(QUINARY, 5)),
     Member("markov", lambda: targets.markov(CHAIN[0], CHAIN[1:], 6), lambda: laws.markov(CHAIN[0], CHAIN[1:], 6)),
     Member("markov-drift", lambda: targets.markov([1, 0, 0], DRIFT, 5), lambda: laws.markov([1, 0, 0], DRIFT, 5)),

@@ -1,0 +1,116 @@
+"""Text: windows of a file's bytes."""
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jax
+import numpy as np
+from jaxtyping import Int
+from numpy.typing import ArrayLike
+
+from jdlm.targets import validation
+from jdlm.targets.data import Data
+
+_PERIOD = 10  # of ten regions of a text, the last but one is for validation and the last for testing
+_REGION = 32  # windows' lengths in a region of a long text
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class Text(Data):
+    """Windows of a file's bytes, over the alphabet of those that occur in it; see `text`."""
+
+    alphabet: bytes = field(metadata={"static": True})
+    sha256: str = field(metadata={"static": True})
+
+    def encode(self, string: str, mask: str | None = None) -> Int[np.ndarray, " bytes"]:
+        """Tokens of a string, one for each byte of its UTF-8 form.
+
+        Args:
+          string: what to encode.
+          mask: a character that stands for the mask token, if any.
+
+        Returns:
+          int32 tokens, with the mask id where the mask character stood.
+
+        Raises:
+          ValueError: a character that the text does not contain.
+        """
+        tokens = []
+        for character in string:
+            if character == mask:
+                tokens.append(self.vocab_size)
+                continue
+            for byte in character.encode():
+                if byte not in self.alphabet:
+                    raise ValueError(f"character {character!r} does not occur in the text; use characters that do")
+                tokens.append(self.alphabet.index(byte))
+        return np.array(tokens, np.int32)
+
+    def decode(self, tokens: ArrayLike, mask: str = "\N{WHITE SQUARE}") -> str:
+        """The string of a sequence of tokens, the inverse of `encode`.
+
+        Args:
+          tokens: integers ``[any]`` from 0 to the mask id.
+          mask: what to write for the mask token.
+
+        Returns:
+          The string; bytes that form no UTF-8 character become a replacement character.
+        """
+        letters = [bytes([byte]) for byte in self.alphabet] + [mask.encode()]
+        return b"".join(letters[token] for token in np.asarray(tokens)).decode(errors="replace")
+
+
+def text(path: str | Path | None = None, length: int = 64) -> Text:
+    """Windows of a file's bytes, as a target that can only be sampled; its alphabet is the bytes that occur.
+
+    The file is cut into regions of equal length. Of every ten the ninth is for validation and the tenth for testing,
+    the rest for training; windows start anywhere but never cross into another region, so no byte is in two splits.
+
+    Args:
+      path: the file; by default the English help texts that CPython ships as ``pydoc_data.topics``, which change with
+        its version, so record ``sha256`` beside results.
+      length: number of bytes in a window.
+
+    Returns:
+      The target; ``on("validation")`` and ``on("test")`` give the held-out regions.
+
+    Raises:
+      ValueError: the file is missing, or shorter than ten windows.
+
+    >>> target = text(length=8)
+    >>> target.decode(target.encode("if ?lse:", mask="?"), mask="?")
+    'if ?lse:'
+    """
+    length = validation.integer("length", length)
+    content = _help_texts() if path is None else _read(Path(path))
+    if len(content) < _PERIOD * length:
+        raise ValueError(
+            f"the text has {len(content)} bytes, too few for length={length}; give at least {_PERIOD * length}"
+        )
+    size = min(_REGION * length, len(content) // _PERIOD)
+    regions = np.arange(len(content) // size)
+    windows = regions[:, None] * size + np.arange(size - length + 1)
+    turn = regions % _PERIOD
+    groups = [windows[turn < _PERIOD - 2], windows[turn == _PERIOD - 2], windows[turn == _PERIOD - 1]]
+    starts = np.concatenate([group.ravel() for group in groups]).astype(np.int32)
+    alphabet = bytes(sorted(set(content)))
+    stream = np.searchsorted(np.frombuffer(alphabet, np.uint8), np.frombuffer(content, np.uint8)).astype(np.uint8)
+    counts = tuple(group.size for group in groups)
+    return Text(stream, starts, counts, "train", length, len(alphabet), alphabet, hashlib.sha256(content).hexdigest())
+
+
+def _help_texts() -> bytes:
+    try:
+        from pydoc_data.topics import topics
+    except ImportError as error:
+        raise ValueError("this Python has no pydoc_data.topics; give the path of a text file") from error
+    return "\n\n".join(topics[name] for name in sorted(topics)).encode()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"path={str(path)!r} cannot be read: {error.strerror}; give a text file") from error
