@@ -1,27 +1,45 @@
 """Planners: which masked positions a step of the sampler reveals.
 
-A planner is a small frozen value with three members:
+A planner is a small frozen value, compared by its settings, with these members:
 
 - ``priority(log_probs [length, vocab], masked [length]) -> [length]``: masked positions of the highest priority are
-  revealed first; equal priorities are put in a uniformly random order by the sampler's key.
-- ``needs_logits``: whether ``priority`` looks at ``log_probs``; if not, it is called with None.
-- ``count``: None if the schedule says how many positions a step reveals, else ``(log_probs, masked) -> int``.
+  revealed first. The sampler and `jdlm.exact` round priorities to multiples of ``GRID`` with `rounded`, so that ties
+  are ties in every precision; equal priorities are put in a uniformly random order by the sampler's key, anew in each
+  step, and averaged over by `jdlm.exact`.
+- ``needs_logits``: whether the planner looks at ``log_probs``; if not, it is called with None.
+- ``count``: None if a schedule says how many positions a step reveals, else
+  ``count(log_probs, masked, order) -> int``, at least 1: how many of the positions in ``order`` (masked ones first,
+  highest priority first) are revealed.
+- ``costs``: None, or ``costs(log_probs, masked) -> [length]`` of a planner whose count depends on how ties were
+  ordered: positions are revealed in a uniformly random order until their summed costs pass ``limit``.
+
+``log_probs`` are the predictor's own: a temperature or a filter of the draw (`jdlm.draws`) does not reach a planner.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import ClassVar, Protocol, runtime_checkable
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+GRID = 2.0**-12
+
+
+def rounded(priority: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Priorities rounded to the nearest multiple of ``GRID`` (2^-12)."""
+    return jnp.round(priority / GRID) * GRID
 
 
 @runtime_checkable
 class Planner(Protocol):
-    """What the sampler asks of a planner; see the module's text. Planners are hashable and compared by value."""
+    """What the sampler asks of a planner; see the module's text."""
 
     name: str
     needs_logits: bool
-    count: None
+    count: Callable | None
+    costs: Callable | None
 
     def priority(self, log_probs: Float[Array, "length vocab"] | None, masked: Bool[Array, " length"]) -> Array:
         """Priority ``[length]`` of each position; entries of revealed positions are ignored."""
@@ -29,15 +47,140 @@ class Planner(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
-class _Random:
+class _Sized:
+    """A planner whose step sizes come from a schedule."""
+
+    needs_logits: ClassVar[bool] = True
+    count: ClassVar[None] = None
+    costs: ClassVar[None] = None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Random(_Sized):
     name: ClassVar[str] = "random"
     needs_logits: ClassVar[bool] = False
-    count: ClassVar[None] = None
 
     def priority(
         self, log_probs: Float[Array, "length vocab"] | None, masked: Bool[Array, " length"]
     ) -> Float[Array, " length"]:
         return jnp.zeros(masked.shape)
+
+
+@dataclasses.dataclass(frozen=True)
+class _LeftToRight(_Sized):
+    name: ClassVar[str] = "left_to_right"
+    needs_logits: ClassVar[bool] = False
+
+    def priority(
+        self, log_probs: Float[Array, "length vocab"] | None, masked: Bool[Array, " length"]
+    ) -> Float[Array, " length"]:
+        return -jnp.arange(masked.shape[0]).astype(float)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Bisection(_Sized):
+    name: ClassVar[str] = "bisection"
+    needs_logits: ClassVar[bool] = False
+
+    def priority(
+        self, log_probs: Float[Array, "length vocab"] | None, masked: Bool[Array, " length"]
+    ) -> Float[Array, " length"]:
+        return -jnp.asarray(bisection_depth(masked.shape[0])).astype(float)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Confidence(_Sized):
+    name: ClassVar[str] = "confidence"
+
+    def priority(self, log_probs: Float[Array, "length vocab"], masked: Bool[Array, " length"]) -> Array:
+        return jnp.exp(log_probs.max(axis=1))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Margin(_Sized):
+    name: ClassVar[str] = "margin"
+
+    def priority(self, log_probs: Float[Array, "length vocab"], masked: Bool[Array, " length"]) -> Array:
+        ascending = jnp.sort(jnp.exp(log_probs), axis=1)
+        return ascending[:, -1] - ascending[:, -2]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Entropy(_Sized):
+    name: ClassVar[str] = "entropy"
+
+    def priority(self, log_probs: Float[Array, "length vocab"], masked: Bool[Array, " length"]) -> Array:
+        return -_entropies(log_probs)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Threshold(_Confidence):
+    tau: float = 0.0
+    name: ClassVar[str] = "threshold"
+
+    def count(
+        self, log_probs: Float[Array, "length vocab"], masked: Bool[Array, " length"], order: Int[Array, " length"]
+    ) -> Int[Array, ""]:
+        sure = masked & (rounded(self.priority(log_probs, masked)) > self.tau)
+        return jnp.maximum(sure.sum(), 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class _EntropyBounded(_Entropy):
+    gamma: float = 0.0
+    name: ClassVar[str] = "entropy_bounded"
+
+    def count(
+        self, log_probs: Float[Array, "length vocab"], masked: Bool[Array, " length"], order: Int[Array, " length"]
+    ) -> Int[Array, ""]:
+        # In this order each prefix ends with its largest entropy, so "sum minus maximum" is the sum before the last.
+        return _within(rounded(_entropies(log_probs)), masked, order, self.gamma)
+
+
+@dataclasses.dataclass(frozen=True)
+class _EntropySum(_Random):
+    limit: float = 0.0
+    name: ClassVar[str] = "entropy_sum"
+    needs_logits: ClassVar[bool] = True
+
+    def costs(self, log_probs: Float[Array, "length vocab"], masked: Bool[Array, " length"]) -> Float[Array, " length"]:
+        return rounded(_entropies(log_probs))
+
+    def count(
+        self, log_probs: Float[Array, "length vocab"], masked: Bool[Array, " length"], order: Int[Array, " length"]
+    ) -> Int[Array, ""]:
+        return _within(self.costs(log_probs, masked), masked, order, self.limit)
+
+
+def _within(
+    costs: Float[Array, " length"], masked: Bool[Array, " length"], order: Int[Array, " length"], limit: float
+) -> Int[Array, ""]:
+    """How many positions in ``order`` come before their costs pass ``limit``; multiples of ``GRID`` add exactly."""
+    costs = jnp.where(masked, costs, 0)[order]
+    before = jnp.cumsum(costs) - costs
+    return jnp.maximum((masked[order] & (before <= limit)).sum(), 1)
+
+
+def _entropies(log_probs: Float[Array, "length vocab"]) -> Float[Array, " length"]:
+    """Entropy of each row in nats; a token of probability 0 adds nothing."""
+    return -jnp.where(jnp.isneginf(log_probs), 0, jnp.exp(log_probs) * log_probs).sum(axis=1)
+
+
+def bisection_depth(length: int) -> Int[np.ndarray, " length"]:
+    """Depth of each position in the balanced bisection of 0..length-1: 0 for the middle, then the quarters, ...
+
+    >>> bisection_depth(7).tolist()
+    [2, 1, 2, 0, 2, 1, 2]
+    """
+    depth = np.zeros(length, np.int64)
+    intervals = [(0, length, 0)]
+    while intervals:
+        low, high, level = intervals.pop()
+        if low < high:
+            middle = (low + high) // 2
+            depth[middle] = level
+            intervals += [(low, middle, level + 1), (middle + 1, high, level + 1)]
+    return depth
 
 
 def random() -> Planner:
@@ -46,3 +189,72 @@ def random() -> Planner:
     Every set of masked positions of the step's size is equally likely, as the identities of `jdlm.curves` assume.
     """
     return _Random()
+
+
+def left_to_right() -> Planner:
+    """The planner that reveals the leftmost masked positions."""
+    return _LeftToRight()
+
+
+def bisection() -> Planner:
+    """The planner that reveals separators first: the middle, then the middles of both halves, and so on.
+
+    Given the separators, the halves of a Markov chain are independent, which is why this order suits chains
+    (arXiv 2608.25505). Positions of equal depth are in random order.
+    """
+    return _Bisection()
+
+
+def confidence() -> Planner:
+    """The planner that reveals the positions whose most likely token has the highest probability."""
+    return _Confidence()
+
+
+def margin() -> Planner:
+    """The planner that reveals the positions whose two most likely tokens differ most in probability."""
+    return _Margin()
+
+
+def entropy() -> Planner:
+    """The planner that reveals the positions of the lowest entropy."""
+    return _Entropy()
+
+
+def threshold(tau: float) -> Planner:
+    """The planner that reveals all positions whose most likely token has a probability above ``tau``, at least one.
+
+    Raises:
+      ValueError: tau outside [0, 1].
+    """
+    if not 0.0 <= tau <= 1.0:
+        raise ValueError(f"tau={tau} is no probability; use 0..1")
+    return _Threshold(float(tau))
+
+
+def entropy_bounded(gamma: float) -> Planner:
+    """The planner that reveals the k lowest entropies, k the largest with sum minus maximum at most ``gamma`` nats.
+
+    The entropy-bounded unmasking of Ben-Hamu et al. 2025 (arXiv 2505.24857).
+
+    Raises:
+      ValueError: gamma negative or not finite.
+    """
+    return _EntropyBounded(_at_least_zero("gamma", gamma))
+
+
+def entropy_sum(eta: float) -> Planner:
+    """The planner that reveals positions in random order until the sum of their entropies passes ``eta`` nats.
+
+    The token that takes the sum past eta is revealed, too, so a step reveals at least one. After Cai, Li 2026
+    (arXiv 2603.22248).
+
+    Raises:
+      ValueError: eta negative or not finite.
+    """
+    return _EntropySum(_at_least_zero("eta", eta))
+
+
+def _at_least_zero(name: str, value: float) -> float:
+    if not 0.0 <= value < float("inf"):
+        raise ValueError(f"{name}={value} nats is no bound; use a finite number of at least 0")
+    return float(value)

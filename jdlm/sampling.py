@@ -14,11 +14,13 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Int32, Key
 from numpy.typing import ArrayLike
 
-from jdlm.planners import Planner, random
+from jdlm.draws import Draw
+from jdlm.planners import Planner, random, rounded
 from jdlm.predictor import Predictor, map_lanes
 
 DEFAULT_WIDTH = 128
 _RANDOM = random()
+_PLAIN = Draw()
 
 
 class Info(NamedTuple):
@@ -27,8 +29,8 @@ class Info(NamedTuple):
     Attributes:
       nfe: int32 ``[lanes]`` predictor calls; a step that reveals nothing makes none.
       leftover: int32 ``[lanes]`` masks left at the end; 0 unless ``allow_leftover``.
-      path_log_prob: float ``[lanes]`` nats; log probability that the predictor gave to the revealed tokens, each in
-        the step that revealed it (order and sizes known).
+      path_log_prob: float ``[lanes]`` nats; log probability of the revealed tokens under the law that they were drawn
+        from, each in the step that revealed it (order and sizes known).
     """
 
     nfe: Int[Array, " lanes"]
@@ -84,11 +86,11 @@ def _reveal(planner: Planner, key: Array, size: Array | None, tokens: Array, log
     length, vocab_size = logits.shape
     masked = tokens == vocab_size
     log_probs = jax.nn.log_softmax(logits) if planner.needs_logits else None
-    size = planner.count(log_probs, masked) if size is None else size
-    priority = jnp.where(masked, planner.priority(log_probs, masked), -jnp.inf)
+    priority = jnp.where(masked, rounded(planner.priority(log_probs, masked)), -jnp.inf)
     # Two words of random bits break ties, so that an order by index is left with probability about 2^-64 only.
     high, low = jax.random.bits(key, (2, length))
     order = jax.lax.sort((-priority, ~masked, high, low, jnp.arange(length)), num_keys=4)[-1]
+    size = planner.count(log_probs, masked, order) if size is None else size
     rank = jnp.zeros(length, jnp.int32).at[order].set(jnp.arange(length, dtype=jnp.int32))
     return masked & (rank < size)
 
@@ -109,7 +111,7 @@ def _lane_noise(key: Array, indices: Array, shape: tuple[int, int], dtype: Any) 
     return jax.vmap(lambda k: jax.random.gumbel(k, shape, dtype, mode="high"))(lane_keys(key, indices))
 
 
-@functools.partial(jax.jit, static_argnames=("planner", "chunk"))
+@functools.partial(jax.jit, static_argnames=("planner", "draw", "chunk"))
 def _run(
     keys: Array,
     noise: Array | None,
@@ -119,6 +121,7 @@ def _run(
     given: Array,
     *,
     planner: Planner,
+    draw: Draw,
     chunk: int | None,
 ) -> tuple[Array, Array, Array]:
     """Runs the lanes of one batch until none has a step left; returns tokens, path log probability and NFE.
@@ -138,6 +141,7 @@ def _run(
         step_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, state.step)
         size = None if sizes is None else sizes[:, state.step]
         reveal = jax.vmap(functools.partial(_reveal, planner))(step_keys, size, state.tokens, logits)
+        logits = draw(logits)  # after the planner, which sees the predictor's own
         drawn = forced if noise is None else jnp.argmax(logits + noise, axis=-1).astype(jnp.int32)
         gained = jnp.where(reveal, jax.vmap(_token_log_prob)(logits, drawn), 0).sum(axis=1)
         tokens = jnp.where(reveal, drawn, state.tokens)
@@ -201,6 +205,7 @@ def _execute(
     forced: ArrayLike | None,
     *,
     planner: Planner,
+    draw: Draw,
     given: ArrayLike | None,
     indices: ArrayLike | None,
     batch_size: int | None,
@@ -252,7 +257,7 @@ def _execute(
         noise = None if forced is not None else _lane_noise(key_tokens, lane_indices, (length, mask), dtype)
         out = _run(
             _lane_keys(key_order, lane_indices), noise, batch(forced, 0), predictor, batch(sizes, 0), batch(given, 0),
-            planner=planner, chunk=None,
+            planner=planner, draw=draw, chunk=None,
         )  # fmt: skip
         parts.append([np.asarray(x)[: len(rows)] for x in out])
     if not parts:
@@ -273,6 +278,7 @@ def sample_with_info(
     sizes: ArrayLike | None,
     *,
     planner: Planner = _RANDOM,
+    draw: Draw = _PLAIN,
     given: ArrayLike | None = None,
     indices: ArrayLike | None = None,
     batch_size: int | None = None,
@@ -287,7 +293,7 @@ def sample_with_info(
     """
     tokens, info = _execute(
         key, predictor, sizes, None,
-        planner=planner, given=given, indices=indices, batch_size=batch_size, allow_leftover=allow_leftover,
+        planner=planner, draw=draw, given=given, indices=indices, batch_size=batch_size, allow_leftover=allow_leftover,
     )  # fmt: skip
     return jnp.asarray(tokens), Info(*map(jnp.asarray, info))
 
@@ -298,6 +304,7 @@ def sample(
     sizes: ArrayLike | None,
     *,
     planner: Planner = _RANDOM,
+    draw: Draw = _PLAIN,
     given: ArrayLike | None = None,
     indices: ArrayLike | None = None,
     batch_size: int | None = None,
@@ -314,6 +321,7 @@ def sample(
       sizes: int ``[lanes, steps]``; how many tokens each step of a lane reveals. Each row sums to the number of
         positions to fill. Zeros are allowed anywhere and cost nothing. None exactly if the planner counts by itself.
       planner: which positions a step reveals; `jdlm.planners.random` by default.
+      draw: temperature and filters of the drawn tokens; none by default.
       given: int ``[length]`` or ``[lanes, length]`` tokens known from the start, with the mask id ``vocab_size``
         where a token is to be drawn; all masks by default.
       indices: int ``[lanes]`` global sample numbers; 0..lanes-1 by default.
@@ -328,7 +336,7 @@ def sample(
     """
     return sample_with_info(
         key, predictor, sizes,
-        planner=planner, given=given, indices=indices, batch_size=batch_size, allow_leftover=allow_leftover,
+        planner=planner, draw=draw, given=given, indices=indices, batch_size=batch_size, allow_leftover=allow_leftover,
     )[0]  # fmt: skip
 
 
@@ -339,6 +347,7 @@ def path_log_prob(
     tokens: ArrayLike,
     *,
     planner: Planner = _RANDOM,
+    draw: Draw = _PLAIN,
     given: ArrayLike | None = None,
     indices: ArrayLike | None = None,
     batch_size: int | None = None,
@@ -352,7 +361,7 @@ def path_log_prob(
 
     Args:
       tokens: int ``[length]`` or ``[lanes, length]`` without masks.
-      key, predictor, sizes, planner, given, indices, batch_size, allow_leftover: see `sample`.
+      key, predictor, sizes, planner, draw, given, indices, batch_size, allow_leftover: see `sample`.
 
     Returns:
       Float ``[lanes]`` nats; -inf where the predictor excludes a token.
@@ -362,6 +371,6 @@ def path_log_prob(
     """
     _, info = _execute(
         key, predictor, sizes, tokens,
-        planner=planner, given=given, indices=indices, batch_size=batch_size, allow_leftover=allow_leftover,
+        planner=planner, draw=draw, given=given, indices=indices, batch_size=batch_size, allow_leftover=allow_leftover,
     )  # fmt: skip
     return jnp.asarray(info.path_log_prob)

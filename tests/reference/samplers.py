@@ -55,6 +55,46 @@ def output_law(predict, length: int, vocab_size: int, size_lists: list[tuple[flo
     return total
 
 
+def planned_output_law(predict, length: int, vocab_size: int, plan, size_lists: list[tuple[float, tuple[int, ...]]]):
+    """Exact output law and law of the number of calls of a sampler with a plan.
+
+    ``plan(rows [length, vocab], masked positions, tie-breaking order, size or None) -> positions to reveal``. The
+    tie-breaking orders of the masked positions are enumerated anew in each step, all equally likely. An empty size
+    list means that the plan counts by itself.
+    """
+    total, calls = np.zeros([vocab_size] * length), np.zeros(length + 1)
+    for weight, sizes in size_lists or [(1.0, (None,) * length)]:
+        mass = {(vocab_size,) * length: weight}
+        for step, size in enumerate(sizes):
+            after: dict[tuple[int, ...], float] = {}
+            for state, probability in mass.items():
+                masked = [i for i, v in enumerate(state) if v == vocab_size]
+                if not masked or size == 0:
+                    after[state] = after.get(state, 0.0) + probability
+                    continue
+                rows = predict(state)
+                orders = list(itertools.permutations(masked))
+                for order in orders:
+                    chosen = sorted(plan(rows, masked, order, size))
+                    for values in itertools.product(range(vocab_size), repeat=len(chosen)):
+                        share = (
+                            probability
+                            / len(orders)
+                            * math.prod(rows[i, v] for i, v in zip(chosen, values, strict=True))
+                        )
+                        filled = list(state)
+                        for i, v in zip(chosen, values, strict=True):
+                            filled[i] = v
+                        if share > 0.0:
+                            after[tuple(filled)] = after.get(tuple(filled), 0.0) + share
+                            if vocab_size not in filled and size is None:
+                                calls[step + 1] += share
+            mass = after
+        for state, probability in mass.items():
+            total[state] += probability
+    return total, calls
+
+
 def cross_entropy_curve(law: np.ndarray, predict) -> np.ndarray:
     """``c[j]``: mean over j-sets S, positions i outside S and sequences of ``-log predict(i | S)``, by enumeration."""
     length, vocab_size = law.ndim, law.shape[0]

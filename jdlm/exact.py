@@ -1,0 +1,210 @@
+"""Exact laws on small spaces: what any sampler with any predictor puts out, with no Monte Carlo error.
+
+Probability is pushed through the sampler's steps over all partly masked sequences (`jdlm.state_space`). The law of the
+set that a step reveals is the planner's, with ties averaged over.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from jdlm.draws import Draw
+from jdlm.planners import Planner, random
+from jdlm.predictor import Predictor, map_lanes
+from jdlm.schedules import Schedule
+from jdlm.state_space import StateSpace, check_size, on_rows, sequences
+from jdlm.targets import Target
+
+_RANDOM = random()
+_PLAIN = Draw()
+
+
+class OutputLaw(NamedTuple):
+    """What a sampler puts out.
+
+    Attributes:
+      law: float64 ``[vocab] * length``, the probability of each sequence; sums to ``1 - leftover``.
+      leftover: probability that a mask is left.
+      nfe: float64 ``[steps + 1]``, the law of the number of predictor calls.
+    """
+
+    law: Float[np.ndarray, "..."]
+    leftover: float
+    nfe: Float[np.ndarray, " calls"]
+
+
+class PathKL(NamedTuple):
+    """Two divergences from a target in nats: along the sampler's path, and of its output law; the gap is at least 0."""
+
+    path: float
+    output: float
+    gap: float
+
+
+def entropy(p: Float[np.ndarray, "..."]) -> float:
+    """Entropy ``-sum p log p`` in nats of a law given as an array of any shape."""
+    p = p[p > 0.0]
+    return float(-np.sum(p * np.log(p)))
+
+
+def kl(p: Float[np.ndarray, "..."], q: Float[np.ndarray, "..."]) -> float:
+    """KL divergence ``sum p log(p / q)`` in nats of two laws of one shape; infinite where q misses support of p."""
+    _check_shapes(p, q)
+    support = p > 0.0
+    if np.any(q[support] <= 0.0):
+        return math.inf
+    return float(np.sum(p[support] * (np.log(p[support]) - np.log(q[support]))))
+
+
+def total_variation(p: Float[np.ndarray, "..."], q: Float[np.ndarray, "..."]) -> float:
+    """Total variation distance ``sum |p - q| / 2`` of two laws of one shape; between 0 and 1."""
+    _check_shapes(p, q)
+    return float(0.5 * np.abs(p - q).sum())
+
+
+def _check_shapes(p: np.ndarray, q: np.ndarray) -> None:
+    if p.shape != q.shape:
+        raise ValueError(f"laws have shapes {p.shape} and {q.shape}; give two over the same sequences")
+
+
+def target_law(target: Target) -> Float[np.ndarray, "..."]:
+    """The law of a target by its ``log_prob``, float64 ``[vocab] * length``.
+
+    Raises:
+      ValueError: the space is too large.
+      Unavailable: the target has no ``log_prob``.
+    """
+    check_size(target.length, target.vocab_size)
+    shape = (target.vocab_size,) * target.length
+    with jax.enable_x64(True):
+        log_probs = on_rows(lambda t, rows: jax.vmap(t.log_prob)(rows), target, sequences(shape))
+    return np.exp(log_probs).reshape(shape)
+
+
+def output_law(
+    predictor: Predictor | Callable[[Array], Array],
+    schedule: Schedule | None,
+    planner: Planner = _RANDOM,
+    length: int | None = None,
+    vocab_size: int | None = None,
+    *,
+    draw: Draw = _PLAIN,
+) -> OutputLaw:
+    """The exact law of the sequences that a sampler puts out.
+
+    Args:
+      predictor: the mask predictor, evaluated once on every state: the oracle in float64, a network in its precision.
+        Or a plain JAX function ``tokens [length] -> logits [length, vocab]``, with the next two arguments.
+      schedule: law of the reveal sizes; None exactly if the planner counts by itself.
+      planner: which positions a step reveals.
+      length, vocab_size: of a plain function; a `Predictor` knows its own.
+      draw: temperature and filters of the drawn tokens.
+
+    Returns:
+      An `OutputLaw`; memory is about ``8 * states * (length * vocab_size + length + 4)`` bytes.
+
+    Raises:
+      ValueError: the space is too large, the lengths differ, or schedule and planner do not fit together.
+    """
+    if not isinstance(predictor, Predictor):
+        if length is None or vocab_size is None:
+            raise ValueError(f"length={length}, vocab_size={vocab_size} of a plain function; give both")
+        predictor = Predictor.wrap(predictor, length, vocab_size)
+    for name, given in (("length", length), ("vocab_size", vocab_size)):
+        if given not in (None, getattr(predictor, name)):
+            raise ValueError(f"{name}={given}, but the predictor has {getattr(predictor, name)}; leave {name} out")
+    return _output_law(StateSpace(predictor, planner, draw), schedule)
+
+
+def path_kl(
+    target: Target,
+    predictor: Predictor,
+    schedule: Schedule | None,
+    planner: Planner = _RANDOM,
+    *,
+    draw: Draw = _PLAIN,
+) -> PathKL:
+    """KL divergence of a sampler from a target, along its path and of its output law, by enumeration.
+
+    The path KL is ``E sum_t KL(p(x_S | revealed) || prod_i q(x_i | revealed))`` over the sets S that the steps reveal,
+    with tokens from the target. For uniformly random positions and the oracle it equals ``jdlm.curves.path_kl``; for
+    planners that look at tokens it is the sum of conditional total correlations of arXiv 2608.25505.
+
+    Args: as `output_law`, with the target first.
+
+    Raises:
+      ValueError: as `output_law`, or the schedule leaves masks.
+    """
+    space = StateSpace(predictor, planner, draw)
+    law = target_law(target)
+    out = _output_law(space, schedule)
+    if out.leftover > 1e-9:
+        raise ValueError(
+            f"a mask is left with probability {out.leftover:.3g}; build the schedule with final_reveal=True"
+        )
+    path, output = _path_kl(space, schedule, law), kl(law, out.law)
+    return PathKL(path, output, path - output)
+
+
+def tabulate(predictor: Predictor) -> Predictor:
+    """A predictor with the same logits that looks them up in a table of all states; all of one size share programs.
+
+    Raises:
+      ValueError: the space is too large.
+    """
+    check_size(predictor.length, predictor.vocab_size)
+    shape = (predictor.vocab_size + 1,) * predictor.length
+    logits = on_rows(map_lanes, predictor, sequences(shape))
+    return Predictor(jnp.asarray(logits), _look_up, predictor.length, predictor.vocab_size)
+
+
+def _look_up(table: Array, tokens: Array, positions: Array | None) -> Array:
+    length = table.shape[1]
+    weights = (table.shape[2] + 1) ** np.arange(length)[::-1]
+    rows = table[jnp.sum(tokens * jnp.asarray(weights, tokens.dtype))]
+    return rows if positions is None else rows[positions]
+
+
+def _output_law(space: StateSpace, schedule: Schedule | None) -> OutputLaw:
+    total = np.zeros(len(space.revealed))
+    finished = [0.0]
+    for weight, kernels in space.kernels(schedule):
+        mass = space.start(weight)
+        for kernel in kernels:
+            after = space.staying(mass, kernel)
+            for _, probability, successors, product in space.moves(mass, kernel):
+                after[successors] += probability * product  # successors of one set are all different
+            mass = after
+            finished.append(mass[space.revealed == space.length].sum())
+        total += mass
+    shape = (space.vocab_size + 1,) * space.length
+    law = total.reshape(shape)[(slice(0, space.vocab_size),) * space.length].copy()
+    leftover = float(total[space.revealed < space.length].sum())
+    nfe = np.diff(finished, prepend=0.0) if schedule is None else schedule.nfe_law()
+    return OutputLaw(law, leftover, nfe)
+
+
+def _path_kl(space: StateSpace, schedule: Schedule | None, law: np.ndarray) -> float:
+    """KL along the path, with tokens of ``law`` forced; infinite where a marginal excludes one of them."""
+    pattern = law  # probability of each state's revealed tokens
+    for axis in range(space.length):
+        pattern = np.concatenate([pattern, pattern.sum(axis=axis, keepdims=True)], axis=axis)
+    pattern = pattern.ravel()
+    divergence = 0.0
+    for weight, kernels in space.kernels(schedule):
+        mass = space.start(weight)
+        for kernel in kernels:
+            after = space.staying(mass, kernel)
+            for states, probability, successors, product in space.moves(mass, kernel):
+                forced = pattern[successors] / pattern[states]
+                after[successors] += probability * forced
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    terms = np.where(forced > 0.0, forced * (np.log(forced) - np.log(product)), 0.0)
+                divergence += float(np.sum(probability * terms))
+            mass = after
+    return divergence

@@ -1,0 +1,206 @@
+"""The state space of a sampler on a small space: every partly masked sequence, and every move from each of them.
+
+The state is which positions are revealed, and to what. The predictor is evaluated once on each of the
+``(vocab_size + 1) ** length`` states; `StateSpace.moves` then lists what one step can do, one set of jointly revealed
+positions at a time.
+"""
+
+import functools
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.special
+from jaxtyping import Array
+
+from jdlm.draws import Draw
+from jdlm.planners import Planner, rounded
+from jdlm.predictor import Predictor, map_lanes
+from jdlm.schedules import Atoms, Schedule
+from jdlm.targets import Target
+
+MAX_STATES = 1_200_000
+"""Largest number of states, ``(vocab_size + 1) ** length``, that is accepted."""
+MAX_TABLE = 2**27
+"""Largest number of probabilities, ``states * length * vocab_size``, that is accepted: 1 GiB as float64."""
+MAX_SETS = 2**25
+"""Largest number of pairs of a state and a set revealed there, ``(vocab_size + 2) ** length``: 12 bytes each."""
+
+
+_CHUNK = 16384
+
+
+def check_size(length: int, vocab_size: int) -> int:
+    """Number of states ``(vocab_size + 1) ** length``.
+
+    Raises:
+      ValueError: there are more states, or larger tables, than are accepted.
+    """
+    states = (vocab_size + 1) ** length
+    sizes = (states, states * length * vocab_size, (vocab_size + 2) ** length)
+    if any(size > limit for size, limit in zip(sizes, (MAX_STATES, MAX_TABLE, MAX_SETS), strict=True)):
+        raise ValueError(
+            f"length={length}, vocab_size={vocab_size} have {states:.3g} states with {sizes[1]:.3g} probabilities and "
+            f"{sizes[2]:.3g} reveals; use a shorter length: exact laws take at most {MAX_STATES}, {MAX_TABLE} and "
+            f"{MAX_SETS}"
+        )
+    return states
+
+
+def sequences(shape: tuple[int, ...]) -> np.ndarray:
+    """All index tuples of an array of this shape, int32 ``[prod(shape), len(shape)]`` in C order."""
+    return np.stack(np.unravel_index(np.arange(math.prod(shape)), shape), axis=1).astype(np.int32)
+
+
+def on_rows(function: Callable, parameter: Any, rows: np.ndarray) -> Any:
+    """``function(parameter, rows)`` in chunks of one width; arrays ``[rows, ...]`` on the host."""
+    width = min(_CHUNK, len(rows))
+    compiled = jax.jit(function)
+    # Device arrays, because JAX 0.10 may reuse the float32 copy of a numpy array that it has met outside of x64.
+    parameter = jax.tree.map(jnp.asarray, parameter)
+    padded = np.pad(rows, ((0, -len(rows) % width), (0, 0)), mode="edge")
+    parts = [jax.device_get(compiled(parameter, part)) for part in np.split(padded, len(padded) // width)]
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(rows)], *parts)
+
+
+def _evaluate(planner: Planner, draw: Draw, masked: Array, logits: Array) -> tuple[Array, Array, Array]:
+    """Of one state: the logits drawn from, the rounded priorities, and the planner's count or costs (or zeros)."""
+    log_probs = jax.nn.log_softmax(logits) if planner.needs_logits else None
+    priority = jnp.where(masked, rounded(planner.priority(log_probs, masked)), -jnp.inf)
+    own = jnp.zeros(masked.shape)
+    if planner.costs is not None:
+        own = jnp.where(masked, planner.costs(log_probs, masked), 0)
+    elif planner.count is not None:
+        order = jnp.lexsort((-priority, ~masked))
+        own = jnp.full(masked.shape, planner.count(log_probs, masked, order), own.dtype)
+    return draw(logits), priority, own
+
+
+class _Reveal(NamedTuple):
+    """A set of positions, the states in which it may be revealed, and the planner's probability that it is."""
+
+    positions: tuple[int, ...]
+    states: np.ndarray  # [n]
+    probabilities: np.ndarray  # [n], given the step's size if a schedule says it
+    successors: np.ndarray  # [vocab ** size], to be added to a state
+
+
+class StateSpace:
+    """All states of one sampler, numbered in C order, and the sets that its planner reveals from them."""
+
+    def __init__(self, predictor: Predictor, planner: Planner, draw: Draw):
+        length, vocab_size = predictor.length, predictor.vocab_size
+        check_size(length, vocab_size)
+        self.length, self.vocab_size, self.planner = length, vocab_size, planner
+        states = sequences((vocab_size + 1,) * length)
+        self.masked = states == vocab_size
+        self.revealed = length - self.masked.sum(axis=1)
+
+        def evaluate(predictor: Predictor, tokens: Array) -> tuple[Array, ...]:
+            step = functools.partial(_evaluate, planner, draw)
+            return jax.vmap(step)(tokens == vocab_size, map_lanes(predictor, tokens))
+
+        # The oracle is evaluated in float64; a network keeps the precision of its parameters.
+        with jax.enable_x64(isinstance(predictor.params, Target)):
+            logits, priority, own = on_rows(evaluate, predictor, states)
+        if np.isnan(logits[self.masked]).any():
+            raise ValueError("the predictor returned NaN; check its parameters")
+        self.priority, self.own = priority.astype(np.float64), own.astype(np.float64)
+        logits = logits.astype(np.float64)
+        self.marginals = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        self.marginals /= self.marginals.sum(axis=-1, keepdims=True)
+        self.weights = (vocab_size + 1) ** np.arange(length)[::-1]
+        self.reveals = list(self._reveals())
+
+    def _reveals(self) -> Iterator[_Reveal]:
+        for size in range(1, self.length + 1):
+            for positions in itertools.combinations(range(self.length), size):
+                states = self._sum_of_digits(
+                    [[self.vocab_size] if i in positions else range(self.vocab_size + 1) for i in range(self.length)]
+                )
+                probabilities = self._set_probability(positions, states)
+                possible = np.flatnonzero(probabilities)
+                successors = self._sum_of_digits(
+                    [range(-self.vocab_size, 0) if i in positions else [0] for i in range(self.length)]
+                )
+                yield _Reveal(positions, states[possible].astype(np.int32), probabilities[possible], successors)
+
+    def _sum_of_digits(self, digits: list) -> np.ndarray:
+        """State numbers of all combinations of the digits listed for each position, in C order."""
+        total = np.zeros(1, np.int64)
+        for weight, values in zip(self.weights, digits, strict=True):
+            total = np.add.outer(total, weight * np.asarray(values)).ravel()
+        return total
+
+    def _set_probability(self, positions: tuple[int, ...], states: np.ndarray) -> np.ndarray:
+        """Probability ``[n]`` that the planner picks exactly these positions, ties averaged over."""
+        size, chosen = len(positions), list(positions)
+        num_masked = self.length - self.revealed[states]
+        if self.planner.costs is not None:
+            costs = self.own[np.ix_(states, chosen)]
+            total = costs.sum(axis=1)
+            may_be_last = (total[:, None] - costs <= self.planner.limit).sum(axis=1)
+            stops = (total > self.planner.limit) | (num_masked == size)
+            return stops * may_be_last / (size * scipy.special.comb(num_masked, size))
+        priority = self.priority[states]
+        lowest = priority[:, chosen].min(axis=1, keepdims=True)
+        skipped = (priority > lowest).sum(axis=1) - (priority[:, chosen] > lowest).sum(axis=1)
+        tied, taken = (priority == lowest).sum(axis=1), (priority[:, chosen] == lowest).sum(axis=1)
+        probability = (skipped == 0) / scipy.special.comb(tied, taken)
+        return probability if self.planner.count is None else probability * (self.own[states, 0] == size)
+
+    def kernels(self, schedule: Schedule | None) -> Iterator[tuple[float, list[np.ndarray | None]]]:
+        """Weights, and for each step ``[length + 1, length + 1]`` P(size | revealed), None if the planner counts."""
+        if (schedule is None) != (self.planner.count is not None):
+            remedy = "give a schedule" if schedule is None else "give schedule=None, it counts by itself"
+            raise ValueError(f"planner {self.planner.name} with schedule={getattr(schedule, 'name', None)}; {remedy}")
+        if schedule is None:
+            yield 1.0, [None] * self.length
+            return
+        if schedule.length != self.length:
+            raise ValueError(f"schedule {schedule.name} has length {schedule.length}, the predictor {self.length}")
+        law, counts = schedule.law(), np.arange(self.length + 1)
+        if isinstance(law, Atoms):
+            for weight, sizes in zip(law.weights, law.sizes, strict=True):
+                yield (
+                    float(weight),
+                    [np.tile(counts == size, (self.length + 1, 1)).astype(float) for size in sizes if size],
+                )
+            return
+        following = np.minimum(counts[:, None] + counts[None, :], self.length)
+        possible = counts[:, None] + counts[None, :] <= self.length
+        kernels = [law.transition(step) for step in range(schedule.num_steps)]
+        yield 1.0, [np.where(possible, np.take_along_axis(kernel, following, axis=1), 0.0) for kernel in kernels]
+
+    def moves(self, mass: np.ndarray, kernel: np.ndarray | None) -> Iterator[tuple[np.ndarray, ...]]:
+        """Of one step: states ``[n, 1]``, the probability to be there and reveal one set, successors and marginals."""
+        for reveal in self.reveals:
+            size = len(reveal.positions)
+            if kernel is not None and not kernel[:, size].any():
+                continue
+            weight = mass[reveal.states] * reveal.probabilities
+            if kernel is not None:
+                weight *= kernel[self.revealed[reveal.states], size]
+            live = np.flatnonzero(weight)
+            if not live.size:
+                continue
+            states, weight = reveal.states[live].astype(np.int64), weight[live]
+            product = np.ones((len(live), 1))
+            for i in reveal.positions:
+                product = (product[:, :, None] * self.marginals[states, i][:, None, :]).reshape(len(live), -1)
+            yield states[:, None], weight[:, None], states[:, None] + reveal.successors, product
+
+    def staying(self, mass: np.ndarray, kernel: np.ndarray | None) -> np.ndarray:
+        """Mass that a step leaves where it is."""
+        complete = self.revealed == self.length
+        return mass * (complete if kernel is None else kernel[self.revealed, 0])
+
+    def start(self, weight: float) -> np.ndarray:
+        """Mass of an atom of this weight before the first step: all on the state of masks."""
+        mass = np.zeros(len(self.revealed))
+        mass[-1] = weight  # all digits are the mask
+        return mass
