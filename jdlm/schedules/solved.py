@@ -1,0 +1,97 @@
+"""Solved minimax laws in files: the ones that ship with the package and the ones a user's cache folder keeps.
+
+A file is an npz with three arrays a law: weights, sizes and the duals that prove the lower bound. Nothing read from a
+file is believed: value and lower bound are computed again from the arrays, so a damaged or foreign file cannot pass.
+"""
+
+import os
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterable
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from jdlm import curves
+from jdlm.schedules.column_generation import Solution, lower_bound
+from jdlm.schedules.schedule import Atoms, Certificate, Schedule
+
+Key = tuple[int, int, curves.Weight]
+SHIPPED = Path(str(resources.files("jdlm.schedules") / "data" / "minimax.npz"))
+
+
+def certified(key: Key, solution: Solution) -> Schedule:
+    """The schedule of a solution, with value and lower bound computed from its arrays.
+
+    Args:
+      key: length, number of steps and weight.
+      solution: size lists with their weights, and duals.
+
+    Raises:
+      ValueError: the arrays do not make such a schedule, or the duals prove nothing.
+    """
+    length, num_steps, weight = key
+    if solution.duals.shape != (length - 1,):
+        raise ValueError(f"duals have shape {solution.duals.shape}; use [{length - 1}]")
+    atoms = Atoms(solution.weights, solution.sizes)
+    schedule = Schedule(f"minimax_{weight}", length, num_steps, atoms)
+    value = curves.worst_case(schedule.exposure(), weight)
+    certificate = Certificate(value, lower_bound(solution.duals, num_steps, weight))
+    return Schedule(schedule.name, length, num_steps, atoms, certificate)
+
+
+def gap(schedule: Schedule) -> float:
+    """Share of a certified schedule's constant that its lower bound leaves open: ``(value - lower_bound) / value``."""
+    value, bound = schedule.certificate
+    return (value - bound) / value if value > 0.0 else 0.0
+
+
+def read(path: Path, key: Key) -> Solution | None:
+    """The law of ``key`` in a file, not yet certified; None if there is no such file or no such law in it.
+
+    Raises:
+      ValueError: the file is damaged or holds arrays of another kind, with the reason.
+    """
+    try:
+        with np.load(path) as archive:
+            names = [_name(key, field) for field in Solution._fields]
+            if names[0] not in archive:
+                return None
+            weights, sizes, duals = (archive[name] for name in names)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"cannot be read: {error}") from error
+    if sizes.dtype.kind not in "iu" or weights.dtype != np.float64 or duals.dtype != np.float64:
+        raise ValueError(f"arrays of another kind: {weights.dtype}, {sizes.dtype}, {duals.dtype}")
+    return Solution(weights, sizes, duals)
+
+
+def write(path: Path, solutions: Iterable[tuple[Key, Solution]]) -> None:
+    """Writes laws to a file, under a temporary name and then renamed; equal laws make equal bytes."""
+    arrays = {}
+    for key, solution in solutions:
+        smallest = np.uint8 if solution.sizes.max() < 256 else np.uint16
+        for field, array in zip(Solution._fields, solution, strict=True):
+            arrays[_name(key, field)] = array.astype(smallest) if field == "sizes" else array
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez_compressed(file, **arrays)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def cache_path(folder: Path, key: Key) -> Path:
+    """File of one law in a cache folder."""
+    return folder / f"minimax-{'-'.join(map(str, key))}.npz"
+
+
+def _name(key: Key, field: str) -> str:
+    return "-".join([*map(str, key), field])
