@@ -56,6 +56,20 @@ def of_target(target: Target, key: Key[Array, ""], n: int = 20_000) -> Marginals
     return Marginals(single, pairs, joint)
 
 
+def of_law(law: Float[np.ndarray, "..."]) -> Marginals:
+    """Exact marginals of a law given as an array ``[vocab] * length``."""
+    pairs = _pairs(law.ndim)
+
+    def marginal(*kept: int) -> np.ndarray:
+        return law.sum(axis=tuple(i for i in range(law.ndim) if i not in kept))
+
+    vocab_size = law.shape[0]
+    joint = [marginal(i, j) for i, j in pairs.tolist()]
+    return Marginals(
+        np.stack([marginal(i) for i in range(law.ndim)]), pairs, np.reshape(joint, (len(pairs), vocab_size, vocab_size))
+    )
+
+
 def of_tokens(tokens: Int[np.ndarray, "n length"], vocab_size: int, pairs: Int[np.ndarray, "pairs 2"]) -> Marginals:
     """Frequencies of single tokens and of pairs among sequences without masks."""
     one_hot = np.asarray(tokens)[..., None] == np.arange(vocab_size)
@@ -78,7 +92,7 @@ def errors(tokens: ArrayLike, reference: Marginals) -> tuple[Estimate, Estimate]
     """
     tokens = np.asarray(tokens)
     vocab_size = reference.single.shape[1]
-    groups = np.array_split(tokens, min(_JACKKNIFE_GROUPS, len(tokens)))
+    groups = [tokens[first::_JACKKNIFE_GROUPS] for first in range(min(_JACKKNIFE_GROUPS, len(tokens)))]
     parts = [of_tokens(group, vocab_size, reference.pairs) for group in groups]
     sizes = np.array([len(group) for group in groups], np.float64)
 
