@@ -13,15 +13,15 @@ _RESERVED = ("recommend", "exact", "compare", "bench")
 
 def train_entry() -> None:
     """Entry point of ``train.py``: trains a mask predictor and writes a run folder."""
-    sys.exit(_guarded(train, sys.argv[1:]))
+    sys.exit(guarded(run_train, sys.argv[1:]))
 
 
 def sample_entry() -> None:
     """Entry point of ``sample.py``: sweeps schedules, prints tokens, draws figures, checks an installation."""
-    sys.exit(_guarded(sample, sys.argv[1:]))
+    sys.exit(guarded(run_sample, sys.argv[1:]))
 
 
-def train(arguments: list[str]) -> int:
+def run_train(arguments: list[str]) -> int:
     """Runs ``train.py`` with ``arguments``; returns the exit code.
 
     Raises:
@@ -32,7 +32,7 @@ def train(arguments: list[str]) -> int:
     return main(arguments)
 
 
-def sample(arguments: list[str]) -> int:
+def run_sample(arguments: list[str]) -> int:
     """Runs ``sample.py`` with ``arguments``; returns the exit code.
 
     Raises:
@@ -53,7 +53,7 @@ def sample(arguments: list[str]) -> int:
     return main(rest)
 
 
-def _guarded(command: Callable[[list[str]], int], arguments: list[str]) -> int:
+def guarded(command: Callable[[list[str]], int], arguments: list[str]) -> int:
     """Runs a command and turns what a user can cause into one line on stderr and an exit code.
 
     ``python -X dev`` shows the traceback instead.

@@ -181,10 +181,16 @@ def _names(value: Any, prefix: str = "--") -> list[str]:
 
 
 def _one_line(box: str) -> str:
-    """tyro's message without its box: what is above the first rule."""
+    """The message in tyro's box (drawn with lines, or in ASCII): what stands between its title and the first rule."""
     lines = [line.strip("│ ").strip() for line in box.splitlines() if not line.startswith(("╭", "╰"))]
-    rule = next((i for i, line in enumerate(lines) if line and not line.strip("─")), len(lines))
-    text = " ".join(lines[:rule]) or "the options could not be read"
+    blocks = [""]
+    for line in lines:
+        if len(line) > 2 and not line.strip("─-"):
+            blocks.append("")
+        else:
+            blocks[-1] = f"{blocks[-1]} {line}".strip()
+    message = blocks[:1] if "╭" in box else blocks[1:2]  # in ASCII the title is a block of its own
+    text = "".join(message) or "the options could not be read"
     text = re.sub(r"^Error parsing (\w+Options: |(?=\S+: ))", "", text)
     text = re.sub(r"invalid literal for int\(\) with base 10: (.+)", r"\1 is not a whole number", text)
     text = re.sub(r"could not convert string to float: (.+)", r"\1 is not a number", text)

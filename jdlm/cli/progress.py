@@ -40,8 +40,12 @@ class Progress:
         """Begins at ``done``, for a task that is continued: what was done before does not count for the speed."""
         self._first_done = done
         self._start = self._last = time.monotonic()
-        if sys.stderr is not None and sys.stderr.isatty():
-            self._draw(done, total, "")
+        if sys.stderr is None:
+            return
+        if sys.stderr.isatty():
+            self._draw(done, total, "compiling")
+        else:
+            print(f"{self._what}: begins at {done} of {total}", file=sys.stderr, flush=True)
 
     def _draw(self, done: int, total: int, note: str) -> None:
         if self._bar is None:
@@ -75,7 +79,7 @@ class Progress:
 def clock(seconds: float) -> str:
     """A duration for people.
 
-    >>> clock(7.2), clock(125), clock(7300)
+    >>> clock(7.2), clock(125.0), clock(7320.0)
     ('7 s', '2 min 05 s', '2 h 02 min')
     """
     whole = round(seconds)

@@ -68,13 +68,13 @@ def figures_main(arguments: list[str]) -> int:
 def _sweep_into(folder: Path, resource: Resource, draft: runs.Draft | None = None) -> None:
     """Writes ``sweep.csv``, the figures and the manifest's entry; the rows of an older sweep stay until the end."""
     cache.compiled_programs()
-    from jdlm import rows, sweeps
+    from jdlm import evaluate, rows, sweeps
     from jdlm.predictor import oracle
 
     config, started = resource.config, runs.now()
     sweep = config.sweep
     target = config.target.build()
-    predictors = {"oracle": oracle(target)}
+    predictors = {"oracle": oracle(target)} if evaluate.has_oracle(target) else {}
     network = load_network(resource, target)
     if network is not None:
         predictors["network"] = network

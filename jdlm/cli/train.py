@@ -98,7 +98,7 @@ class _Recorder:
             return
         rows.append(self.folder / runs.METRICS, self._rows)
         self._rows = []
-        checkpoints.save(self.folder / runs.CHECKPOINT, state, config.network, config.target)
+        checkpoints.save(self.folder / runs.CHECKPOINT, state, config.network)
         manifest = runs.read_manifest(self.folder) | {"steps_done": chunk.step}
         runs.write_manifest(self.folder, manifest | ({"finished": runs.now()} if finished else {}))
         self._draft.publish()

@@ -17,7 +17,8 @@ def entropy_curve(rows: list[Row]) -> Figure | None:
     figure = style.new(6.5, 5.2 if excess else 3.8, f"Entropy curve of {target}")
     panels = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2]) if excess else [figure.subplots()]
     if true:
-        panels[0].plot([r.index for r in true], [r.value for r in true], color=style.NEUTRAL, label="true, $h[j]$")
+        points = {"marker": ".", "markersize": 4, "color": style.NEUTRAL, "linewidth": 1.0}
+        panels[0].plot([row.index for row in true], [row.value for row in true], label="true, $h[j]$", **points)
     if learned:
         panels[0].errorbar(
             [row.index for row in learned],
@@ -84,7 +85,7 @@ def sizes(rows: list[Row]) -> Figure | None:
         strip.set_ylim(0.0, highest * 1.05)
         strip.grid(axis="x", visible=False)
         strip.set_ylabel(style.title(name), rotation=0, ha="right", va="center", color=style.color(name), weight="bold")
-    strips[0].set_title("Exposure: expected size of the step from $j$ revealed", loc="left")
+    strips[0].set_title("Exposure $x[j]$: expected size of the step", loc="left")
     strips[-1].set_xlabel("revealed tokens $j$")
     return figure
 

@@ -53,7 +53,10 @@ def kl_split(rows: list[Row]) -> Figure | None:
     for count, axes in zip(counts, panels, strict=True):
         for place, name in enumerate(bars[count]):
             here = {"num_steps": count, "schedule": name}
-            bottom = style.select(factorization, "factorization_kl_nats", **here)[0].value
+            bottom = max(style.select(factorization, "factorization_kl_nats", **here)[0].value, 0.0)
+            total = bottom + sum(row.value for row in style.select(learning, "learning_kl_nats", **here))
+            if total < 1e-9:
+                axes.annotate("0", (place, 0.0), xytext=(0, 3), textcoords="offset points", ha="center")
             axes.bar(place, bottom, color=style.color(name), width=0.75)
             for row in style.select(learning, "learning_kl_nats", **here):
                 if shown == "network":
@@ -75,6 +78,8 @@ def kl_split(rows: list[Row]) -> Figure | None:
         axes.set_xticks(range(len(bars[count])), [style.title(name) for name in bars[count]], rotation=90)
         axes.grid(axis="x", visible=False)
         axes.set_ylim(bottom=0.0)
+        if all(row.value < 1e-9 for row in factorization + learning if row.num_steps == count):
+            axes.set_yticks([0.0])
     panels[0].set_ylabel("nats per sequence")
     handles = [Patch(facecolor=style.NEUTRAL, label="factorization error")]
     if shown == "network":
@@ -122,7 +127,8 @@ def sampled(rows: list[Row]) -> Figure | None:
         elif metric == "outside_support_share":
             axes.set_ylim(-0.03, 1.03)
         else:
-            axes.set_ylim(bottom=0.0)
+            shown_rows = points + style.select(rows, f"{metric}_floor")
+            axes.set_ylim(0.0, 1.1 * max(row.value + (row.standard_error or 0.0) for row in shown_rows))
         axes.set_title(heading, loc="left")
         axes.set_ylabel(unit)
     handles = [_handle(name, hollow=shown == "oracle") for name in names]

@@ -1,0 +1,382 @@
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import pytest
+
+import jdlm.cli.train as train_module
+from jdlm import checkpoints, cli, figures, presets, rows, runs
+from jdlm.cli import cache, options, progress
+from jdlm.cli.tokens import parse_given
+
+ROOT = Path(__file__).parent.parent
+# Everything of a real preset, small enough that compiling is most of the work.
+SMALL = """
+[target]
+kind = "mixture"
+length = 4
+weights = [0.7, 0.3]
+marginals = [[0.8, 0.2], [0.1, 0.9]]
+[network]
+width = 8
+depth = 1
+heads = 1
+[training]
+steps = 20
+batch_size = 8
+warmup_steps = 2
+chunk_steps = 5
+[sweep]
+schedules = ["uniform", "first_hitting"]
+num_steps = [2]
+samples = 64
+curve_samples = 16
+"""
+
+
+def script(name, *arguments, folder):
+    """A script in a process of its own, as a user runs it."""
+    environment = os.environ | {"XDG_CACHE_HOME": str(folder / "cache"), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(ROOT / name), *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    """A folder with a preset, and a run that was trained by the script and swept here."""
+    folder = tmp_path_factory.mktemp("work")
+    (folder / "small.toml").write_text(SMALL)
+    trained = script("train.py", "small.toml", folder=folder)
+    assert trained.returncode == 0, trained.stderr
+    assert "training small: 100 % (20/20)" in trained.stderr and "trained runs/small; " in trained.stdout
+    # What is compiled there need not be compiled here again.
+    settings = (
+        "compilation_cache_dir",
+        "persistent_cache_min_compile_time_secs",
+        "persistent_cache_min_entry_size_bytes",
+    )
+    before = {f"jax_{name}": getattr(jax.config, f"jax_{name}") for name in settings}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        patch.setattr(figures, "FIGURES", {"entropy_curve": figures.entropy_curve})  # test_figures draws the others
+        cache.compiled_programs()
+        assert jax.config.jax_compilation_cache_dir == str(folder / "cache/jdlm/compiled")
+        assert list((folder / "cache/jdlm/compiled").iterdir())
+        assert cli.guarded(cli.run_sample, []) == 0
+        yield folder
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
+@pytest.fixture
+def at_work(workplace, monkeypatch):
+    """The same, as the current folder."""
+    monkeypatch.chdir(workplace)
+    return workplace
+
+
+def snapshot(folder):
+    """Every file's content, but for the cache, which may grow."""
+    return {p: p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file() and folder / "cache" not in p.parents}
+
+
+def test_a_run_folder_holds_all_that_it_should(workplace):
+    run = workplace / "runs" / "small"
+    assert [path.name for path in (workplace / "runs").iterdir()] == ["small"]
+    names = {path.name for path in run.iterdir()}
+    assert names == {"config.toml", "manifest.json", "metrics.csv", "checkpoint", "sweep.csv", "figures"}
+    assert runs.read_config(run) == presets.load(str(workplace / "small.toml"))
+    manifest = runs.read_manifest(run)
+    assert manifest["command"] == ["train.py", "small.toml"]
+    assert manifest["finished"] and manifest["steps_done"] == 20 and manifest["sweep"]["options"]["samples"] == 64
+    steps = [row.index for row in rows.read(run / "metrics.csv") if row.metric == "loss_nats"]
+    assert steps == [5, 10, 15, 20]
+    kl = [row for row in rows.read(run / "sweep.csv") if row.metric == "path_kl_nats"]
+    assert {(row.predictor, row.method) for row in kl} == {
+        (predictor, method) for predictor in ("oracle", "network") for method in ("identity", "monte_carlo")
+    }
+    assert {path.name for path in (run / "figures").iterdir()} == {"entropy_curve.png", "entropy_curve.svg"}
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "message"),
+    [
+        ("train", ["smal"], "no preset 'smal'; the nearest valid one is"),
+        ("train", ["other.toml"], "no preset file 'other.toml'"),
+        ("train", ["reed-solomon"], "for the oracle alone; run `python sample.py reed-solomon`"),
+        ("train", ["small.toml", "--target.prime", "7"], "inapplicable option --target.prime; the nearest"),
+        ("train", ["small.toml", "--training.step", "7"], "'--training.steps'"),
+        ("train", ["small.toml", "--training.steps", "many"], "--training.steps: 'many' is not a whole number"),
+        ("train", ["small.toml", "--training.steps", "0"], "steps=0"),
+        ("train", ["small.toml", "--training.steps"], "--training.steps"),
+        ("train", ["small.toml", "--network.width", "9", "--network.heads", "2"], "width=9"),
+        ("train", ["small.toml", "--target.weights", "0.7", "0.7"], "weights"),
+        ("train", ["small.toml", "--target.length", "0"], "length"),
+        ("train", ["small.toml", "--sweep.num-steps", "40"], "sweep.num_steps=40 exceeds length=4; use at most 4"),
+        ("train", ["small.toml", "more"], "unexpected argument: more"),
+        ("train", ["small.toml", "--name", "small"], "small exists; choose another --name"),
+        ("train", ["small.toml", "--name", "a/b"], "'a/b' cannot be the name of a run"),
+        ("train", ["--resume"], "--resume"),
+        ("train", ["--resume", "nothing"], "no run 'nothing'"),
+        ("train", ["--resume", "small", "--training.steps", "9"], "inapplicable option --training.steps"),
+        ("train", ["small.toml", "--resume", "small"], "leave out 'small.toml'"),
+        ("sample", ["nothing"], "no run 'nothing' under 'runs'"),
+        ("sample", ["sweep", "cache"], "cache is a folder without manifest.json"),
+        ("sample", ["--runs-folder", "empty"], "no run under 'empty' yet"),
+        ("sample", ["small", "--target.length", "3"], "inapplicable option --target.length"),
+        ("sample", ["small", "--sweep.schedules", "cosin"], "schedule 'cosin'; the nearest valid one is 'cosine'"),
+        ("sample", ["small", "--sweep.num-steps", "5"], "sweep.num_steps=5 exceeds length=4; use at most 4"),
+        ("sample", ["small", "--sweep.samples", "1"], "samples=1"),
+        ("sample", ["--name", "mine"], "--name makes a new run, which needs a preset"),
+        ("sample", ["reed-solomon", "--target.prime", "36"], "36"),
+        ("sample", ["reed-solomon", "--target.dimension", "33"], "33"),
+        ("sample", ["recommend", "small"], "'recommend' is not available in this version"),
+        ("sample", ["exact"], "'exact' is not available in this version"),
+        ("sample", ["figures", "reed-solomon"], "has no sweep.csv yet"),
+        ("sample", ["tokens", "small", "--count", "0"], "count=0"),
+        ("sample", ["tokens", "small", "--schedule", "cosine"], "--schedule cosine needs --num-steps; use at most 4"),
+        ("sample", ["tokens", "small", "--schedule", "cosin", "--num-steps", "2"], "unknown schedule 'cosin'"),
+        ("sample", ["tokens", "small", "--num-steps", "2"], "does not apply to first_hitting"),
+        ("sample", ["tokens", "small", "--schedule", "cosine", "--num-steps", "5"], "--num-steps=5 exceeds length=4"),
+        ("sample", ["tokens", "small", "--given", "0 1"], "--given holds 2 tokens, the sequence has 4"),
+        ("sample", ["tokens", "small", "--given", "0 x _ _"], "--given holds 'x'"),
+        ("sample", ["tokens", "small", "--given", "0 7 _ _"], "7"),
+        ("sample", ["tokens", "small", "--output", "no/where.txt"], "does not exist; make it first"),
+        ("sample", ["doctor", "mixture"], "'mixture' is a preset, and doctor checks runs"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line_and_writes_nothing(at_work, capsys, command, arguments, message):
+    before = snapshot(at_work)
+    assert cli.guarded(getattr(cli, f"run_{command}"), arguments) == 2
+    out, error = capsys.readouterr()
+    assert out == "" and error.startswith("error: ") and error.count("\n") == 1, error
+    assert message in error
+    assert snapshot(at_work) == before
+    assert not (at_work / "empty").exists() and not list((at_work / "runs").glob(".*"))
+
+
+def test_a_checkpoint_of_another_model_is_refused(at_work, tmp_path, capsys):
+    run = tmp_path / "other"
+    run.mkdir()
+    for name in ("config.toml", "manifest.json"):
+        (run / name).write_text((at_work / "runs/small" / name).read_text().replace("width = 8", "width = 16"))
+    (run / "checkpoint").symlink_to(at_work / "runs/small/checkpoint")
+    for command in (["sweep", str(run)], ["tokens", str(run)]):
+        assert cli.guarded(cli.run_sample, command) == 2
+        assert "another model: it has width=8, this one has width=16" in capsys.readouterr().err
+    assert cli.guarded(cli.run_train, ["--resume", str(run)]) == 2
+    assert not (run / "sweep.csv").exists()
+
+
+def test_folders_that_cannot_be_written(at_work, capsys):
+    (at_work / "file").write_text("")
+    for command, arguments in (("train", ["small.toml"]), ("sample", ["tiny"])):
+        assert cli.guarded(getattr(cli, f"run_{command}"), [*arguments, "--runs-folder", "file/runs"]) == 2
+        assert capsys.readouterr().err.splitlines()[-1].startswith("error: ")
+    assert (at_work / "file").read_text() == ""
+    (at_work / "file").unlink()
+
+
+def interrupt_after(monkeypatch, step):
+    """Ctrl-C right after the chunk that ends at ``step`` was recorded."""
+    record = train_module._Recorder.record
+
+    def interrupted(self, state, chunk):
+        record(self, state, chunk)
+        if chunk.step == step:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(train_module._Recorder, "record", interrupted)
+    return record
+
+
+def test_an_interrupted_run_resumes_bit_for_bit(at_work, monkeypatch, capsys):
+    monkeypatch.setattr(train_module, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    record = interrupt_after(monkeypatch, 10)
+    assert cli.guarded(cli.run_train, ["small.toml", "--name", "stopped"]) == 130
+    assert "step 10 of 20 is saved. Continue with: python train.py --resume runs/stopped" in capsys.readouterr().err
+    run = at_work / "runs/stopped"
+    assert runs.read_manifest(run)["finished"] is None and runs.read_manifest(run)["steps_done"] == 10
+    monkeypatch.setattr(train_module._Recorder, "record", record)
+    # Metrics of a chunk whose checkpoint was not written any more.
+    late = [row for row in rows.read(at_work / "runs/small/metrics.csv") if row.index == 15]
+    rows.append(run / "metrics.csv", late)
+    assert cli.guarded(cli.run_train, ["--resume", "stopped"]) == 0
+    assert checkpoints.sha256(run / "checkpoint") == checkpoints.sha256(at_work / "runs/small/checkpoint")
+
+    def repeatable(folder):
+        table = rows.read(at_work / "runs" / folder / "metrics.csv")
+        return [row for row in table if row.metric != "steps_per_second"]
+
+    assert repeatable("stopped") == repeatable("small")
+    assert runs.read_manifest(run)["resumed"][0]["step"] == 10 and runs.read_manifest(run)["finished"]
+    assert cli.guarded(cli.run_train, ["--resume", str(run)]) == 0
+    assert "all 20 steps are done" in capsys.readouterr().out
+    for path in sorted(run.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    run.rmdir()
+
+
+def test_interrupted_before_the_first_checkpoint_leaves_nothing(at_work, monkeypatch, capsys):
+    def interrupted(self, state, chunk):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train_module._Recorder, "record", interrupted)
+    assert cli.guarded(cli.run_train, ["small.toml"]) == 130
+    assert "nothing was written" in capsys.readouterr().err
+    assert [path.name for path in (at_work / "runs").iterdir()] == ["small"]
+
+
+def test_tokens(at_work, capsys):
+    def tokens(*arguments):
+        assert cli.guarded(cli.run_sample, ["tokens", *arguments]) == 0
+        return [[int(token) for token in line.split()] for line in capsys.readouterr().out.splitlines()]
+
+    drawn = tokens("small", "--count", "5")
+    assert len(drawn) == 5 and {len(line) for line in drawn} == {4} and {t for line in drawn for t in line} <= {0, 1}
+    assert tokens("--count", "5", "--runs-folder", "runs") == drawn == tokens(str(at_work / "runs/small"), "--count=5")
+    assert tokens("small", "--count", "5", "--seed", "1") != drawn
+    filled = tokens("small", "--given", "1 _ _,0", "--schedule", "uniform", "--num-steps", "2", "--oracle")
+    assert {(line[0], line[3]) for line in filled} == {(1, 0)}
+    assert tokens("small", "--given", "1 0 1 0", "--count", "2") == [[1, 0, 1, 0]] * 2
+    assert cli.guarded(cli.run_sample, ["tokens", "small", "--count", "5", "--output", "tokens.txt"]) == 0
+    saved = (at_work / "tokens.txt").read_text()
+    assert saved == "".join(" ".join(map(str, line)) + "\n" for line in drawn)
+    (at_work / "tokens.txt").unlink()
+
+
+def test_given_tokens():
+    assert parse_given(" 0 1\t_,2 ", 4) == [0, 1, None, 2]
+    for text in ("-1", "1.5", "__", "²"):
+        with pytest.raises(ValueError, match="write token ids and _"):
+            parse_given(text, 1)
+
+
+def test_figures_are_drawn_again_from_the_rows_alone(at_work, capsys, monkeypatch):
+    run = at_work / "runs/small"
+    before = snapshot(run)
+    for path in (run / "figures").iterdir():
+        path.unlink()
+    assert cli.guarded(cli.run_sample, ["figures", "small"]) == 0
+    assert snapshot(run) == before, "the same rows give the same bytes"
+
+
+def test_doctor_finds_what_is_broken(at_work, capsys):
+    assert cli.guarded(cli.run_sample, ["doctor"]) == 0
+    assert "FAIL" not in capsys.readouterr().out
+    run = at_work / "runs/small"
+    for name in ("sweep.csv", "config.toml", "checkpoint/model.json"):
+        whole = (run / name).read_text()
+        (run / name).write_text(whole[: len(whole) // 2])
+        assert cli.guarded(cli.run_sample, ["doctor", "small"]) == 1, name
+        assert "FAIL" in capsys.readouterr().out
+        (run / name).write_text(whole)
+    tensors = next((run / "checkpoint").glob("*.safetensors"))
+    whole = tensors.read_bytes()
+    tensors.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert cli.guarded(cli.run_sample, ["doctor"]) == 1
+    assert "sha256" in capsys.readouterr().out
+    tensors.write_bytes(whole)
+
+
+def test_a_run_wins_over_a_preset_of_the_same_name(at_work, tmp_path, capsys):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs/tiny").symlink_to(at_work / "runs/small")
+    assert cli.guarded(cli.run_sample, ["tokens", "tiny", "--runs-folder", str(tmp_path / "runs"), "--count", "1"]) == 0
+    assert len(capsys.readouterr().out.split()) == 4, "the run has length 4, the preset 8"
+
+
+def test_untrained_presets_sample_the_oracle(at_work, capsys):
+    small = ["--sweep.schedules", "uniform", "--sweep.num-steps", "1", "--sweep.samples", "8"]
+    assert cli.guarded(cli.run_sample, ["small.toml", "--target.length", "3", *small]) == 0
+    out, error = capsys.readouterr()
+    assert "small.toml is not trained here" in error and "runs/small-oracle" in out
+    run = at_work / "runs/small-oracle"
+    assert runs.read_config(run).training is None and runs.read_manifest(run)["kind"] == "oracle"
+    assert {row.predictor for row in rows.read(run / "sweep.csv")} == {"", "oracle"}
+    for path in sorted(run.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    run.rmdir()
+
+
+@pytest.mark.parametrize("command", ["train", "sample"])
+def test_help_names_every_option_with_its_default(at_work, capsys, command):
+    with pytest.raises(SystemExit) as stop:
+        getattr(cli, f"run_{command}")(["small.toml", "--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    assert "--sweep.samples INT" in text and "(default: 64)" in text and "--runs-folder" in text
+    assert ("--training.steps INT" in text) == (command == "train")
+
+
+def test_help_and_errors_are_fast_and_do_without_jax(tmp_path):
+    code = "import sys\nfrom jdlm import cli\ncode = cli.guarded(cli.run_%s, sys.argv[1:])\n"
+    code += "print({'jax', 'numpy', 'matplotlib'} & set(sys.modules)); sys.exit(code)"
+    for command, arguments in (("train", ["mixtur"]), ("sample", ["mixture", "--sweep.sample", "3"])):
+        # Processor time, the least of two: other programs of the machine are not our affair.
+        seconds = []
+        for _ in range(2):
+            before = os.times()
+            done = subprocess.run(
+                [sys.executable, "-c", code % command, *arguments], cwd=tmp_path, capture_output=True, text=True
+            )
+            after = os.times()
+            seconds.append(after.children_user + after.children_system - before.children_user - before.children_system)
+            assert (done.returncode, done.stdout) == (2, "set()\n"), done.stderr
+        assert min(seconds) < 0.5
+    program = "import sys\nsys.argv = ['train.py', '--help']\nfrom jdlm import cli\n"
+    program += "try:\n    cli.train_entry()\nfinally:\n    print('jax' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "False")
+
+
+def test_a_reader_that_leaves_early(workplace):
+    program = f"{sys.executable} {ROOT / 'sample.py'} tokens --count 20000 --given '0 0 0 0' | head -1"
+    piped = subprocess.run(program, shell=True, cwd=workplace, capture_output=True, text=True)
+    assert (piped.stdout, piped.stderr) == ("0 0 0 0\n", "")
+
+
+def test_progress_in_a_log_file(capsys, monkeypatch):
+    clock = iter([0.0, 0.0, 5.0, 12.0, 14.0, 20.0, 20.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    with progress.Progress("work", unit="piece") as bar:
+        bar.start(0, 100)
+        for done in (25, 50, 60, 100):
+            bar.update(done, 100, "note")
+    assert capsys.readouterr().err.splitlines() == [
+        "work: begins at 0 of 100",
+        "work: 50 % (50/100), about 12 s left, note",
+        "work: 100 % (100/100), in 20 s, note",
+    ]
+
+
+def test_progress_on_a_terminal(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with progress.Progress("work", unit="piece") as bar:
+        bar.start(5, 10)
+        bar.update(7, 10, "note")
+        bar.update(10, 10, "note")
+    text = capsys.readouterr().err
+    assert "work" in text and "10/10" in text and "note" in text
+
+
+def test_the_cache_folder_is_the_users(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache.folder() == tmp_path / "jdlm"
+    assert cache.schedules() == tmp_path / "jdlm" / "schedules"
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert cache.schedules() is None
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache.folder().name in ("jdlm", "Cache")
+
+
+def test_options_that_are_needed_early():
+    assert options.peek(["--runs-folder", "a"], "--runs-folder") == "a"
+    assert options.peek(["--x", "1", "--runs_folder=a_b"], "--runs-folder") == "a_b"
+    assert options.peek(["--runs-folder"], "--runs-folder") is None
+    assert options.split(["a", "--b"]) == ("a", ["--b"]) and options.split(["--b"]) == (None, ["--b"])
