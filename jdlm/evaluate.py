@@ -222,7 +222,7 @@ def monte_carlo_path_kl(
       key: typed key; sequences, sizes and orders are drawn from parts of it.
       predictor: the mask predictor.
       target: a law with ``log_prob``.
-      schedule: a `jdlm.schedules.Schedule` that leaves no mask.
+      schedule: a `jdlm.schedules.Schedule` that leaves no mask; None exactly if the planner counts by itself.
       n: sequences, at least 2.
       planner: which positions a step reveals.
       batch_size: see `jdlm.sampling.sample`.
@@ -232,10 +232,11 @@ def monte_carlo_path_kl(
       Unavailable: the target has no ``log_prob``.
     """
     _check_pair(predictor, target)
-    check_complete(schedule)
+    if schedule is not None:
+        check_complete(schedule)
     key_tokens, key_sizes, key_path = jax.random.split(key, 3)
     tokens, log_p = jax.device_get(_draw(key_tokens, target, jnp.arange(n), True))
-    sizes = draw_sizes(key_sizes, schedule, n)
+    sizes = None if schedule is None else draw_sizes(key_sizes, schedule, n)
     log_q = path_log_prob(key_path, predictor, sizes, tokens, planner=planner, batch_size=batch_size)
     return mean(log_p.astype(np.float64) - np.asarray(log_q, np.float64))
 

@@ -118,7 +118,7 @@ def output_law(
     for name, given in (("length", length), ("vocab_size", vocab_size)):
         if given not in (None, getattr(predictor, name)):
             raise ValueError(f"{name}={given}, but the predictor has {getattr(predictor, name)}; leave {name} out")
-    return _output_law(StateSpace(predictor, planner, draw), schedule)
+    return output_law_of(StateSpace(predictor, planner, draw), schedule)
 
 
 def path_kl(
@@ -140,14 +140,17 @@ def path_kl(
     Raises:
       ValueError: as `output_law`, or the schedule leaves masks.
     """
-    space = StateSpace(predictor, planner, draw)
-    law = target_law(target)
-    out = _output_law(space, schedule)
+    return path_kl_of(StateSpace(predictor, planner, draw), schedule, target_law(target))
+
+
+def path_kl_of(space: StateSpace, schedule: Schedule | None, law: Float[np.ndarray, "..."]) -> PathKL:
+    """`path_kl` from a law and a state space, which serves any number of schedules."""
+    out = output_law_of(space, schedule)
     if out.leftover > 1e-9:
         raise ValueError(
             f"a mask is left with probability {out.leftover:.3g}; build the schedule with final_reveal=True"
         )
-    path, output = _path_kl(space, schedule, law), kl(law, out.law)
+    path, output = _forced_kl(space, schedule, law), kl(law, out.law)
     return PathKL(path, output, path - output)
 
 
@@ -170,7 +173,8 @@ def _look_up(table: Array, tokens: Array, positions: Array | None) -> Array:
     return rows if positions is None else rows[positions]
 
 
-def _output_law(space: StateSpace, schedule: Schedule | None) -> OutputLaw:
+def output_law_of(space: StateSpace, schedule: Schedule | None) -> OutputLaw:
+    """`output_law` from a state space, which holds the predictor and the planner and serves any number of schedules."""
     total = np.zeros(len(space.revealed))
     finished = [0.0]
     for weight, kernels in space.kernels(schedule):
@@ -189,7 +193,7 @@ def _output_law(space: StateSpace, schedule: Schedule | None) -> OutputLaw:
     return OutputLaw(law, leftover, nfe)
 
 
-def _path_kl(space: StateSpace, schedule: Schedule | None, law: np.ndarray) -> float:
+def _forced_kl(space: StateSpace, schedule: Schedule | None, law: np.ndarray) -> float:
     """KL along the path, with tokens of ``law`` forced; infinite where a marginal excludes one of them."""
     pattern = law  # probability of each state's revealed tokens
     for axis in range(space.length):

@@ -116,7 +116,10 @@ class _Entropy(_Sized):
 @dataclasses.dataclass(frozen=True)
 class _Threshold(_Confidence):
     tau: float = 0.0
-    name: ClassVar[str] = "threshold"
+
+    @property
+    def name(self) -> str:
+        return f"threshold({self.tau:g})"
 
     def count(
         self, log_probs: Float[Array, "length vocab"], masked: Bool[Array, " length"], order: Int[Array, " length"]
@@ -128,7 +131,10 @@ class _Threshold(_Confidence):
 @dataclasses.dataclass(frozen=True)
 class _EntropyBounded(_Entropy):
     gamma: float = 0.0
-    name: ClassVar[str] = "entropy_bounded"
+
+    @property
+    def name(self) -> str:
+        return f"entropy_bounded({self.gamma:g})"
 
     def count(
         self, log_probs: Float[Array, "length vocab"], masked: Bool[Array, " length"], order: Int[Array, " length"]
@@ -140,8 +146,11 @@ class _EntropyBounded(_Entropy):
 @dataclasses.dataclass(frozen=True)
 class _EntropySum(_Random):
     limit: float = 0.0
-    name: ClassVar[str] = "entropy_sum"
     needs_logits: ClassVar[bool] = True
+
+    @property
+    def name(self) -> str:
+        return f"entropy_sum({self.limit:g})"
 
     def costs(self, log_probs: Float[Array, "length vocab"], masked: Bool[Array, " length"]) -> Float[Array, " length"]:
         return rounded(_entropies(log_probs))

@@ -32,6 +32,7 @@ MAX_SETS = 2**25
 
 
 _CHUNK = 16384
+_PLAIN = Draw()
 
 
 def check_size(length: int, vocab_size: int) -> int:
@@ -92,7 +93,7 @@ class _Reveal(NamedTuple):
 class StateSpace:
     """All states of one sampler, numbered in C order, and the sets that its planner reveals from them."""
 
-    def __init__(self, predictor: Predictor, planner: Planner, draw: Draw):
+    def __init__(self, predictor: Predictor, planner: Planner, draw: Draw = _PLAIN):
         length, vocab_size = predictor.length, predictor.vocab_size
         check_size(length, vocab_size)
         self.length, self.vocab_size, self.planner = length, vocab_size, planner

@@ -11,14 +11,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import jax
 import numpy as np
 
-from jdlm import curves, evaluate, marginals, rows
+from jdlm import curves, evaluate, exact, marginals, rows
+from jdlm.planners import Planner, random
 from jdlm.predictor import Predictor
 from jdlm.rows import Row
 from jdlm.sampling import draw_sizes, sample_with_info
 from jdlm.schedules import Schedule
+from jdlm.state_space import StateSpace
 from jdlm.targets import Target, Unavailable
 
 Progress = Callable[[int, int, str], None]
+
+EXACT_LIMIT = 2**20
+"""Largest ``(vocab_size + 2) ** length`` for which a sweep adds exact laws: seconds for each planner."""
 
 _CORRELATIONS = {
     "tc": curves.total_correlation,
@@ -35,18 +40,26 @@ class _Origin:
     seed: int
     predictor: str = ""
     identity: str = ""  # tells apart predictors of one name, such as the hash of a checkpoint
-    schedule: Schedule | None = None
+    planner: Planner | None = None
+    schedule: Schedule | None = None  # None where the planner counts by itself
 
-    def row(self, metric: str, value: float | evaluate.Estimate, method: str, index: int | None = None) -> Row:
+    def row(
+        self,
+        metric: str,
+        value: float | evaluate.Estimate,
+        method: str,
+        index: int | None = None,
+        nfe: float | None = None,
+    ) -> Row:
         estimate = value if isinstance(value, evaluate.Estimate) else evaluate.Estimate(value, None, None)
         return Row(
             cell=self.cell,
             target=self.target,
             predictor=self.predictor,
             schedule=self.schedule.name if self.schedule else "",
-            planner="random" if self.schedule else "",
+            planner=self.planner.name if self.planner else "",
             num_steps=self.schedule.num_steps if self.schedule else None,
-            nfe=mean_nfe(self.schedule) if self.schedule else None,
+            nfe=mean_nfe(self.schedule) if self.schedule else nfe,
             metric=metric,
             index=index,
             value=float(estimate.value),
@@ -63,6 +76,7 @@ class _Origin:
             seed=self.seed,
             predictor=self.predictor,
             identity=self.identity,
+            planner=self.planner.name if self.planner else "",
             schedule=self.schedule.name if self.schedule else "",
             num_steps=self.schedule.num_steps if self.schedule else None,
         )
@@ -86,12 +100,16 @@ def sweep(
     samples: int,
     curve_samples: int,
     seed: int,
+    planners: Sequence[Planner] = (random(),),
     identities: Mapping[str, str] | None = None,
     batch_size: int | None = None,
     on_row: Callable[[list[Row]], None] | None = None,
     progress: Progress | None = None,
 ) -> list[Row]:
-    """Rows of every schedule with every predictor; `docs/theory.md` says what each metric means.
+    """Rows of every schedule with every planner and predictor; `docs/theory.md` says what each metric means.
+
+    Identities hold for the random planner alone; the other planners have Monte Carlo rows, and where the space is small
+    enough every cell also has exact ones: KL and total variation of the output law, and path KL by enumeration.
 
     Args:
       target: the law that the sampler should have.
@@ -101,6 +119,7 @@ def sweep(
       samples: sequences for each Monte Carlo number of a cell, at least 2.
       curve_samples: sequences for each revealed count of a measured curve, at least 2.
       seed: names all random numbers.
+      planners: which positions a step reveals. Each that takes its sizes from a schedule is run with all schedules.
       identities: by predictor name, what tells it apart from others of the name (a checkpoint's hash).
       batch_size: lanes in the sampler's compiled program.
       on_row: called with the rows of each finished part.
@@ -134,8 +153,11 @@ def sweep(
         emit(_schedule_rows(dataclasses.replace(base, schedule=schedule), entropy_curve))
 
     measured = [name for name in predictors if name != "oracle" or entropy_curve is None]
+    cells = [
+        (planner, schedule) for planner in planners for schedule in (schedules if planner.count is None else [None])
+    ]
     passes = 2 if has_log_prob else 1
-    per_predictor = sum(round(samples * mean_nfe(schedule)) for schedule in schedules) * passes
+    per_predictor = sum(_calls(target, schedule, samples) for _, schedule in cells) * passes
     total = per_predictor * len(predictors) + curve_samples * target.length * len(measured)
     done = 0
 
@@ -156,21 +178,35 @@ def sweep(
             curve = evaluate.cross_entropy_curve(predictor, target, origin.key("curve"), curve_samples)
             report(f"cross-entropy curve of the {name}", curve_samples * target.length)
             emit(_curve_rows(origin, curve))
-        for schedule in schedules:
-            cell = dataclasses.replace(origin, schedule=schedule)
-            calls = round(samples * mean_nfe(schedule))
-            what = f"{schedule.name} K={schedule.num_steps} with the {name}"
-            emit(_identity_rows(cell, entropy_curve, curve))
+        if _is_small(target) and has_log_prob:
+            report(f"exact laws of the {name}")
+            for planner in planners:
+                emit(_exact_rows(dataclasses.replace(origin, planner=planner), predictor, target, schedules))
+        for planner, schedule in cells:
+            cell = dataclasses.replace(origin, planner=planner, schedule=schedule)
+            calls = _calls(target, schedule, samples)
+            what = f"{planner.name} {schedule.name} K={schedule.num_steps}" if schedule else planner.name
+            if planner == random():
+                emit(_identity_rows(cell, entropy_curve, curve))
+            report(f"{what} with the {name}")
             if has_log_prob:
-                report(what)
                 kl = evaluate.monte_carlo_path_kl(
-                    cell.key("path"), predictor, target, schedule, samples, batch_size=batch_size
+                    cell.key("path"), predictor, target, schedule, samples, planner=planner, batch_size=batch_size
                 )
                 emit([cell.row("path_kl_nats", kl, "monte_carlo")])
-                report(what, calls)
+                report(f"{what} with the {name}", calls)
             emit(_sampled_rows(cell, predictor, target, reference, samples, batch_size))
-            report(what, calls)
+            report(f"{what} with the {name}", calls)
     return made
+
+
+def _calls(target: Target, schedule: Schedule | None, samples: int) -> int:
+    """Predictor calls of a cell's samples; at most, if the planner counts."""
+    return samples * target.length if schedule is None else round(samples * mean_nfe(schedule))
+
+
+def _is_small(target: Target) -> bool:
+    return (target.vocab_size + 2) ** target.length <= EXACT_LIMIT
 
 
 def _entropy_curve(target: Target) -> np.ndarray | None:
@@ -268,8 +304,15 @@ def _sampled_rows(
     batch_size: int | None,
 ) -> Iterator[Row]:
     """Metrics of tokens that are really sampled here."""
-    sizes = draw_sizes(origin.key("sizes"), origin.schedule, samples)
-    tokens, info = sample_with_info(origin.key("tokens"), predictor, sizes, batch_size=batch_size)
+    sizes = None if origin.schedule is None else draw_sizes(origin.key("sizes"), origin.schedule, samples)
+    tokens, info = sample_with_info(
+        origin.key("tokens"),
+        predictor,
+        sizes,
+        planner=origin.planner,
+        indices=np.arange(samples),
+        batch_size=batch_size,
+    )
     tokens = np.asarray(tokens)
     single, pair = marginals.errors(tokens, reference)
     yield origin.row("single_marginal_tv", single, "monte_carlo")
@@ -281,3 +324,16 @@ def _sampled_rows(
         yield origin.row(
             "reverse_path_kl_nats", evaluate.reverse_path_kl(info.path_log_prob, tokens, target), "monte_carlo"
         )
+
+
+def _exact_rows(origin: _Origin, predictor: Predictor, target: Target, schedules: Sequence[Schedule]) -> Iterator[Row]:
+    """The output law and the path KL of one planner with all schedules, with no Monte Carlo error."""
+    space = StateSpace(predictor, origin.planner)
+    law = exact.target_law(target)
+    for schedule in schedules if origin.planner.count is None else [None]:
+        cell = dataclasses.replace(origin, schedule=schedule)
+        out = exact.output_law_of(space, schedule)
+        nfe = float(out.nfe @ np.arange(len(out.nfe)))
+        yield cell.row("output_kl_nats", exact.kl(law, out.law), "exact", nfe=nfe)
+        yield cell.row("output_tv", exact.total_variation(law, out.law), "exact", nfe=nfe)
+        yield cell.row("path_kl_nats", exact.path_kl_of(space, schedule, law).path, "exact", nfe=nfe)

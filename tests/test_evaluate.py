@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jdlm import evaluate, marginals, schedules, sweeps, targets
+from jdlm import evaluate, marginals, planners, schedules, sweeps, targets
 from jdlm.predictor import Predictor, oracle
 from jdlm.sampling import sample_with_info
 from tests.reference import samplers as reference
@@ -67,7 +67,9 @@ def test_cross_entropy_curve_is_that_of_enumeration():
     gap = exact_curve() - entropy_curve()
     for curve, truth in ((measured.cross_entropy, exact_curve()), (measured.learning_error, gap)):
         assert curve.n == N
-        assert (np.abs(curve.values - truth) < 4.5 * curve.standard_errors + 1e-6).all()  # float32 where the term is constant
+        assert (
+            np.abs(curve.values - truth) < 4.5 * curve.standard_errors + 1e-6
+        ).all()  # float32 where the term is constant
         assert (curve.standard_errors < 0.03).all()
     # The KL of the conditionals tells the learning error far more precisely than the difference of two curves.
     assert measured.learning_error.standard_errors[:3].max() < 0.5 * measured.cross_entropy.standard_errors[:3].min()
@@ -147,6 +149,7 @@ def test_a_sweep_says_the_same_by_identity_and_by_sampling():
     seen, calls = [], []
     settings = {"target_name": "table", "samples": 2048, "curve_samples": 1024, "seed": 1, "batch_size": 2048}
     callbacks = {"on_row": seen.extend, "progress": lambda done, total, what: calls.append((done, total))}
+    settings["planners"] = (planners.random(), planners.threshold(0.6))
     rows = sweeps.sweep(target(), predictors, plan, **settings, **callbacks)
     assert seen == rows and calls[-1][0] == calls[-1][1]
     for predictor in predictors:
@@ -154,18 +157,32 @@ def test_a_sweep_says_the_same_by_identity_and_by_sampling():
             cell = {
                 (row.metric, row.method): row
                 for row in rows
-                if row.predictor == predictor and row.schedule == schedule.name
+                if row.predictor == predictor and row.schedule == schedule.name and row.planner == "random"
             }
             forced, identity = cell["path_kl_nats", "monte_carlo"], cell["path_kl_nats", "identity"]
             error = np.hypot(forced.standard_error, identity.standard_error or 0.0)
             assert abs(forced.value - identity.value) < 4.5 * error
             assert forced.nfe == schedule.nfe_law() @ np.arange(len(schedule.nfe_law()))
+            assert abs(cell["path_kl_nats", "exact"].value - forced.value) < 4.5 * forced.standard_error
+            assert 0 < cell["output_kl_nats", "exact"].value <= cell["path_kl_nats", "exact"].value
             split = cell["factorization_kl_nats", "identity"].value + cell["learning_kl_nats", "identity"].value
             assert identity.value == pytest.approx(split)
             measured = cell["measured_nfe", "monte_carlo"]
             assert abs(measured.value - measured.nfe) <= 4.5 * measured.standard_error
+        sure = {
+            (row.metric, row.method): row
+            for row in rows
+            if (row.predictor, row.planner) == (predictor, "threshold(0.6)")
+        }
+        assert sure["path_kl_nats", "exact"].schedule == "" and sure["output_tv", "exact"].num_steps is None
+        forced, enumerated = sure["path_kl_nats", "monte_carlo"], sure["path_kl_nats", "exact"]
+        assert abs(forced.value - enumerated.value) < 4.5 * forced.standard_error
+        measured = sure["measured_nfe", "monte_carlo"]
+        assert abs(measured.value - enumerated.nfe) < 4.5 * measured.standard_error
     alone = sweeps.sweep(target(), predictors, plan[1:], **settings)
-    assert set(alone) <= set(rows)
+    known = {(row.cell, row.metric, row.index, row.method): row.value for row in rows}
+    for row in alone:  # adding a schedule changes no number
+        assert row.value == pytest.approx(known[row.cell, row.metric, row.index, row.method], rel=1e-9, abs=1e-12)
 
 
 def test_a_sweep_of_data_without_a_law_reports_what_can_be_known():
