@@ -12,8 +12,7 @@ import typing
 from pathlib import Path
 from typing import Any, Literal, Union
 
-from jdlm import config as configs
-from jdlm.config import Config, nearest
+from jdlm.config import TARGETS, Config, TargetConfig, nearest
 
 
 def folder() -> Path:
@@ -57,16 +56,7 @@ def read(path: str | Path) -> Config:
 
 def parse(text: str, name: str) -> Config:
     """The configuration in a TOML text; see :func:`read`."""
-    data = tomllib.loads(text)
-    target = data.get("target")
-    if not isinstance(target, dict) or "kind" not in target:
-        raise ValueError(f"no target; begin a section [target] with kind = one of {', '.join(sorted(configs.TARGETS))}")
-    kind = target["kind"]
-    if kind not in configs.TARGETS:
-        raise ValueError(f"unknown target kind {kind!r}; {nearest(str(kind), configs.TARGETS, what='kinds')}")
-    values = {key: value for key, value in target.items() if key != "kind"}
-    data = {"name": name} | data | {"target": _build(configs.TARGETS[kind], values, "target")}
-    return _build(Config, data, "")
+    return _build(Config, {"name": name, "target": None} | tomllib.loads(text), "")
 
 
 def dump(config: Config) -> str:
@@ -74,14 +64,16 @@ def dump(config: Config) -> str:
     lines = [f"name = {_toml(config.name)}"]
     for section in ("target", "network", "training", "sweep"):
         value = getattr(config, section)
-        if value is None:
-            continue
-        lines += ["", f"[{section}]"]
-        if section == "target":
-            lines.append(f"kind = {_toml(value.kind)}")
-        entries = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        lines += [f"{key} = {_toml(entry)}" for key, entry in entries.items() if entry is not None]
+        lines += [] if value is None else _section(section, value)
     return "\n".join(lines) + "\n"
+
+
+def _section(title: str, value: Any) -> list[str]:
+    lines = ["", f"[{title}]"] + ([f"kind = {_toml(value.kind)}"] if hasattr(value, "kind") else [])
+    entries = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    nested = {key: entry for key, entry in entries.items() if dataclasses.is_dataclass(entry)}
+    lines += [f"{key} = {_toml(entry)}" for key, entry in entries.items() if entry is not None and key not in nested]
+    return lines + [line for key, entry in nested.items() for line in _section(f"{title}.{key}", entry)]
 
 
 def _toml(value: Any) -> str:
@@ -115,10 +107,20 @@ def _build(cls: type, data: dict[str, Any], where: str) -> Any:
         raise ValueError(f"{title}: {error}" if where else str(error)) from None
 
 
+def _target(value: Any, where: str) -> Any:
+    """The configuration of a target, of the class that its ``kind`` names."""
+    if not isinstance(value, dict) or "kind" not in value:
+        raise ValueError(f"no target; begin a section [{where}] with kind = one of {', '.join(sorted(TARGETS))}")
+    kind = value["kind"]
+    if kind not in TARGETS:
+        raise ValueError(f"unknown target kind {kind!r}; {nearest(str(kind), TARGETS, what='kinds')}")
+    return _build(TARGETS[kind], {key: entry for key, entry in value.items() if key != "kind"}, where)
+
+
 def _convert(hint: Any, value: Any, where: str) -> Any:
     """``value`` as the type ``hint``; only a whole number for a float is converted, anything else must fit."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return value
+    if hint == TargetConfig:
+        return _target(value, where)
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
         return _convert(next(arg for arg in args if arg is not type(None)), value, where)

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from jdlm import presets
-from jdlm.config import Config, MixtureConfig, ProductConfig, SweepConfig, TableConfig
+from jdlm.config import BlocksConfig, Config, MixtureConfig, ParityConfig, ProductConfig, SweepConfig, TextConfig
 from jdlm.settings import NetworkConfig, TrainingConfig
 
 TEXT = """
@@ -44,9 +44,10 @@ def test_values_and_defaults():
     [
         ProductConfig(marginals=((0.5, 0.5), (1 / 3, 2 / 3))),
         MixtureConfig(length=8, weights=(1.0,), marginals=((1e-9, 1 - 1e-9),)),
-        TableConfig(length=2, vocab_size=2, probabilities=(0.1, 0.2, 0.3, 0.4)),
+        TextConfig(length=8),
+        TextConfig(length=8, path="a file"),
+        BlocksConfig(copies=2, of=BlocksConfig(copies=3, of=ParityConfig(length=2))),
     ],
-    ids=lambda target: target.kind,
 )
 def test_dump_reads_back_the_same(target):
     sweep = SweepConfig(num_steps=(1, 2), batch_size=7)
@@ -84,6 +85,11 @@ def test_bad_presets_are_refused(tmp_path, old, new, message):
     with pytest.raises(ValueError, match=message) as caught:
         presets.load(str(path))
     assert str(caught.value).startswith("mine.toml: ") and "\n" not in str(caught.value)
+
+
+def test_a_bad_target_inside_another():
+    with pytest.raises(ValueError, match=r"\[target\.of\] of kind 'parity' lacks 'length'"):
+        presets.parse('[target]\nkind="blocks"\ncopies=2\n[target.of]\nkind="parity"', "a")
 
 
 def test_a_section_that_is_no_table():

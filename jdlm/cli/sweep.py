@@ -7,7 +7,7 @@ from pathlib import Path
 from jdlm import presets, runs
 from jdlm.cli import cache, options, progress
 from jdlm.cli.resource import Resource, load_network, resolve
-from jdlm.config import Config, SweepConfig, build_schedules
+from jdlm.config import Config, SweepConfig, build_planner, build_schedules
 
 _DESCRIPTION = (
     "Samples a trained run (or the oracle of a preset) under schedules side by side and draws the figures. "
@@ -79,7 +79,9 @@ def _sweep_into(folder: Path, resource: Resource, draft: runs.Draft | None = Non
     if network is not None:
         predictors["network"] = network
     with progress.Progress("schedules", unit="schedule") as bar:
-        schedules = build_schedules(sweep, target.length, cache=cache.schedules(), progress=bar.update)
+        schedules = build_schedules(
+            sweep.schedules, target.length, sweep.num_steps, cache=cache.schedules(), progress=bar.update
+        )
     with progress.Progress("sweep", unit="call") as bar:
         table = sweeps.sweep(
             target,
@@ -89,6 +91,7 @@ def _sweep_into(folder: Path, resource: Resource, draft: runs.Draft | None = Non
             samples=sweep.samples,
             curve_samples=sweep.curve_samples,
             seed=sweep.seed,
+            planners=[build_planner(word) for word in sweep.planners],
             batch_size=sweep.batch_size,
             identities=_identities(folder, network is not None),
             progress=bar.update,

@@ -1,0 +1,61 @@
+"""Configuration: what a preset says, as frozen values, and the one place where its words become values.
+
+Reading and writing TOML is in ``jdlm.presets``. Nothing here imports JAX or numpy before something is built.
+"""
+
+from jdlm.config.preset import Config, SweepConfig
+from jdlm.config.targets import (
+    TARGETS,
+    BlocksConfig,
+    LinearCodeConfig,
+    MarkovConfig,
+    MixtureConfig,
+    ParityConfig,
+    PermutationConfig,
+    ProductConfig,
+    ReedSolomonConfig,
+    RepetitionConfig,
+    StickyMarkovConfig,
+    TableConfig,
+    TargetConfig,
+    TextConfig,
+    build_target,
+)
+from jdlm.config.words import (
+    ONE_TOKEN_A_STEP,
+    PLANNERS,
+    SCHEDULES,
+    build_planner,
+    build_schedule,
+    build_schedules,
+    check_num_steps,
+    nearest,
+)
+
+__all__ = [
+    "ONE_TOKEN_A_STEP",
+    "PLANNERS",
+    "SCHEDULES",
+    "TARGETS",
+    "BlocksConfig",
+    "Config",
+    "LinearCodeConfig",
+    "MarkovConfig",
+    "MixtureConfig",
+    "ParityConfig",
+    "PermutationConfig",
+    "ProductConfig",
+    "ReedSolomonConfig",
+    "RepetitionConfig",
+    "StickyMarkovConfig",
+    "SweepConfig",
+    "TableConfig",
+    "TargetConfig",
+    "TextConfig",
+    "build_planner",
+    "build_schedule",
+    "build_schedules",
+    "build_target",
+    "check_num_steps",
+    "nearest",
+]
