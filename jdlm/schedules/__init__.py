@@ -3,18 +3,29 @@
 from jdlm.schedules.equalizer import tc_equalizer
 from jdlm.schedules.fixed_sizes import cosine, first_hitting, fixed, geometric, uniform
 from jdlm.schedules.minimax import minimax
+from jdlm.schedules.optimized import best_fixed, optimal
+from jdlm.schedules.random_phase import random_phase
 from jdlm.schedules.schedule import Atoms, Certificate, Chain, Schedule
+from jdlm.schedules.thinning import adaptive_times, ancestral, euler, tau_leaping, uniform_times
 
 __all__ = [
     "Atoms",
     "Certificate",
     "Chain",
     "Schedule",
+    "adaptive_times",
+    "ancestral",
+    "best_fixed",
     "cosine",
+    "euler",
     "first_hitting",
     "fixed",
     "geometric",
     "minimax",
+    "optimal",
+    "random_phase",
+    "tau_leaping",
     "tc_equalizer",
     "uniform",
+    "uniform_times",
 ]

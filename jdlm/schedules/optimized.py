@@ -1,0 +1,81 @@
+"""The best single list of sizes: for a known curve, and for a guarantee without one."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from jdlm import curves
+from jdlm.schedules import shortest_path
+from jdlm.schedules.fixed_sizes import fixed
+from jdlm.schedules.schedule import Schedule, check_steps
+
+
+def optimal(curve: ArrayLike, num_steps: int) -> Schedule:
+    """Sizes with the smallest ``x . c`` for a curve ``c``, so the smallest path KL (entropy curve) or NELBO (measured).
+
+    A shortest path with at most ``num_steps`` edges, where the step from ``n`` to ``m`` revealed tokens costs
+    ``(m - n) * c[n]``. The curve may be any, also one that noise makes rise in places; then fewer steps can be better,
+    and the steps not used are empty ones at the end. The dynamic program of Chen, Cong, Li 2025 (arXiv 2511.04647).
+
+    Args:
+      curve: ``[length]`` nats; entry ``j`` is the (cross-)entropy of a masked token given ``j`` revealed ones.
+      num_steps: largest number of steps, at most ``length``.
+
+    Raises:
+      ValueError: ``num_steps`` below 1 or above ``length``, or a curve that is not a finite list of numbers.
+
+    >>> optimal([1.0, 1.0, 0.5, 0.5], 2).law().sizes   # two tokens, after which the rest costs less
+    array([[2, 2]], dtype=int32)
+    """
+    c = np.asarray(curve, dtype=np.float64)
+    if c.ndim != 1 or c.size == 0 or not np.all(np.isfinite(c)):
+        raise ValueError(f"curve has shape {c.shape}; give one finite number of nats for each revealed count")
+    length = len(c)
+    check_steps(length, num_steps)
+    counts = np.arange(length + 1)
+    step = counts[None, :] - counts[:, None]
+    costs = np.where(step > 0, step * np.append(c, 0.0)[:, None], np.inf)
+    paths = shortest_path.from_zero(costs, num_steps)
+    used = 1 + int(np.argmin(paths.costs[1:, -1]))
+    sizes = np.diff(shortest_path.trace(paths, used))
+    return fixed(np.pad(sizes, (0, num_steps - used)), "optimal")
+
+
+def best_fixed(length: int, num_steps: int, weight: curves.Weight) -> Schedule:
+    """The single list of sizes with the smallest worst-case constant ``eps`` (``curves.worst_case``).
+
+    From ``n`` revealed tokens a constant ``eps`` allows a step of ``min(length - n, floor(1 + eps * w[n+1]))``; taking
+    all of it is best, and the smallest ``eps`` that needs at most ``num_steps`` steps is found by bisection. A
+    construction of this project; randomization (`minimax`) improves on it by a factor of about 2. Where several lists
+    are best, steps not needed split the largest ones.
+
+    Args:
+      length: number of tokens.
+      num_steps: number of steps, at most ``length``.
+      weight: "tc", "dtc" or "both".
+
+    Raises:
+      ValueError: ``num_steps`` below 1 or above ``length``, or an unknown weight.
+
+    >>> best_fixed(16, 4, "tc").law().sizes
+    array([[9, 4, 2, 1]], dtype=int32)
+    """
+    check_steps(length, num_steps)
+    scale = np.append(curves.weights(length, weight), 0.0)
+    few, enough = 0.0, float(2 * length)
+    for _ in range(80):
+        middle = (few + enough) / 2.0
+        few, enough = (few, middle) if len(_greedy(scale, middle)) <= num_steps else (middle, enough)
+    sizes = _greedy(scale, enough)
+    while len(sizes) < num_steps:
+        largest = int(np.argmax(sizes))
+        sizes[largest : largest + 1] = [sizes[largest] - sizes[largest] // 2, sizes[largest] // 2]
+    return fixed(sizes, f"best_fixed_{weight}")
+
+
+def _greedy(scale: np.ndarray, eps: float) -> list[int]:
+    """Sizes as large as ``eps`` allows; ``scale[n]`` is the weight ``w[n + 1]``."""
+    length, sizes, revealed = len(scale), [], 0
+    while revealed < length:
+        sizes.append(min(length - revealed, int(1.0 + eps * scale[revealed])))
+        revealed += sizes[-1]
+    return sizes

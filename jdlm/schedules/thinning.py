@@ -1,0 +1,189 @@
+"""Thinning: every masked token is revealed independently, with one probability a step.
+
+The samplers of continuous-time masked diffusion, seen from their sizes. A masking schedule gives the unmasked
+fraction ``alpha(tau)`` at time ``tau``, from 1 at ``tau = 0`` (clean) down; a step goes from ``tau`` to ``s < tau``.
+All tokens are masked at the start, whatever ``alpha`` of the first time is.
+
+================  ============================  ==============================================  =============
+masking           alpha(tau)                    hazard ``-alpha'/(1 - alpha)``                  times
+================  ============================  ==============================================  =============
+``linear``        ``1 - tau``                   ``1/tau``                                       in [0, 1]
+``cosine``        ``1 - cos(pi/2 * (1-tau))``   ``pi/2 / tan(pi/2 * tau)``, 0 at ``tau = 1``    in [0, 1]
+``polynomial``    ``1 - tau**2``                ``2/tau``                                       in [0, 1]
+``exponential``   ``exp(-tau)``                 ``1/(exp(tau) - 1)``, the rate-1 Markov chain   at least 0
+================  ============================  ==============================================  =============
+
+The first three masking schedules are those of MD4 (Shi et al. 2024, arXiv 2406.04329).
+"""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike
+from scipy.special import gammaln, xlog1py, xlogy
+
+from jdlm.schedules.schedule import Chain, Schedule
+
+Masking = Literal["linear", "cosine", "polynomial", "exponential"]
+
+
+class _Masked(NamedTuple):
+    fraction: Callable[[np.ndarray], np.ndarray]  # 1 - alpha, exactly 0 at 0
+    slope: Callable[[np.ndarray], np.ndarray]  # its derivative, so slope / fraction is the hazard
+    last_time: float
+
+
+_MASKED = {
+    "linear": _Masked(lambda tau: tau, np.ones_like, 1.0),
+    "cosine": _Masked(lambda tau: np.sin(np.pi / 2 * tau), lambda tau: np.pi / 2 * np.cos(np.pi / 2 * tau), 1.0),
+    "polynomial": _Masked(lambda tau: tau**2, lambda tau: 2 * tau, 1.0),
+    "exponential": _Masked(lambda tau: -np.expm1(-tau), lambda tau: np.exp(-tau), np.inf),
+}
+
+
+def ancestral(length: int, times: ArrayLike, masking: Masking, final_reveal: bool = True) -> Schedule:
+    """Thinning by the exact posterior: a masked token is revealed with ``(alpha(s) - alpha(tau)) / (1 - alpha(tau))``.
+
+    The sampler of MDLM (Sahoo et al. 2024, arXiv 2406.07524), also known as Tweedie tau-leaping.
+
+    Args:
+      length: number of tokens.
+      times: ``[steps + 1]`` decreasing times, the first at most 1 (any but infinite for "exponential"), the last >= 0.
+      masking: "linear", "cosine", "polynomial" or "exponential"; see the table at the top of this file.
+      final_reveal: whether a last step reveals what is left; it counts as a step. There is none where nothing can be
+        left (``times`` that end at 0).
+
+    Returns:
+      A schedule whose law is a :class:`~jdlm.schedules.Chain` with binomial rows. ``num_steps`` may exceed ``length``.
+      Without the final reveal ``leftover`` can be above 0, and the path KL is not defined.
+
+    Raises:
+      ValueError: times that do not decrease or leave the range of the masking schedule, or an unknown masking.
+    """
+    tau, s, masked = _steps(times, masking)
+    fraction = masked.fraction(tau)
+    return _thinning(f"ancestral_{masking}", length, (fraction - masked.fraction(s)) / fraction, final_reveal)
+
+
+def euler(length: int, times: ArrayLike, masking: Masking, final_reveal: bool = True) -> Schedule:
+    """Thinning by an Euler step of the reverse rate: revealed with ``min(1, (tau - s) * hazard(tau))``.
+
+    Equal to :func:`ancestral` for linear masking; elsewhere it leaves masks even where the times end at 0.
+
+    Args:
+      length: number of tokens.
+      times: ``[steps + 1]`` decreasing times; see :func:`ancestral`.
+      masking: "linear", "cosine", "polynomial" or "exponential"; see the table at the top of this file.
+      final_reveal: whether a last step reveals what is left; see :func:`ancestral`.
+
+    Raises:
+      ValueError: times that do not decrease or leave the range of the masking schedule, or an unknown masking.
+    """
+    tau, s, masked = _steps(times, masking)
+    jumps = (tau - s) * masked.slope(tau) / masked.fraction(tau)
+    return _thinning(f"euler_{masking}", length, np.clip(jumps, 0.0, 1.0), final_reveal)
+
+
+def tau_leaping(length: int, times: ArrayLike, masking: Masking, final_reveal: bool = True) -> Schedule:
+    """Thinning by tau-leaping: revealed with ``1 - exp(-(tau - s) * hazard(tau))``.
+
+    The rate is frozen over the step and several jumps of a token count as one reveal; some mask is always left with
+    probability above 0.
+
+    Args:
+      length: number of tokens.
+      times: ``[steps + 1]`` decreasing times; see :func:`ancestral`.
+      masking: "linear", "cosine", "polynomial" or "exponential"; see the table at the top of this file.
+      final_reveal: whether a last step reveals what is left; see :func:`ancestral`.
+
+    Raises:
+      ValueError: times that do not decrease or leave the range of the masking schedule, or an unknown masking.
+
+    >>> round(tau_leaping(32, uniform_times(8), "linear", final_reveal=False).leftover, 3)
+    0.888
+    """
+    tau, s, masked = _steps(times, masking)
+    jumps = (tau - s) * masked.slope(tau) / masked.fraction(tau)
+    return _thinning(f"tau_leaping_{masking}", length, -np.expm1(-np.maximum(jumps, 0.0)), final_reveal)
+
+
+def uniform_times(num_steps: int, start: float = 1.0, stop: float = 0.0) -> Float[np.ndarray, " times"]:
+    """Equally spaced times ``[num_steps + 1]`` from ``start`` down to ``stop``.
+
+    Args:
+      num_steps: number of steps, at least 1.
+      start: first time.
+      stop: last time, at least 0 and below ``start``.
+
+    Raises:
+      ValueError: no step, or times that would not decrease.
+
+    >>> uniform_times(4)
+    array([1.  , 0.75, 0.5 , 0.25, 0.  ])
+    """
+    if num_steps < 1:
+        raise ValueError(f"num_steps={num_steps} reveals nothing; use at least 1")
+    return _decreasing(np.linspace(start, stop, num_steps + 1))
+
+
+def adaptive_times(kappa: float, start: float = 1.0, stop: float = 1e-2) -> Float[np.ndarray, " times"]:
+    """Times by the rule ``s = tau - kappa * min(1, tau)``, from ``start`` until ``stop``, which is the last.
+
+    Equal steps above 1, a constant ratio below: the step rule with which thinning adapts to the effective total
+    correlation (Dmitriev, Huang, Wei 2026, arXiv 2602.15008). It never reaches 0, so what is left at ``stop`` is for
+    the final reveal.
+
+    Args:
+      kappa: relative step, in (0, 1).
+      start: first time; above 1 for "exponential" masking alone.
+      stop: last time, above 0 and below ``start``.
+
+    Raises:
+      ValueError: a ``kappa`` outside (0, 1), or times that would not decrease to something above 0.
+
+    >>> adaptive_times(0.5, stop=0.2)
+    array([1.  , 0.5 , 0.25, 0.2 ])
+    """
+    if not 0.0 < kappa < 1.0:
+        raise ValueError(f"kappa={kappa} is not a relative step; use one between 0 and 1")
+    if not 0.0 < stop < start < np.inf:
+        raise ValueError(f"stop={stop} and start={start} leave no way down; use 0 < stop < start")
+    times = [start]
+    while times[-1] > stop:
+        times.append(max(times[-1] - kappa * min(1.0, times[-1]), stop))
+    return np.asarray(times)
+
+
+def _steps(times: ArrayLike, masking: Masking) -> tuple[np.ndarray, np.ndarray, _Masked]:
+    if masking not in _MASKED:
+        raise ValueError(f"masking={masking!r} is not a masking schedule; use one of {', '.join(_MASKED)}")
+    tau, masked = _decreasing(times), _MASKED[masking]
+    if tau[0] > masked.last_time:
+        raise ValueError(f"times start at {tau[0]:g}, but {masking} masking ends at {masked.last_time:g}; start there")
+    return tau[:-1], tau[1:], masked
+
+
+def _decreasing(times: ArrayLike) -> np.ndarray:
+    tau = np.asarray(times, dtype=np.float64)
+    if tau.ndim != 1 or len(tau) < 2:
+        raise ValueError(f"times have shape {tau.shape}; give a start and one more for each step")
+    if not np.all(np.isfinite(tau)) or tau[-1] < 0.0 or np.any(np.diff(tau) >= 0.0):
+        raise ValueError(f"times {np.array2string(tau, threshold=6, precision=4)} must decrease to at least 0")
+    return tau
+
+
+def _thinning(name: str, length: int, probabilities: np.ndarray, final_reveal: bool) -> Schedule:
+    """The chain in which step ``t`` reveals each masked token with ``probabilities[t]``."""
+    if final_reveal and np.all(probabilities < 1.0):
+        probabilities = np.append(probabilities, 1.0)
+    if length < 1:
+        raise ValueError(f"length={length} is not a sequence length; use at least 1")
+    counts = np.arange(length + 1)
+    masked, revealed = length - counts[:, None], np.maximum(counts[None, :] - counts[:, None], 0)
+    kept = np.maximum(masked - revealed, 0)
+    log_choices = gammaln(masked + 1) - gammaln(revealed + 1) - gammaln(kept + 1)
+    kernels = [np.triu(np.exp(log_choices + xlogy(revealed, r) + xlog1py(kept, -r))) for r in probabilities]
+    kernels = np.asarray(kernels)
+    return Schedule(name, length, len(kernels), Chain(kernels / kernels.sum(axis=-1, keepdims=True)))
