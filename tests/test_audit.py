@@ -127,6 +127,15 @@ def test_bad_samplers_are_refused(sampler, n, message):
         audit.audit(numpy_sampler, leaky, jax.random.key(0))
 
 
+def test_chi_square_counts_a_sample_of_probability_0_as_impossible():
+    fair = np.array([[0.5, 0.0], [0.0, 0.5]])
+    right = np.repeat([[0, 0], [1, 1]], 50, axis=0)
+    assert audit.chi_square(right, fair) == audit.ChiSquare(0.0, 1, 1.0)
+    assert audit.chi_square(np.vstack([right, [[0, 1]]]), fair).p_value == 0.0
+    lopsided = audit.chi_square(np.repeat([[0, 0], [1, 1]], [60, 40], axis=0), fair)
+    assert lopsided.statistic == pytest.approx(4.0) and lopsided.p_value == pytest.approx(0.0455, abs=1e-4)
+
+
 def test_planners_are_values():
     assert planners.threshold(0.5) == planners.threshold(0.5) != planners.threshold(0.6)
     assert planners.random() != planners.confidence()
