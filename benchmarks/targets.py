@@ -27,6 +27,8 @@ def members():
     yield "parity", targets.parity(LENGTH)
     yield "Markov, 4 tokens", targets.sticky_markov(LENGTH, 4, 0.7)
     yield "Markov, 64 tokens", targets.markov(rng.dirichlet(np.ones(64)), rng.dirichlet(np.ones(64), 64), LENGTH)
+    laws = [rng.dirichlet(np.ones(8)), rng.dirichlet(np.ones(8), 8), rng.dirichlet(np.ones(16), 8)]
+    yield "hidden Markov, 8 states, 16 tokens", targets.hidden_markov(*laws, LENGTH)
     yield "blocks of 4 in a Markov chain", targets.blocks(targets.sticky_markov(4, 4, 0.7), LENGTH // 4)
     yield "permutation", targets.permutation(LENGTH)
 

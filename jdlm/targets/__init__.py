@@ -2,6 +2,7 @@
 
 from jdlm.targets.blocks import blocks
 from jdlm.targets.data import data
+from jdlm.targets.hidden_markov import hidden_markov
 from jdlm.targets.linear_code import linear_code
 from jdlm.targets.markov import markov, sticky_markov
 from jdlm.targets.mds import parity, reed_solomon, repetition
@@ -17,6 +18,7 @@ __all__ = [
     "Unavailable",
     "blocks",
     "data",
+    "hidden_markov",
     "linear_code",
     "markov",
     "mixture",

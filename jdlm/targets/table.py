@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Float64, Int, Key
 from numpy.typing import ArrayLike
-from scipy.special import comb
+from scipy.special import comb, entr
 
 from jdlm.targets import validation
 from jdlm.targets.target import Leaf, Target
@@ -82,15 +82,16 @@ class Table(Target):
         """Mean entropies over all ``2 ** length`` sets of positions, and their differences; nats ``[length]``."""
         totals = np.zeros(self.length + 1)
 
-        def visit(table, axis):
-            # Axes before `axis` are kept, axes from there on are each kept or summed out.
-            if axis == table.ndim:
-                totals[axis] += validation.entropy(table.ravel())
+        def visit(table, kept, left):
+            # The `left` undecided tokens come first in the flat table; a kept one moves to the end.
+            if left == 0:
+                totals[kept] += entr(table).sum()
             else:
-                visit(table, axis + 1)
-                visit(table.sum(axis), axis)
+                table = table.reshape(self.vocab_size, -1)
+                visit(table.T.ravel(), kept + 1, left - 1)
+                visit(table.sum(0), kept, left - 1)
 
-        visit(np.reshape(self.probabilities, (self.vocab_size,) * self.length), 0)
+        visit(self.probabilities.ravel(), 0, self.length)
         return np.diff(totals / comb(self.length, np.arange(self.length + 1)))
 
     def _powers(self):

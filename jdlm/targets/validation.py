@@ -5,6 +5,7 @@ import operator
 import numpy as np
 from jaxtyping import Float64
 from numpy.typing import ArrayLike
+from scipy.special import entr
 
 ROUNDING = 1e-6
 """Largest deviation of a sum of probabilities from 1 that passes as rounding (of float32 input) and is divided out."""
@@ -77,4 +78,4 @@ def log(probabilities: Float64[np.ndarray, "..."]) -> Float64[np.ndarray, "..."]
 
 def entropy(probabilities: Float64[np.ndarray, "..."]) -> Float64[np.ndarray, "..."]:
     """Entropy in nats of each law along the last axis, with ``0 log 0 = 0``."""
-    return np.asarray(-np.sum(probabilities * np.where(probabilities > 0, log(probabilities), 0.0), axis=-1))
+    return np.asarray(entr(probabilities).sum(-1))

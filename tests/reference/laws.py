@@ -112,6 +112,14 @@ def markov(initial, transition, length):
     ).reshape([len(initial)] * length)
 
 
+def hidden_markov(initial, transition, emission, length):
+    """Summed over all paths of hidden states."""
+    paths = markov(initial, transition, length)
+    return sum(
+        paths[tuple(path)] * product([emission[state] for state in path]) for path in sequences(len(initial), length)
+    )
+
+
 def blocks(law, copies):
     joint = law
     for _ in range(copies - 1):

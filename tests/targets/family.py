@@ -38,6 +38,7 @@ CHAIN = random_laws(7, 4, 3)  # the initial law, then the transition matrix: not
 HAMMING = [[1, 0, 0, 0, 0, 1, 1], [0, 1, 0, 0, 1, 0, 1], [0, 0, 1, 0, 1, 1, 0], [0, 0, 0, 1, 1, 1, 1]]
 TERNARY = [[0, 2, 1, 0, 1, 2], [0, 1, 1, 2, 0, 0], [0, 0, 2, 2, 1, 2]]  # a constant token, dependent rows
 QUINARY = [[1, 2, 3, 0], [0, 4, 1, 3]]
+EMISSION = random_laws(8, 3, 4)
 DRIFT = [[0.0, 0.3, 0.7], [0.0, 0.5, 0.5], [0.0, 0.9, 0.1]]  # the first value is left and never seen again
 SPARSE = np.where(random_laws(6, 256) > 0.004, 1.0, 0.0).reshape([4] * 4)
 SPARSE /= SPARSE.sum()
@@ -98,6 +99,12 @@ FAMILY = [
         "blocks-of-markov",
         lambda: targets.blocks(targets.markov(CHAIN[0], CHAIN[1:], 3), 2),
         lambda: laws.blocks(laws.markov(CHAIN[0], CHAIN[1:], 3), 2),
+    ),
+    Member(
+        "hidden-markov",
+        lambda: targets.hidden_markov(CHAIN[0], CHAIN[1:], EMISSION, 4),
+        lambda: laws.hidden_markov(CHAIN[0], CHAIN[1:], EMISSION, 4),
+        curve=False,
     ),
     Member("permutation", lambda: targets.permutation(4), lambda: laws.permutation(4)),
 ]
