@@ -40,11 +40,7 @@ REFUSED = [
     ("chain", lambda: targets.markov(HALF, np.full((3, 3), 1 / 3), 4), "transition has shape [3, 3]; with 2 initial"),
     ("row", lambda: targets.markov(HALF, [HALF, [0.5, 0.4]], 4), "transition[1] sums to 0.9, not 1"),
     ("initial", lambda: targets.markov([0.5, 0.6], [HALF, HALF], 4), "initial sums to 1.1, not 1"),
-    (
-        "hidden",
-        lambda: targets.hidden_markov(HALF, [[1.0]], [HALF], 4),
-        "transition has shape [1, 1]; with 2 initial ones",
-    ),
+    ("hidden", lambda: targets.hidden_markov(HALF, [[1.0]], [HALF], 4), "transition has shape [1, 1]; with 2 initial"),
     ("emission", lambda: targets.hidden_markov(HALF, [HALF] * 2, [HALF], 4), "emission has 1 rows; with 2 states give"),
     ("stay", lambda: targets.sticky_markov(4, 3, 1.5), "stay=1.5 is no probability; use a number from 0 to 1"),
     ("copies", lambda: targets.blocks(targets.parity(2), 0), "copies=0 is too small; use at least 1"),
