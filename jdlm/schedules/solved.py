@@ -55,14 +55,14 @@ def read(path: Path, key: Key) -> Solution | None:
       ValueError: the file is damaged or holds arrays of another kind, with the reason.
     """
     try:
-        with np.load(path) as archive:
+        with open(path, "rb") as file, np.load(file) as archive:
             names = [_name(key, field) for field in Solution._fields]
             if names[0] not in archive:
                 return None
             weights, sizes, duals = (archive[name] for name in names)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"cannot be read: {error}") from error
     if sizes.dtype.kind not in "iu" or weights.dtype != np.float64 or duals.dtype != np.float64:
         raise ValueError(f"arrays of another kind: {weights.dtype}, {sizes.dtype}, {duals.dtype}")
