@@ -26,6 +26,10 @@ class Target:
     length: int
     vocab_size: int
 
+    def on(self, split: str) -> "Target":
+        """The law of a split ("train", "validation" or "test"): this same one, unless it is a data target."""
+        return self
+
     def sample(self, key: Key[Array, ""]) -> Int[Array, " length"]:
         """One sequence drawn from the law, int32 ``[length]``."""
         raise NotImplementedError
