@@ -52,6 +52,21 @@ def test_the_two_exact_forms_of_the_program_agree(weight):
         assert bound <= value * (1 + 1e-9) and value - bound <= 1e-4 * value
 
 
+def test_tolerance_is_kept_and_no_more(tmp_path):
+    key = (36, 9, "both")
+    rough = minimax(*key, tolerance=1e-2, cache=tmp_path)
+    assert 1e-4 < solved.gap(rough) <= 1e-2
+    fine = minimax(*key, cache=tmp_path)  # what the cache holds by now is not good enough
+    assert solved.gap(fine) <= 1e-4
+    assert minimax(*key, tolerance=1e-2, cache=tmp_path).certificate == fine.certificate
+
+
+def test_the_scale_of_the_duals_proves_nothing():
+    duals = column_generation.solve(9, 3, "tc", 1e-4).duals
+    bound = column_generation.lower_bound(duals, 3, "tc")
+    np.testing.assert_allclose(column_generation.lower_bound(7.0 * duals, 3, "tc"), bound, rtol=1e-12)
+
+
 def test_one_token_a_step_needs_no_program():
     assert minimax(7, 7, "tc").certificate == (0.0, 0.0)
     assert minimax(1, 1, "both").certificate == (0.0, 0.0)
