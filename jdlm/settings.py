@@ -41,7 +41,7 @@ class TrainingConfig:
 
     steps: int = 1000
     """Optimizer steps of the entire run; the learning rate decays to zero over them."""
-    batch_size: int = 128
+    batch_size: int = 64
     """Sequences in each step; their revealed counts are spread evenly over 0..length-1."""
     learning_rate: float = 3e-3
     """Peak learning rate of AdamW, reached after the warm-up."""
