@@ -142,6 +142,8 @@ def test_a_run_folder_holds_all_that_it_should(workplace):
         ("sample", ["tokens", "small", "--schedule", "cosin", "--num-steps", "2"], "unknown schedule 'cosin'"),
         ("sample", ["tokens", "small", "--num-steps", "2"], "does not apply to first_hitting"),
         ("sample", ["tokens", "small", "--schedule", "cosine", "--num-steps", "5"], "--num-steps=5 exceeds length=4"),
+        ("sample", ["tokens", "small", "--planner", "confidance"], "unknown planner 'confidance'"),
+        ("sample", ["tokens", "small", "--planner", "threshold:0.9", "--num-steps", "2"], "sizes its own steps"),
         ("sample", ["tokens", "small", "--given", "0 1"], "--given holds 2 tokens, the sequence has 4"),
         ("sample", ["tokens", "small", "--given", "0 x _ _"], "--given holds 'x'"),
         ("sample", ["tokens", "small", "--given", "0 7 _ _"], "7"),
@@ -242,6 +244,7 @@ def test_tokens(at_work, capsys):
     assert tokens("small", "--count", "5", "--seed", "1") != drawn
     filled = tokens("small", "--given", "1 _ _,0", "--schedule", "uniform", "--num-steps", "2", "--oracle")
     assert {(line[0], line[3]) for line in filled} == {(1, 0)}
+    assert len(tokens("small", "--planner", "threshold:0.9", "--count", "2")) == 2
     assert tokens("small", "--given", "1 0 1 0", "--count", "2") == [[1, 0, 1, 0]] * 2
     assert cli.guarded(cli.run_sample, ["tokens", "small", "--count", "5", "--output", "tokens.txt"]) == 0
     saved = (at_work / "tokens.txt").read_text()

@@ -88,7 +88,9 @@ def test_unknown_words_name_the_nearest():
 
 @pytest.mark.parametrize("word", written(configs.PLANNERS))
 def test_every_word_makes_a_planner(word):
-    assert build_planner(word).name.startswith(word.partition(":")[0])
+    name = word.partition(":")[0]
+    assert build_planner(word).name.startswith(name)
+    assert (build_planner(word).count is not None) == (name in configs.SELF_SIZED_PLANNERS)
 
 
 @pytest.mark.parametrize(

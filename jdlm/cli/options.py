@@ -79,8 +79,10 @@ class TokensOptions:
 
     count: int = 8
     """Number of sequences."""
-    schedule: str = "first_hitting"
-    """Word of the schedule; first_hitting reveals one token a step."""
+    schedule: str | None = None
+    """Word of the schedule, by default first_hitting, which reveals one token a step."""
+    planner: str = "random"
+    """Word of the planner, which says what positions a step reveals; threshold:TAU and its like need no schedule."""
     num_steps: int | None = None
     """Number of steps, for every schedule but first_hitting."""
     given: str | None = None

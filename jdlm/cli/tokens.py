@@ -5,7 +5,7 @@ import re
 from jdlm import runs
 from jdlm.cli import cache, options
 from jdlm.cli.resource import load_network, resolve
-from jdlm.config import ONE_TOKEN_A_STEP, build_schedule, check_num_steps
+from jdlm.config import ONE_TOKEN_A_STEP, SELF_SIZED_PLANNERS, build_planner, build_schedule, check_num_steps
 
 _DESCRIPTION = (
     "Prints sequences, one a line, as token ids: drawn by the trained network of a run, or by the oracle of a preset. "
@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> int:
     length = resource.config.target.length
     known = None if given.given is None else parse_given(given.given, length)
     masks = length if known is None else known.count(None)
-    num_steps = _num_steps(given.schedule, given.num_steps, masks)
+    word, num_steps = _schedule(given, masks)
     if given.output is not None and not given.output.parent.is_dir():
         raise ValueError(f"the folder of --output {given.output} does not exist; make it first")
 
@@ -36,13 +36,18 @@ def main(arguments: list[str]) -> int:
     network = None if given.oracle else load_network(resource, target)
     predictor = oracle(target) if network is None else network
     if masks:
-        schedule = build_schedule(given.schedule, masks, num_steps, cache=cache.schedules())
         key_sizes, key_tokens = jax.random.split(jax.random.key(given.seed))
+        sizes = None
+        if word is not None:
+            schedule = build_schedule(word, masks, num_steps, cache=cache.schedules())
+            sizes = sampling.draw_sizes(key_sizes, schedule, given.count)
         tokens = sampling.sample(
             key_tokens,
             predictor,
-            sampling.draw_sizes(key_sizes, schedule, given.count),
+            sizes,
+            planner=build_planner(given.planner),
             given=None if known is None else np.array([target.vocab_size if t is None else t for t in known]),
+            indices=np.arange(given.count),
             batch_size=given.batch_size,
         )
     else:
@@ -73,16 +78,26 @@ def parse_given(text: str, length: int) -> list[int | None]:
     return [None if word == "_" else int(word) for word in words]
 
 
-def _num_steps(word: str, num_steps: int | None, masks: int) -> int:
+def _schedule(given: options.TokensOptions, masks: int) -> tuple[str | None, int]:
+    """The word of the schedule (None for a planner that counts by itself) and its number of steps.
+
+    Raises:
+      ValueError: options that do not go together.
+    """
+    if given.planner.partition(":")[0] in SELF_SIZED_PLANNERS:
+        if given.schedule is not None or given.num_steps is not None:
+            raise ValueError(f"--planner {given.planner} sizes its own steps; leave out --schedule and --num-steps")
+        return None, 0
+    word, num_steps = given.schedule or "first_hitting", given.num_steps
     if word in ONE_TOKEN_A_STEP:
         if num_steps not in (None, masks):
             raise ValueError(
                 f"--num-steps {num_steps} does not apply to {word}, which takes one step a token; "
-                f"choose another --schedule, such as minimax_both"
+                "choose another --schedule, such as minimax_both"
             )
-        return masks
+        return word, masks
     if num_steps is None:
         raise ValueError(f"--schedule {word} needs --num-steps; use at most {masks}")
     if masks:
         check_num_steps(num_steps, masks, "--num-steps")
-    return num_steps
+    return word, num_steps

@@ -52,6 +52,7 @@ PLANNERS = {
     "entropy_bounded": Word("entropy_bounded", parameter="gamma", example="0.1"),
     "entropy_sum": Word("entropy_sum", parameter="eta", example="0.5"),
 }
+SELF_SIZED_PLANNERS = ("threshold", "entropy_bounded", "entropy_sum")
 
 
 def nearest(word: str, valid: Iterable[str], what: str = "known") -> str:

@@ -9,17 +9,32 @@ from matplotlib.figure import Figure
 
 from jdlm.figures import style
 from jdlm.figures.curves import entropy_curve, sizes, training
-from jdlm.figures.kl import kl_split, path_kl, sampled
+from jdlm.figures.exact import exact_laws
+from jdlm.figures.kl import kl_split, nelbo, path_kl, sampled
 from jdlm.rows import Row
 
-__all__ = ["FIGURES", "draw", "entropy_curve", "kl_split", "path_kl", "sampled", "save", "sizes", "training"]
+__all__ = [
+    "FIGURES",
+    "draw",
+    "entropy_curve",
+    "exact_laws",
+    "kl_split",
+    "nelbo",
+    "path_kl",
+    "sampled",
+    "save",
+    "sizes",
+    "training",
+]
 
 FIGURES = {
     "entropy_curve": entropy_curve,
     "path_kl": path_kl,
+    "nelbo": nelbo,
     "kl_split": kl_split,
     "sizes": sizes,
     "sampled": sampled,
+    "exact_laws": exact_laws,
     "training": training,
 }
 

@@ -1,6 +1,7 @@
 """Figures of the target's curve and of what the schedules reveal when."""
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from jdlm.figures import style
 from jdlm.rows import Row
@@ -102,9 +103,14 @@ def training(rows: list[Row]) -> Figure | None:
     axes.errorbar(steps, values, yerr=style.errors(metric), fmt="o-", color="#d55e00", markersize=3.5, elinewidth=0.8)
     if min(values) > 0:
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
     exact = metric[0].metric == "learning_error_nats"
     axes.set_title(
-        "Learning error $\\sum_j (c-h)[j]$ of the averaged parameters ± standard error" if exact else "Loss (NELBO)",
+        "Learning error $\\Sigma_j\\,(c-h)[j]$ of the averaged parameters ± standard error"
+        if exact
+        else "Loss (NELBO)",
         loc="left",
     )
     axes.set_xlabel("optimizer step")

@@ -17,13 +17,18 @@ def path_kl(rows: list[Row]) -> Figure | None:
     Lines are the oracle's identity, dashes the guarantee of a minimax schedule, points the Monte Carlo estimate of the
     trained network (of the oracle where there is no network).
     """
+    rows = style.of_one_planner(rows)
     shown = "network" if style.select(rows, "path_kl_nats", predictor="network") else "oracle"
     lines = style.select(rows, "path_kl_nats", predictor="oracle", method="identity")
     points = style.select(rows, "path_kl_nats", predictor=shown, method="monte_carlo")
     guarantees = style.select(rows, "guarantee_nats")
     if not lines and not points:
         return None
-    figure = style.new(8.0, 4.8, f"KL along the path, KL(target || sampler), on {(lines or points)[0].target}")
+    figure = style.new(
+        8.0,
+        4.8,
+        f"KL along the path, KL(target || sampler), on {(lines or points)[0].target}{style.planner_note(points)}",
+    )
     axes = figure.subplots()
     for name in style.schedules(lines + points):
         paint = {"color": style.color(name)}
@@ -34,6 +39,28 @@ def path_kl(rows: list[Row]) -> Figure | None:
     style.kl_axis(axes, lines + guarantees, points)
     axes.set_ylabel("nats per sequence")
     _legend(figure, style.schedules(lines + points), shown, lines, guarantees)
+    return figure
+
+
+def nelbo(rows: list[Row]) -> Figure | None:
+    """NELBO against the number of predictor calls, for targets whose own entropy is not known."""
+    rows = style.of_one_planner(rows)
+    if style.select(rows, "path_kl_nats"):
+        return None
+    points = style.select(rows, "nelbo_nats", predictor="network")
+    if not points:
+        return None
+    heading = f"Negative evidence lower bound of the trained network on {points[0].target}"
+    figure = style.new(8.0, 4.8, heading)
+    axes = figure.subplots()
+    names = style.schedules(points)
+    for name in names:
+        mine = [row for row in points if row.schedule == name]
+        _line(axes, mine, color=style.color(name))
+        _points(axes, mine, name, hollow=False)
+    style.steps_axis(axes, [row.nfe for row in points])
+    axes.set_ylabel("nats per sequence ± standard error")
+    figure.legend(handles=[style.handle(name) for name in names], loc="outside right upper")
     return figure
 
 
@@ -91,6 +118,7 @@ def kl_split(rows: list[Row]) -> Figure | None:
 
 def sampled(rows: list[Row]) -> Figure | None:
     """What really sampled tokens show: reverse KL along the path and marginal errors beside their noise floor."""
+    rows = style.of_one_planner(rows)
     shown = "network" if style.select(rows, "single_marginal_tv", predictor="network") else "oracle"
     if not style.select(rows, "single_marginal_tv", predictor=shown):
         return None
@@ -104,9 +132,9 @@ def sampled(rows: list[Row]) -> Figure | None:
         "pair_marginal_tv": ("Law of a pair of tokens", "total variation"),
     }
     metrics.pop("outside_support_share" if finite else "reverse_path_kl_nats")
-    figure = style.new(
-        11.0, 4.2, f"From sampled tokens of the {who} on {style.select(rows, 'single_marginal_tv')[0].target}"
-    )
+    tv = style.select(rows, "single_marginal_tv", predictor=shown)
+    heading = f"From sampled tokens of the {who} on {tv[0].target}{style.planner_note(tv)}"
+    figure = style.new(11.0, 4.2, heading)
     panels = figure.subplots(1, len(metrics))
     names: list[str] = []
     for (metric, (heading, unit)), axes in zip(metrics.items(), panels, strict=True):
@@ -131,7 +159,7 @@ def sampled(rows: list[Row]) -> Figure | None:
             axes.set_ylim(0.0, 1.1 * max(row.value + (row.standard_error or 0.0) for row in shown_rows))
         axes.set_title(heading, loc="left")
         axes.set_ylabel(unit)
-    handles = [_handle(name, hollow=shown == "oracle") for name in names]
+    handles = [style.handle(name, hollow=shown == "oracle") for name in names]
     handles.append(Line2D([], [], color=style.NEUTRAL, linestyle=(0, (4, 3)), label="as many true samples"))
     figure.legend(handles=handles, loc="outside lower center", ncols=4)
     return figure
@@ -160,14 +188,8 @@ def _points(axes: Axes, rows: list[Row], name: str, hollow: bool) -> None:
         )
 
 
-def _handle(name: str, hollow: bool) -> Line2D:
-    face = "white" if hollow else style.color(name)
-    paint = {"color": style.color(name), "markerfacecolor": face}
-    return Line2D([], [], marker=style.marker(name), ms=style.marker_size(name), label=style.title(name), **paint)
-
-
 def _legend(figure: Figure, names: list[str], shown: str, lines: list[Row], guarantees: list[Row]) -> None:
-    handles = [_handle(name, hollow=shown == "oracle") for name in names]
+    handles = [style.handle(name, hollow=shown == "oracle") for name in names]
     handles.append(Line2D([], [], linestyle="none", label=" "))
     if lines:
         handles.append(Line2D([], [], color=style.NEUTRAL, label="oracle, exact identity"))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from jdlm.rows import Row
@@ -72,6 +73,26 @@ def title(schedule: str) -> str:
     return " ".join(words)
 
 
+def handle(schedule: str, hollow: bool = False) -> Line2D:
+    """The entry of a schedule in a legend."""
+    paint = {"color": color(schedule), "markerfacecolor": "white" if hollow else color(schedule)}
+    return Line2D([], [], marker=marker(schedule), ms=marker_size(schedule), label=title(schedule), **paint)
+
+
+def of_one_planner(rows: Iterable[Row]) -> list[Row]:
+    """The rows of the random planner, or of the first one where it is not there, and those that no planner enters."""
+    rows = list(rows)
+    planners = sorted({row.planner for row in rows if row.planner and row.schedule})
+    shown = "random" if "random" in planners or not planners else planners[0]
+    return [row for row in rows if row.planner in ("", shown)]
+
+
+def planner_note(rows: Iterable[Row]) -> str:
+    """What a heading says of the planner: nothing where it is the random one."""
+    planners = {row.planner for row in rows} - {"", "random"}
+    return "".join(f", planner {title(name)}" for name in sorted(planners))
+
+
 def select(rows: Iterable[Row], metric: str, **wanted) -> list[Row]:
     """The rows of a metric whose other fields are as wanted, in the order of their index."""
     found = [row for row in rows if row.metric == metric and all(getattr(row, k) == v for k, v in wanted.items())]
@@ -116,9 +137,10 @@ def kl_axis(axes: Axes, exact: Sequence[Row], estimates: Sequence[Row]) -> None:
     free = [row for row in estimates if row.predictor != "oracle" or not exact]  # the oracle's follow its exact line
     values = [row.value for row in exact]
     values += [row.value for row in free if row.standard_error and row.value > row.standard_error]
-    highest = max([row.value + (row.standard_error or 0.0) for row in [*exact, *estimates]])
-    lowest = min([row.value - (row.standard_error or 0.0) for row in estimates], default=0.0)
-    smallest = min([value for value in values if value > 1e-6], default=1e-3)
+    finite = [row for row in [*exact, *estimates] if math.isfinite(row.value)]
+    highest = max([row.value + (row.standard_error or 0.0) for row in finite], default=1.0)
+    lowest = min([row.value - (row.standard_error or 0.0) for row in finite], default=0.0)
+    smallest = min([value for value in values if 1e-6 < value < math.inf], default=1e-3)
     threshold = 10.0 ** math.floor(math.log10(max(smallest, highest * 1e-4)))
     axes.set_yscale("symlog", linthresh=threshold, linscale=0.5)
     axes.set_ylim(min(-0.4 * threshold, 1.2 * lowest), max(1.6 * highest, threshold))
