@@ -23,12 +23,15 @@ TARGETS = [
     MIXTURE,
     configs.ReedSolomonConfig(length=5, dimension=2, prime=7),
     configs.LinearCodeConfig(generator=((1, 0, 1), (0, 1, 2)), prime=3),
-    configs.RepetitionConfig(length=3, vocab_size=4),
+    configs.RepetitionConfig(length=3, vocab=4),
     configs.ParityConfig(length=4),
     configs.MarkovConfig(length=3, initial=(0.5, 0.5), transition=((0.9, 0.1), (0.4, 0.6))),
-    configs.StickyMarkovConfig(length=4, vocab_size=3, stay=0.7),
+    configs.StickyMarkovConfig(length=4, vocab=3, stay=0.7),
+    configs.HiddenMarkovConfig(
+        length=3, initial=(0.5, 0.5), transition=((0.9, 0.1), (0.4, 0.6)), emission=((0.7, 0.3), (0.2, 0.8))
+    ),
     configs.PermutationConfig(length=4),
-    configs.TableConfig(length=2, vocab_size=2, probabilities=(0.1, 0.2, 0.3, 0.4)),
+    configs.TableConfig(length=2, vocab=2, probabilities=(0.1, 0.2, 0.3, 0.4)),
     configs.TextConfig(length=8),
     configs.BlocksConfig(copies=2, of=configs.ParityConfig(length=3)),
 ]
@@ -44,16 +47,21 @@ def test_config_imports_neither_jax_nor_numpy():
 def test_every_target_kind_is_built(config):
     target = build_target(config)
     assert target.length == config.length
-    assert target.vocab_size == getattr(config, "vocab_size", target.vocab_size)
+    assert target.vocab_size == getattr(config, "vocab", target.vocab_size)
 
 
 def test_every_kind_has_a_case_here():
     assert {type(config) for config in TARGETS} == set(configs.TARGETS.values())
 
 
+def test_ragged_rows_are_refused():
+    with pytest.raises(ValueError, match="transition has rows of different lengths"):
+        configs.MarkovConfig(length=3, initial=(0.5, 0.5), transition=((0.9, 0.1), (1.0,))).build()
+
+
 def test_a_table_of_a_wrong_size_is_refused():
     with pytest.raises(ValueError, match=r"give 2\*\*3 = 8 of them"):
-        configs.TableConfig(length=3, vocab_size=2, probabilities=(0.5, 0.5))
+        configs.TableConfig(length=3, vocab=2, probabilities=(0.5, 0.5))
 
 
 def written(words):
@@ -63,9 +71,9 @@ def written(words):
 
 @pytest.mark.parametrize("word", written(configs.SCHEDULES))
 def test_every_word_makes_the_schedule_of_that_name(word, tmp_path):
-    schedule = build_schedule(word, 8, 4, cache=tmp_path)
+    schedule = build_schedule(word, 8, 4, curve=lambda: [1.0] * 8, cache=tmp_path)
     assert schedule.name == word
-    assert schedule.length == 8
+    assert schedule.length == 8 and schedule.leftover == 0.0
     assert schedule.num_steps == (8 if word in configs.ONE_TOKEN_A_STEP else 4)
 
 
@@ -100,9 +108,12 @@ def test_every_word_makes_a_planner(word):
         (build_planner, "threshold", "planner 'threshold' needs a number tau, as in 'threshold:0.9'"),
         (build_planner, "threshold:high", "planner 'threshold:high' needs a number tau"),
         (build_planner, "threshold:7", "7"),
-        (build_planner, "random:1", "planner 'random:1' takes no number; write 'random'"),
+        (build_planner, "random:1", "planner 'random:1' takes nothing after the colon; write 'random'"),
         (lambda word: build_schedule(word, 8, 2), "geometric", "needs a number ratio, as in 'geometric:0.5'"),
-        (lambda word: build_schedule(word, 8, 2), "cosine:", "takes no number; write 'cosine'"),
+        (lambda word: build_schedule(word, 8, 2), "cosine:", "takes nothing after the colon; write 'cosine'"),
+        (lambda word: build_schedule(word, 8, 2), "euler", r"needs a masking \(linear, .*, as in 'euler:linear'"),
+        (lambda word: build_schedule(word, 8, 1), "tau_leaping:linear", "needs at least 2 steps"),
+        (lambda word: build_schedule(word, 8, 2), "optimal", "made for a known entropy curve"),
         (lambda word: SweepConfig(schedules=(word,)), "geometric:x", "needs a number ratio"),
         (lambda word: SweepConfig(planners=(word,)), "entropy_sum", "needs a number eta"),
     ],

@@ -1,3 +1,4 @@
+import dataclasses
 import re
 import struct
 
@@ -15,9 +16,12 @@ SCHEDULES = ("uniform", "cosine", "minimax_both", "home_made")
 FLOOR = 0.02
 
 
-def row(metric, value, *, predictor="", schedule="", num_steps=None, index=None, error=None, method="exact"):
+def row(
+    metric, value, *, predictor="", schedule="", planner=None, num_steps=None, index=None, error=None, method="exact"
+):
+    planner = planner or ("random" if predictor and schedule else "")
     return Row(
-        cell="0" * 12, target="toy", predictor=predictor, schedule=schedule, planner="random" if schedule else "",
+        cell="0" * 12, target="toy", predictor=predictor, schedule=schedule, planner=planner,
         num_steps=num_steps, nfe=None if num_steps is None else float(num_steps), metric=metric, index=index,
         value=float(value), standard_error=error, n=None if error is None else 100, method=method, seed=0,
     )  # fmt: skip
@@ -55,6 +59,11 @@ def make_rows(network=True, outside=False):
             table.append(row("path_kl_nats", factorization + learning + 0.005, **estimate))
             table.append(row("reverse_path_kl_nats", np.inf if outside else factorization + learning, **estimate))
             table.append(row("outside_support_share", 0.5 if outside else 0.0, **estimate))
+            for planner in ("random", "confidence"):
+                exact = mine | {"planner": planner}
+                table.append(row("output_kl_nats", 0.5 * (factorization + learning), **exact))
+                table.append(row("output_tv", 0.1, **exact))
+                table.append(row("path_kl_nats", factorization + learning, **exact))
             table.append(row("single_marginal_tv", FLOOR + 0.1 / k, **estimate))
             table.append(row("pair_marginal_tv", FLOOR + 0.2 / k, **estimate))
     return table
@@ -69,7 +78,8 @@ def look():
 def test_all_figures_are_drawn_as_png_and_svg_without_global_state(tmp_path):
     done = []
     files = figures.draw(make_rows(), tmp_path / "figures", progress=lambda *now: done.append(now))
-    assert sorted(path.name for path in files) == sorted(f"{n}.{s}" for n in figures.FIGURES for s in ("png", "svg"))
+    drawn = set(figures.FIGURES) - {"nelbo"}  # which is for targets whose KL is not known
+    assert sorted(path.name for path in files) == sorted(f"{n}.{s}" for n in drawn for s in ("png", "svg"))
     assert sorted(tmp_path.joinpath("figures").iterdir()) == sorted(files)
     assert done[-1] == (len(figures.FIGURES), len(figures.FIGURES), "done")
     assert not matplotlib._pylab_helpers.Gcf.figs
@@ -138,6 +148,34 @@ def test_sampled_shows_the_share_outside_where_the_reverse_kl_is_infinite():
     assert "outside" in outside.axes[0].get_title(loc="left")
     floors = [line for line in inside.axes[1].get_lines() if set(line.get_ydata()) == {FLOOR}]
     assert floors and floors[0].get_linestyle() == "--"
+
+
+def test_exact_laws_have_a_column_for_each_planner():
+    table = make_rows()
+    place = {"predictor": "network", "planner": "threshold(0.9)"}
+    free = [dataclasses.replace(row(metric, 0.3, **place), nfe=3.5) for metric in ("output_kl_nats", "output_tv")]
+    panels = figures.exact_laws(table + free).axes
+    titles = [axes.get_title(loc="left") for axes in panels[:3]]
+    assert len(panels) == 6 and titles == ["random", "confidence", "sizes of their own"]
+    solid = [line for line in lines(panels[0], "minimax_both") if line.get_linestyle() == "-"]
+    np.testing.assert_allclose(solid[0].get_ydata(), 0.5 * (np.array([7 / 1, 8 / 4, 9 / 16]) + 0.16))
+    dotted = [line for line in lines(panels[0], "minimax_both") if line.get_linestyle() == ":"]
+    np.testing.assert_allclose(dotted[0].get_ydata(), np.array([7 / 1, 8 / 4, 9 / 16]) + 0.16)
+
+
+def test_other_planners_do_not_enter_the_other_figures():
+    extra = [dataclasses.replace(r, planner="confidence", value=99.0) for r in make_rows() if r.planner == "random"]
+    for make in (figures.path_kl, figures.sampled):
+        before, after = make(make_rows()), make(make_rows() + extra)
+        assert [len(axes.get_lines()) for axes in before.axes] == [len(axes.get_lines()) for axes in after.axes]
+    assert "planner confidence" in figures.sampled(extra).get_suptitle()
+
+
+def test_the_nelbo_is_shown_where_no_kl_is_known():
+    place = {"predictor": "network", "schedule": "cosine", "error": 0.1, "method": "identity"}
+    table = [row("nelbo_nats", 5.0 / k, num_steps=k, **place) for k in COUNTS]
+    assert figures.path_kl(table) is None and figures.nelbo(make_rows()) is None
+    np.testing.assert_allclose(figures.nelbo(table).axes[0].get_lines()[0].get_ydata(), [5.0, 2.5, 1.25])
 
 
 def test_sizes_are_shown_at_the_number_of_steps_nearest_to_8_that_most_schedules_have():

@@ -7,8 +7,8 @@ import os
 import sys
 from collections.abc import Callable
 
-_SUBCOMMANDS = ("sweep", "tokens", "figures", "doctor")
-_RESERVED = ("recommend", "exact", "compare", "bench")
+_SUBCOMMANDS = ("sweep", "tokens", "recommend", "figures", "doctor")
+_RESERVED = ("exact", "compare", "bench")
 
 
 def train_entry() -> None:
@@ -44,6 +44,8 @@ def run_sample(arguments: list[str]) -> int:
     rest = arguments[1:] if command in _SUBCOMMANDS else arguments
     if command == "tokens":
         from jdlm.cli.tokens import main
+    elif command == "recommend":
+        from jdlm.cli.recommend import main
     elif command == "figures":
         from jdlm.cli.sweep import figures_main as main
     elif command == "doctor":

@@ -80,7 +80,12 @@ def _sweep_into(folder: Path, resource: Resource, draft: runs.Draft | None = Non
         predictors["network"] = network
     with progress.Progress("schedules", unit="schedule") as bar:
         schedules = build_schedules(
-            sweep.schedules, target.length, sweep.num_steps, cache=cache.schedules(), progress=bar.update
+            sweep.schedules,
+            target.length,
+            sweep.num_steps,
+            curve=target.entropy_curve,
+            cache=cache.schedules(),
+            progress=bar.update,
         )
     with progress.Progress("sweep", unit="call") as bar:
         table = sweeps.sweep(

@@ -7,6 +7,7 @@ from jdlm.config.preset import Config, SweepConfig
 from jdlm.config.targets import (
     TARGETS,
     BlocksConfig,
+    HiddenMarkovConfig,
     LinearCodeConfig,
     MarkovConfig,
     MixtureConfig,
@@ -41,6 +42,7 @@ __all__ = [
     "TARGETS",
     "BlocksConfig",
     "Config",
+    "HiddenMarkovConfig",
     "LinearCodeConfig",
     "MarkovConfig",
     "MixtureConfig",

@@ -20,8 +20,9 @@ class SweepConfig:
         "minimax_both",
         "first_hitting",
     )
-    """Schedules to compare: uniform, cosine, geometric:RATIO, tc_equalizer, minimax_tc, minimax_dtc, minimax_both,
-    first_hitting."""
+    """Schedules to compare: uniform, cosine, geometric:RATIO, best_fixed_tc, best_fixed_dtc, best_fixed_both,
+    random_phase_tc, random_phase_dtc, tc_equalizer, minimax_tc, minimax_dtc, minimax_both, ancestral:MASKING,
+    euler:MASKING, tau_leaping:MASKING (linear, cosine, polynomial), optimal (for the known curve), first_hitting."""
     num_steps: tuple[int, ...] = (2, 4, 8, 16)
     """Numbers of steps for each of them, at most the length (first_hitting always takes as many steps as tokens)."""
     planners: tuple[str, ...] = ("random",)

@@ -1,6 +1,10 @@
-"""Targets as a preset writes them: one frozen class a kind, which its word ``kind`` names."""
+"""Targets as a preset writes them: one frozen class a kind.
 
-from dataclasses import dataclass
+The word ``kind`` is the name of the builder in ``jdlm.targets``, and the fields are its arguments (except where a class
+says otherwise). JAX and numpy are imported only when a target is built.
+"""
+
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, ClassVar, Union
 
 if TYPE_CHECKING:
@@ -10,8 +14,27 @@ Floats = tuple[float, ...]
 Matrix = tuple[tuple[float, ...], ...]
 
 
+class _Kind:
+    """What all kinds share."""
+
+    kind: ClassVar[str]
+
+    def build(self) -> "Target":
+        """The target that this configuration describes."""
+        import numpy as np
+
+        from jdlm import targets
+
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name, value in values.items():
+            if isinstance(value, tuple) and len({len(row) for row in value if isinstance(row, tuple)}) > 1:
+                raise ValueError(f"{name} has rows of different lengths; give as many numbers in each")
+        arrays = {name: np.array(value) for name, value in values.items() if isinstance(value, tuple)}
+        return getattr(targets, self.kind)(**(values | arrays))
+
+
 @dataclass(frozen=True)
-class ProductConfig:
+class ProductConfig(_Kind):
     """Independent tokens."""
 
     kind: ClassVar[str] = "product"
@@ -23,17 +46,9 @@ class ProductConfig:
         """Number of tokens in a sequence."""
         return len(self.marginals)
 
-    def build(self) -> "Target":
-        """The target that this configuration describes."""
-        import numpy as np
-
-        from jdlm import targets
-
-        return targets.product(np.array(self.marginals))
-
 
 @dataclass(frozen=True)
-class MixtureConfig:
+class MixtureConfig(_Kind):
     """Exchangeable mixture: one hidden component a sequence, then independent tokens from its law."""
 
     kind: ClassVar[str] = "mixture"
@@ -44,17 +59,9 @@ class MixtureConfig:
     marginals: Matrix
     """Law of one token under each component: one list of probabilities a component."""
 
-    def build(self) -> "Target":
-        """The target that this configuration describes."""
-        import numpy as np
-
-        from jdlm import targets
-
-        return targets.mixture(np.array(self.weights), np.array(self.marginals), length=self.length)
-
 
 @dataclass(frozen=True)
-class ReedSolomonConfig:
+class ReedSolomonConfig(_Kind):
     """Uniform law over the codewords of a Reed-Solomon code: any ``dimension`` tokens determine the others."""
 
     kind: ClassVar[str] = "reed_solomon"
@@ -65,15 +72,9 @@ class ReedSolomonConfig:
     prime: int
     """Size of the field, which is the size of the vocabulary."""
 
-    def build(self) -> "Target":
-        """The target that this configuration describes."""
-        from jdlm import targets
-
-        return targets.reed_solomon(self.length, self.dimension, self.prime)
-
 
 @dataclass(frozen=True)
-class LinearCodeConfig:
+class LinearCodeConfig(_Kind):
     """Uniform law over the codewords of a linear code."""
 
     kind: ClassVar[str] = "linear_code"
@@ -87,49 +88,29 @@ class LinearCodeConfig:
         """Number of tokens in a sequence."""
         return len(self.generator[0]) if self.generator else 0
 
-    def build(self) -> "Target":
-        """The target that this configuration describes."""
-        import numpy as np
-
-        from jdlm import targets
-
-        return targets.linear_code(np.array(self.generator), self.prime)
-
 
 @dataclass(frozen=True)
-class RepetitionConfig:
+class RepetitionConfig(_Kind):
     """One uniform token, repeated."""
 
     kind: ClassVar[str] = "repetition"
     length: int
     """Number of tokens in a sequence."""
-    vocab_size: int
+    vocab: int
     """Number of token values."""
-
-    def build(self) -> "Target":
-        """The target that this configuration describes."""
-        from jdlm import targets
-
-        return targets.repetition(self.length, self.vocab_size)
 
 
 @dataclass(frozen=True)
-class ParityConfig:
+class ParityConfig(_Kind):
     """Uniform bits with an even number of ones."""
 
     kind: ClassVar[str] = "parity"
     length: int
     """Number of tokens in a sequence."""
 
-    def build(self) -> "Target":
-        """The target that this configuration describes."""
-        from jdlm import targets
-
-        return targets.parity(self.length)
-
 
 @dataclass(frozen=True)
-class MarkovConfig:
+class MarkovConfig(_Kind):
     """Markov chain from any initial law."""
 
     kind: ClassVar[str] = "markov"
@@ -140,66 +121,61 @@ class MarkovConfig:
     transition: Matrix
     """Law of the next token after each token: one list of probabilities a token."""
 
-    def build(self) -> "Target":
-        """The target that this configuration describes."""
-        import numpy as np
-
-        from jdlm import targets
-
-        return targets.markov(np.array(self.initial), np.array(self.transition), self.length)
-
 
 @dataclass(frozen=True)
-class StickyMarkovConfig:
+class StickyMarkovConfig(_Kind):
     """Stationary Markov chain that keeps its token with one probability and else moves to any other."""
 
     kind: ClassVar[str] = "sticky_markov"
     length: int
     """Number of tokens in a sequence."""
-    vocab_size: int
+    vocab: int
     """Number of token values."""
     stay: float
     """Probability that a token equals the one before."""
 
-    def build(self) -> "Target":
-        """The target that this configuration describes."""
-        from jdlm import targets
 
-        return targets.sticky_markov(self.length, self.vocab_size, self.stay)
+@dataclass(frozen=True)
+class HiddenMarkovConfig(_Kind):
+    """Hidden Markov model; its entropy curve is not known exactly."""
+
+    kind: ClassVar[str] = "hidden_markov"
+    length: int
+    """Number of tokens in a sequence."""
+    initial: Floats
+    """Law of the first state."""
+    transition: Matrix
+    """Law of the next state after each state: one list of probabilities a state."""
+    emission: Matrix
+    """Law of the token in each state: one list of probabilities a state."""
 
 
 @dataclass(frozen=True)
-class PermutationConfig:
+class PermutationConfig(_Kind):
     """Uniformly random permutation of 0, ..., length - 1."""
 
     kind: ClassVar[str] = "permutation"
     length: int
     """Number of tokens in a sequence, which is the size of the vocabulary."""
 
-    def build(self) -> "Target":
-        """The target that this configuration describes."""
-        from jdlm import targets
-
-        return targets.permutation(self.length)
-
 
 @dataclass(frozen=True)
-class TableConfig:
+class TableConfig(_Kind):
     """Any law, by the probability of each sequence."""
 
     kind: ClassVar[str] = "table"
     length: int
     """Number of tokens in a sequence."""
-    vocab_size: int
+    vocab: int
     """Number of token values."""
     probabilities: Floats
-    """vocab_size**length probabilities, the last token running fastest."""
+    """vocab**length probabilities, the last token running fastest."""
 
     def __post_init__(self):
-        if len(self.probabilities) != self.vocab_size**self.length:
+        if len(self.probabilities) != self.vocab**self.length:
             raise ValueError(
-                f"{len(self.probabilities)} probabilities for vocab_size={self.vocab_size} and length={self.length}; "
-                f"give {self.vocab_size}**{self.length} = {self.vocab_size**self.length} of them"
+                f"{len(self.probabilities)} probabilities for vocab={self.vocab} and length={self.length}; "
+                f"give {self.vocab}**{self.length} = {self.vocab**self.length} of them"
             )
 
     def build(self) -> "Target":
@@ -208,11 +184,11 @@ class TableConfig:
 
         from jdlm import targets
 
-        return targets.table(np.array(self.probabilities).reshape([self.vocab_size] * self.length))
+        return targets.table(np.array(self.probabilities).reshape([self.vocab] * self.length))
 
 
 @dataclass(frozen=True)
-class TextConfig:
+class TextConfig(_Kind):
     """Windows of a file's bytes; it can be sampled, but its law is not known."""
 
     kind: ClassVar[str] = "text"
@@ -221,15 +197,9 @@ class TextConfig:
     path: str | None = None
     """The file; by default the English help texts that CPython ships."""
 
-    def build(self) -> "Target":
-        """The target that this configuration describes."""
-        from jdlm import targets
-
-        return targets.text(self.path, self.length)
-
 
 @dataclass(frozen=True)
-class BlocksConfig:
+class BlocksConfig(_Kind):
     """Independent copies of another target, one after the other."""
 
     kind: ClassVar[str] = "blocks"
@@ -259,6 +229,7 @@ TargetConfig = Union[  # noqa: UP007 (a name of a type that is used before it is
     ParityConfig,
     MarkovConfig,
     StickyMarkovConfig,
+    HiddenMarkovConfig,
     PermutationConfig,
     TableConfig,
     TextConfig,

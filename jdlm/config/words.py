@@ -1,13 +1,13 @@
 """Words of presets and of the command line for schedules and planners, and the only place where they become values.
 
-Some words take a number after a colon, as in ``geometric:0.5`` or ``threshold:0.9``; it is part of the name under which
-the rows and figures know the schedule or planner. Nothing here imports JAX or numpy before something is built.
+Some words take a value after a colon, as in ``geometric:0.5``, ``threshold:0.9`` or ``euler:cosine``; it is part of the
+name under which rows and figures know the schedule. Nothing here imports JAX or numpy before something is built.
 """
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from jdlm.planners import Planner
@@ -20,24 +20,39 @@ class Word(NamedTuple):
     Attributes:
       name: of the builder in ``jdlm.schedules`` or ``jdlm.planners``.
       arguments: fixed arguments of the builder, after length and number of steps.
-      parameter: name of the number after the colon; None for a word that takes none.
-      example: a sensible number.
+      parameter: name of the value after the colon; None for a word that takes none.
+      example: a sensible value.
+      choices: the values that there are; empty where it is a number.
     """
 
     name: str
     arguments: tuple[str, ...] = ()
     parameter: str | None = None
     example: str = ""
+    choices: tuple[str, ...] = ()
+
+
+def _thinning(name: str) -> Word:
+    return Word(name, parameter="masking", example="linear", choices=("linear", "cosine", "polynomial"))
 
 
 SCHEDULES = {
     "uniform": Word("uniform"),
     "cosine": Word("cosine"),
     "geometric": Word("geometric", parameter="ratio", example="0.5"),
+    "best_fixed_tc": Word("best_fixed", ("tc",)),
+    "best_fixed_dtc": Word("best_fixed", ("dtc",)),
+    "best_fixed_both": Word("best_fixed", ("both",)),
+    "random_phase_tc": Word("random_phase", ("tc",)),
+    "random_phase_dtc": Word("random_phase", ("dtc",)),
     "tc_equalizer": Word("tc_equalizer"),
     "minimax_tc": Word("minimax", ("tc",)),
     "minimax_dtc": Word("minimax", ("dtc",)),
     "minimax_both": Word("minimax", ("both",)),
+    "ancestral": _thinning("ancestral"),
+    "euler": _thinning("euler"),
+    "tau_leaping": _thinning("tau_leaping"),
+    "optimal": Word("optimal"),
     "first_hitting": Word("first_hitting"),
 }
 ONE_TOKEN_A_STEP = ("first_hitting",)
@@ -72,8 +87,8 @@ def check_num_steps(num_steps: int, length: int, name: str = "num_steps") -> Non
         raise ValueError(f"{name}={num_steps} {problem}; use at most {length}" + (" and at least 1" * (num_steps < 1)))
 
 
-def parse(text: str, words: Mapping[str, Word], what: str) -> tuple[Word, float | None]:
-    """The word and its number.
+def parse(text: str, words: Mapping[str, Word], what: str) -> tuple[Word, list[float | str]]:
+    """The word and its value, as a list of at most one.
 
     Args:
       text: as in a preset, ``cosine`` or ``geometric:0.5``.
@@ -81,18 +96,24 @@ def parse(text: str, words: Mapping[str, Word], what: str) -> tuple[Word, float 
       what: "schedule" or "planner", for messages.
 
     Raises:
-      ValueError: an unknown word, or a number that is missing, not wanted or no number.
+      ValueError: an unknown word, or a value that is missing, not wanted or none of those there are.
     """
-    name, colon, number = text.partition(":")
+    name, colon, value = text.partition(":")
     if name not in words:
         raise ValueError(f"unknown {what} {name!r}; {nearest(name, words)}")
     word = words[name]
     if word.parameter is None:
         if colon:
-            raise ValueError(f"{what} {text!r} takes no number; write {name!r}")
-        return word, None
+            raise ValueError(f"{what} {text!r} takes nothing after the colon; write {name!r}")
+        return word, []
+    if word.choices:
+        if value in word.choices:
+            return word, [value]
+        raise ValueError(
+            f"{what} {text!r} needs a {word.parameter} ({', '.join(word.choices)}), as in '{name}:{word.example}'"
+        )
     try:
-        return word, float(number)
+        return word, [float(value)]
     except ValueError:
         raise ValueError(f"{what} {text!r} needs a number {word.parameter}, as in '{name}:{word.example}'") from None
 
@@ -102,31 +123,45 @@ def build_schedule(
     length: int,
     num_steps: int,
     *,
+    curve: Callable[[], Any] | None = None,
     cache: Path | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> "Schedule":
-    """The schedule that a preset's word names.
+    """The schedule that a preset's word names, under the name of the word.
 
     Args:
-      text: one of ``SCHEDULES``, with its number if it takes one.
+      text: one of ``SCHEDULES``, with its value if it takes one.
       length: number of tokens.
-      num_steps: number of steps K, at most ``length``; words that reveal one token a step do not read it.
+      num_steps: number of steps K, at most ``length``; words that reveal one token a step do not read it. Thinning
+        takes equally spaced times, so many that a final step, which reveals what is left, is among the K.
+      curve: gives the entropy curve ``[length]`` that ``optimal`` is made for; called only for that word.
       cache: folder where solved minimax laws are kept.
       progress: called with a line of text now and then while a law is solved.
 
     Raises:
-      ValueError: an unknown word, or more steps than tokens.
+      ValueError: an unknown word, more steps than tokens, or ``optimal`` without a curve.
     """
-    word, number = parse(text, SCHEDULES, "schedule")
+    word, value = parse(text, SCHEDULES, "schedule")
     if text not in ONE_TOKEN_A_STEP:
         check_num_steps(num_steps, length)
     from jdlm import schedules
 
     builder = getattr(schedules, word.name)
     if text in ONE_TOKEN_A_STEP:
-        return builder(length)
-    options = {"cache": cache, "progress": progress} if word.name == "minimax" else {}
-    schedule = builder(length, num_steps, *word.arguments, *([] if number is None else [number]), **options)
+        schedule = builder(length)
+    elif word.name == "optimal":
+        if curve is None:
+            raise ValueError("schedule 'optimal' is made for a known entropy curve; choose another here")
+        schedule = builder(curve(), num_steps)
+    elif word.choices:
+        schedule = builder(length, schedules.uniform_times(num_steps), *value)
+        if schedule.num_steps > num_steps:
+            if num_steps == 1:
+                raise ValueError(f"schedule {text!r} needs at least 2 steps, the last of which reveals what is left")
+            schedule = builder(length, schedules.uniform_times(num_steps - 1), *value)
+    else:
+        options = {"cache": cache, "progress": progress} if word.name == "minimax" else {}
+        schedule = builder(length, num_steps, *word.arguments, *value, **options)
     return dataclasses.replace(schedule, name=text)
 
 
@@ -135,12 +170,13 @@ def build_schedules(
     length: int,
     num_steps: Iterable[int],
     *,
+    curve: Callable[[], Any] | None = None,
     cache: Path | None = None,
     progress: Callable[[int, int, str], None] = lambda done, total, what: None,
 ) -> "list[Schedule]":
     """Each word at each number of steps; one-token-a-step words once.
 
-    ``progress`` is called with (schedules built, in all, what is being built).
+    ``progress`` is called with (schedules built, in all, what is being built); the others as in `build_schedule`.
     """
     num_steps = list(num_steps)
     pairs = [(w, k) for w in words for k in ([length] if w in ONE_TOKEN_A_STEP else num_steps)]
@@ -151,7 +187,7 @@ def build_schedules(
             progress(len(built), len(pairs), f"{what}: {line}" if line else what)
 
         report("")
-        built.append(build_schedule(word, length, count, cache=cache, progress=report))
+        built.append(build_schedule(word, length, count, curve=curve, cache=cache, progress=report))
     progress(len(pairs), len(pairs), "done")
     return built
 
@@ -162,7 +198,7 @@ def build_planner(text: str) -> "Planner":
     Raises:
       ValueError: an unknown word, or a number out of its range.
     """
-    word, number = parse(text, PLANNERS, "planner")
+    word, value = parse(text, PLANNERS, "planner")
     from jdlm import planners
 
-    return getattr(planners, word.name)(*([] if number is None else [number]))
+    return getattr(planners, word.name)(*value)

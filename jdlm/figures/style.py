@@ -1,6 +1,7 @@
 """What all figures share: the colour of each schedule, the axes, the order of rows."""
 
 import math
+import re
 import zlib
 from collections.abc import Iterable, Sequence
 
@@ -22,8 +23,18 @@ _STYLES = {
     "first_hitting": ("#000000", "*"),
     "optimal": ("#009e73", "P"),
 }
-# Paul Tol's "muted" colours, for schedules without a place above.
+# Paul Tol's "muted" colours, for the others.
 _OTHERS = ("#332288", "#88ccee", "#44aa99", "#117733", "#999933", "#ddcc77", "#cc6677", "#882255", "#aa4499")
+_STYLES |= {
+    "best_fixed_tc": (_OTHERS[0], "^"),
+    "best_fixed_dtc": (_OTHERS[7], "d"),
+    "best_fixed_both": (_OTHERS[3], "h"),
+    "random_phase_tc": (_OTHERS[2], "X"),
+    "random_phase_dtc": (_OTHERS[8], "p"),
+    "ancestral:linear": (_OTHERS[4], "8"),
+    "euler:linear": (_OTHERS[5], "H"),
+    "tau_leaping:linear": (_OTHERS[6], "*"),
+}
 _OTHER_MARKERS = ("X", "p", "h", "^", "d")
 NEUTRAL, FAINT = "#333333", "#bbbbbb"
 
@@ -66,10 +77,10 @@ def marker_size(schedule: str) -> float:
 def title(schedule: str) -> str:
     """A schedule's name for people.
 
-    >>> title("minimax_tc"), title("first_hitting")
-    ('minimax TC', 'first hitting')
+    >>> title("minimax_tc"), title("geometric:0.5")
+    ('minimax TC', 'geometric 0.5')
     """
-    words = ["TC" if word == "tc" else "DTC" if word == "dtc" else word for word in schedule.split("_")]
+    words = ["TC" if word == "tc" else "DTC" if word == "dtc" else word for word in re.split("[_:]", schedule)]
     return " ".join(words)
 
 
