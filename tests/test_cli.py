@@ -97,7 +97,7 @@ def test_a_run_folder_holds_all_that_it_should(workplace):
     assert steps == [5, 10, 15, 20]
     kl = [row for row in rows.read(run / "sweep.csv") if row.metric == "path_kl_nats"]
     assert {(row.predictor, row.method) for row in kl} == {
-        (predictor, method) for predictor in ("oracle", "network") for method in ("identity", "monte_carlo")
+        (predictor, method) for predictor in ("oracle", "network") for method in ("identity", "exact", "monte_carlo")
     }
     assert {path.name for path in (run / "figures").iterdir()} == {"entropy_curve.png", "entropy_curve.svg"}
 
@@ -134,7 +134,7 @@ def test_a_run_folder_holds_all_that_it_should(workplace):
         ("sample", ["--name", "mine"], "--name makes a new run, which needs a preset"),
         ("sample", ["reed-solomon", "--target.prime", "36"], "36"),
         ("sample", ["reed-solomon", "--target.dimension", "33"], "33"),
-        ("sample", ["recommend", "small"], "'recommend' is not available in this version"),
+        ("sample", ["bench", "small"], "'bench' is not available in this version"),
         ("sample", ["exact"], "'exact' is not available in this version"),
         ("sample", ["figures", "reed-solomon"], "has no sweep.csv yet"),
         ("sample", ["tokens", "small", "--count", "0"], "count=0"),
@@ -294,11 +294,12 @@ def test_a_run_wins_over_a_preset_of_the_same_name(at_work, tmp_path, capsys):
 
 
 def test_untrained_presets_sample_the_oracle(at_work, capsys):
-    small = ["--sweep.schedules", "uniform", "--sweep.num-steps", "1", "--sweep.samples", "8"]
-    assert cli.guarded(cli.run_sample, ["small.toml", "--target.length", "3", *small]) == 0
+    small = ["--sweep.schedules", "uniform", "--sweep.samples", "64"]
+    assert cli.guarded(cli.run_sample, ["small.toml", "--target.weights", "0.6", "0.4", *small]) == 0
     out, error = capsys.readouterr()
     assert "small.toml is not trained here" in error and "runs/small-oracle" in out
     run = at_work / "runs/small-oracle"
+    assert runs.read_config(run).target.weights == (0.6, 0.4)
     assert runs.read_config(run).training is None and runs.read_manifest(run)["kind"] == "oracle"
     assert {row.predictor for row in rows.read(run / "sweep.csv")} == {"", "oracle"}
     for path in sorted(run.rglob("*"), reverse=True):

@@ -101,16 +101,16 @@ def check_sampler() -> str:
     from jdlm import sampling, schedules
     from jdlm.predictor import oracle
 
-    target = MixtureConfig(length=3, weights=(0.7, 0.3), marginals=((0.8, 0.2), (0.1, 0.9))).build()
-    sizes = sampling.draw_sizes(jax.random.key(0), schedules.first_hitting(3), _DRAWS)
+    target = MixtureConfig(length=4, weights=(0.7, 0.3), marginals=((0.8, 0.2), (0.1, 0.9))).build()
+    sizes = sampling.draw_sizes(jax.random.key(0), schedules.first_hitting(4), _DRAWS)
     tokens = np.asarray(sampling.sample(jax.random.key(1), oracle(target), sizes))
-    outcomes = np.array(list(itertools.product(range(2), repeat=3)), np.int32)
+    outcomes = np.array(list(itertools.product(range(2), repeat=4)), np.int32)
     law = np.exp(np.asarray(jax.vmap(target.log_prob)(outcomes), np.float64))
-    counts = np.bincount(tokens @ np.array([4, 2, 1]), minlength=8)
+    counts = np.bincount(tokens @ np.array([8, 4, 2, 1]), minlength=16)
     result = stats.chisquare(counts, _DRAWS * law / law.sum())
     if result.pvalue < 1e-6:
-        raise ValueError(f"{_DRAWS} oracle samples do not follow their law (chi-square {result.statistic:.1f} with 7)")
-    return f"{_DRAWS} oracle samples follow their exact law (chi-square {result.statistic:.1f}, 7 degrees of freedom)"
+        raise ValueError(f"{_DRAWS} oracle samples do not follow their law (chi-square {result.statistic:.1f} with 15)")
+    return f"{_DRAWS} oracle samples follow their exact law (chi-square {result.statistic:.1f}, 15 degrees of freedom)"
 
 
 def _run(folder: Path) -> str:

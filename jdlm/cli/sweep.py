@@ -12,9 +12,10 @@ from jdlm.config import Config, SweepConfig, build_planner, build_schedules
 _DESCRIPTION = (
     "Samples a trained run (or the oracle of a preset) under schedules side by side and draws the figures. "
     "Usage: sample.py [COMMAND] [RUN or PRESET] [OPTIONS]. COMMAND is sweep (this one, the default), tokens (prints "
-    "samples), figures (draws again from sweep.csv) or doctor (checks installation and run); each explains itself with "
-    "--help. RUN is a folder or its name under the runs folder, by default the newest run. PRESET is one of {presets}, "
-    "or the path of a TOML file; it makes a new run without training, and its target has options of its own."
+    "samples), recommend (which schedule to use), figures (draws again from sweep.csv) or doctor (checks installation "
+    "and run); each explains itself with --help. RUN is a folder or its name under the runs folder, by default the "
+    "newest run. PRESET is one of {presets}, or the path of a TOML file; it makes a new run without training, and its "
+    "target has options of its own."
 )
 _FIGURES = "Draws the figures of a run again from its sweep.csv and metrics.csv. RUN is by default the newest run."
 
@@ -89,7 +90,7 @@ def _sweep_into(folder: Path, resource: Resource, draft: runs.Draft | None = Non
         )
     with progress.Progress("sweep", unit="call") as bar:
         table = sweeps.sweep(
-            target,
+            target.on("test"),
             predictors,
             schedules,
             target_name=config.name,
