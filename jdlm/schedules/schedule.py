@@ -133,11 +133,11 @@ class Schedule:
             return np.bincount(calls, weights=self._law.weights, minlength=self.num_steps + 1)
         joint = np.zeros((self.num_steps + 1, self.length + 1))
         joint[0, 0] = 1.0
-        for kernel in self._law.kernels:
+        for step, kernel in enumerate(self._law.kernels):
             stay = np.diagonal(kernel)
-            moved = joint @ (kernel - np.diag(stay))
-            joint = joint * stay[None, :]
-            joint[1:] += moved[:-1]
+            moved = joint[: step + 1] @ (kernel - np.diag(stay))
+            joint *= stay[None, :]
+            joint[1 : step + 2] += moved
         return joint.sum(axis=1)
 
     @property
