@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -9,7 +10,7 @@ import pytest
 
 import jdlm.cli.train as train_module
 from jdlm import checkpoints, cli, figures, presets, rows, runs
-from jdlm.cli import cache, options, progress
+from jdlm.cli import cache, interrupt, options, progress
 from jdlm.cli.tokens import parse_given
 
 ROOT = Path(__file__).parent.parent
@@ -184,20 +185,19 @@ def test_folders_that_cannot_be_written(at_work, capsys):
 
 
 def interrupt_after(monkeypatch, step):
-    """Ctrl-C right after the chunk that ends at ``step`` was recorded."""
+    """Ctrl-C during the chunk that ends at ``step``."""
     record = train_module._Recorder.record
 
     def interrupted(self, state, chunk):
-        record(self, state, chunk)
         if chunk.step == step:
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), signal.SIGINT)
+        record(self, state, chunk)
 
     monkeypatch.setattr(train_module._Recorder, "record", interrupted)
     return record
 
 
 def test_an_interrupted_run_resumes_bit_for_bit(at_work, monkeypatch, capsys):
-    monkeypatch.setattr(train_module, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     record = interrupt_after(monkeypatch, 10)
     assert cli.guarded(cli.run_train, ["small.toml", "--name", "stopped"]) == 130
     assert "step 10 of 20 is saved. Continue with: python train.py --resume runs/stopped" in capsys.readouterr().err
@@ -225,12 +225,34 @@ def test_an_interrupted_run_resumes_bit_for_bit(at_work, monkeypatch, capsys):
 
 def test_interrupted_before_the_first_checkpoint_leaves_nothing(at_work, monkeypatch, capsys):
     def interrupted(self, state, chunk):
-        raise KeyboardInterrupt
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(train_module._Recorder, "record", interrupted)
     assert cli.guarded(cli.run_train, ["small.toml"]) == 130
     assert "nothing was written" in capsys.readouterr().err
     assert [path.name for path in (at_work / "runs").iterdir()] == ["small"]
+
+
+def test_an_interrupted_sweep_leaves_the_run_as_it_was(at_work, monkeypatch, capsys):
+    def interrupted(self, done, total, note=""):
+        if self._what == "sweep":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(progress.Progress, "update", interrupted)
+    before = snapshot(at_work)
+    assert cli.guarded(cli.run_sample, ["small"]) == 130
+    assert cli.guarded(cli.run_sample, ["small.toml"]) == 130
+    assert "interrupted; nothing was written" in capsys.readouterr().err
+    assert snapshot(at_work) == before
+
+
+def test_an_interruption_that_gets_lost_is_remembered():
+    with interrupt.watched():
+        with pytest.raises(KeyboardInterrupt):  # as in a callback of the garbage collector, which swallows it
+            os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt), interrupt.gentle():
+            raise AssertionError("begun in spite of the interruption")
 
 
 def test_tokens(at_work, capsys):

@@ -23,7 +23,7 @@ num_steps = [2, 4]
 
 
 def test_shipped_presets_say_their_command_time_and_result():
-    assert presets.names() == ["mixture", "reed-solomon", "tiny"]
+    assert {"mixture", "reed-solomon", "tiny"} <= set(presets.names())
     for name in presets.names():
         assert presets.load(name).name == name
         lines = (presets.folder() / f"{name}.toml").read_text().splitlines()

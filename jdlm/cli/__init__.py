@@ -3,9 +3,12 @@
 Exit codes: 0 done, 1 a check or a training run failed, 2 bad input (one line on stderr), 130 interrupted.
 """
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
+
+from jdlm.cli import interrupt
 
 _SUBCOMMANDS = ("sweep", "tokens", "recommend", "figures", "doctor")
 _RESERVED = ("exact", "compare", "bench")
@@ -13,12 +16,22 @@ _RESERVED = ("exact", "compare", "bench")
 
 def train_entry() -> None:
     """Entry point of ``train.py``: trains a mask predictor and writes a run folder."""
-    sys.exit(guarded(run_train, sys.argv[1:]))
+    _exit(guarded(run_train, sys.argv[1:]))
 
 
 def sample_entry() -> None:
     """Entry point of ``sample.py``: sweeps schedules, prints tokens, draws figures, checks an installation."""
-    sys.exit(guarded(run_sample, sys.argv[1:]))
+    _exit(guarded(run_sample, sys.argv[1:]))
+
+
+def _exit(code: int) -> None:
+    """Ends the process; after an interruption at once, since JAX can crash when it is taken down in mid-compilation."""
+    if code == 130:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def run_train(arguments: list[str]) -> int:
@@ -61,7 +74,8 @@ def guarded(command: Callable[[list[str]], int], arguments: list[str]) -> int:
     ``python -X dev`` shows the traceback instead.
     """
     try:
-        code = command(arguments)
+        with interrupt.watched():
+            code = command(arguments)
         if sys.stdout is not None:
             sys.stdout.flush()
         return code

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from jdlm import presets, runs
-from jdlm.cli import cache, options, progress
+from jdlm.cli import cache, interrupt, options, progress
 from jdlm.cli.resource import Resource, load_network, resolve
 from jdlm.config import Config, SweepConfig, build_planner, build_schedules
 
@@ -88,7 +88,12 @@ def _sweep_into(folder: Path, resource: Resource, draft: runs.Draft | None = Non
             cache=cache.schedules(),
             progress=bar.update,
         )
-    with progress.Progress("sweep", unit="call") as bar:
+    with progress.Progress("sweep", unit="call") as bar, interrupt.gentle() as stop:
+
+        def report(done: int, total: int, what: str) -> None:
+            bar.update(done, total, what)
+            stop.check()
+
         table = sweeps.sweep(
             target.on("test"),
             predictors,
@@ -100,7 +105,7 @@ def _sweep_into(folder: Path, resource: Resource, draft: runs.Draft | None = Non
             planners=[build_planner(word) for word in sweep.planners],
             batch_size=sweep.batch_size,
             identities=_identities(folder, network is not None),
-            progress=bar.update,
+            progress=report,
         )
     rows.write(folder / runs.SWEEP, table)
     entry = {"command": options.command_line(), "started": started, "finished": runs.now()}

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from jdlm import presets, runs
-from jdlm.cli import cache, options, progress
+from jdlm.cli import cache, interrupt, options, progress
 from jdlm.config import Config
 
 _DEFAULT_PRESET = "mixture"
@@ -86,23 +86,30 @@ class _Recorder:
 
     def record(self, state, chunk) -> None:
         """Takes in a chunk, and writes it unless the last writing was a moment ago."""
-        from jdlm import checkpoints, rows, training
+        from jdlm import rows, training
 
-        config = self.config
-        sections = (config.target, config.network, config.training)
+        sections = (self.config.target, self.config.network, self.config.training)
         cell = rows.cell(sections=[[type(section).__name__, dataclasses.asdict(section)] for section in sections])
-        self._rows += training.metric_rows(chunk, cell=cell, target=config.name, seed=config.training.seed)
+        self._rows += training.metric_rows(chunk, cell=cell, target=self.config.name, seed=self.config.training.seed)
         self.last = chunk
-        finished = chunk.step == config.training.steps
-        if not finished and time.monotonic() - self._saved < _SECONDS_BETWEEN_CHECKPOINTS:
+        finished = chunk.step == self.config.training.steps
+        if finished or time.monotonic() - self._saved >= _SECONDS_BETWEEN_CHECKPOINTS:
+            self.save(state)
+
+    def save(self, state) -> None:
+        """Writes all that was taken in, if it is not written yet; the run appears under its name the first time."""
+        from jdlm import checkpoints, rows
+
+        step = self.last.step
+        if step == self.step:
             return
         rows.append(self.folder / runs.METRICS, self._rows)
         self._rows = []
-        checkpoints.save(self.folder / runs.CHECKPOINT, state, config.network)
-        manifest = runs.read_manifest(self.folder) | {"steps_done": chunk.step}
-        runs.write_manifest(self.folder, manifest | ({"finished": runs.now()} if finished else {}))
+        checkpoints.save(self.folder / runs.CHECKPOINT, state, self.config.network)
+        finished = {"finished": runs.now()} if step == self.config.training.steps else {}
+        runs.write_manifest(self.folder, runs.read_manifest(self.folder) | {"steps_done": step} | finished)
         self._draft.publish()
-        self.step, self._saved = chunk.step, time.monotonic()
+        self.step, self._saved = step, time.monotonic()
 
     def drop_rows_after(self, step: int) -> None:
         """Forgets metrics of steps that the checkpoint has not reached."""
@@ -119,7 +126,7 @@ def _train(recorder: _Recorder, state) -> None:
 
     config = recorder.config
     steps = config.training.steps
-    with progress.Progress(f"training {config.name}", unit="step") as bar:
+    with progress.Progress(f"training {config.name}", unit="step") as bar, interrupt.gentle() as stop:
         bar.start(recorder.step, steps)
 
         def on_chunk(state, chunk) -> None:
@@ -128,6 +135,9 @@ def _train(recorder: _Recorder, state) -> None:
             note = f"loss {chunk.loss.value:.3f} nats, "
             note += f"learning error {error.value:.4f} nats, " if error is not None else ""
             bar.update(chunk.step, steps, note + f"{chunk.steps_per_second:.0f} steps/s")
+            if stop.requested and chunk.step < steps:
+                recorder.save(state)
+                stop.check()
 
         try:
             training.train(config.network, config.target.build(), config.training, state=state, on_chunk=on_chunk)

@@ -1,0 +1,61 @@
+"""Ctrl-C: long tasks stop at their next safe place; all else, and everything the second time, stops where it is.
+
+Python throws KeyboardInterrupt wherever it happens to be. In the middle of a compilation that can crash JAX at the
+exit, and in a callback of the garbage collector it is lost. So inside of :func:`gentle` nothing is thrown, and what
+was thrown and lost before is remembered.
+"""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+
+
+class Stop:
+    """Whether the user has asked to stop."""
+
+    def __init__(self):
+        self.requested = self.gentle = False
+
+    def check(self) -> None:
+        """Raises KeyboardInterrupt if the user has asked to stop."""
+        if self.requested:
+            raise KeyboardInterrupt
+
+
+_stop = Stop()
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[None]:
+    """Inside, Ctrl-C is handled as this module says; to be put around a whole command."""
+    _stop.requested = _stop.gentle = False
+    try:
+        before = signal.signal(signal.SIGINT, _handle)
+    except ValueError:  # not in the main thread, where no signal arrives
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def gentle() -> Iterator[Stop]:
+    """Inside, the first Ctrl-C throws nothing; the task is to call ``check`` wherever it can stop safely."""
+    _stop.check()
+    _stop.gentle = True
+    try:
+        yield _stop
+    finally:
+        _stop.gentle = False
+
+
+def _handle(number, frame) -> None:
+    first, _stop.requested = not _stop.requested, True
+    if not (first and _stop.gentle):
+        raise KeyboardInterrupt
+    # Not print: the signal may have come in the middle of one.
+    with contextlib.suppress(OSError):
+        os.write(2, b"\nstopping at the next safe place; press Ctrl-C again to stop at once\n")
