@@ -182,15 +182,14 @@ def _check_pair(predictor: Predictor, target: Target) -> None:
         )
 
 
-@functools.partial(jax.jit, static_argnames="with_log_prob")
-def _draw(key: Array, target: Target, indices: Array, with_log_prob: bool) -> tuple[Array, Array]:
-    tokens = jax.vmap(target.sample)(lane_keys(key, indices))
-    return tokens, jax.vmap(target.log_prob)(tokens) if with_log_prob else jnp.zeros(indices.shape)
+@jax.jit
+def _draw(key: Array, target: Target, indices: Array) -> Array:
+    return jax.vmap(target.sample)(lane_keys(key, indices))
 
 
 def draw_tokens(key: Key[Array, ""], target: Target, n: int) -> Int[np.ndarray, "n length"]:
     """``n`` sequences of the target, int32, numbered like the lanes of a sampler."""
-    return np.asarray(_draw(key, target, jnp.arange(n), False)[0])
+    return np.asarray(_draw(key, target, jnp.arange(n)))
 
 
 @jax.jit
@@ -235,10 +234,10 @@ def monte_carlo_path_kl(
     if schedule is not None:
         check_complete(schedule)
     key_tokens, key_sizes, key_path = jax.random.split(key, 3)
-    tokens, log_p = jax.device_get(_draw(key_tokens, target, jnp.arange(n), True))
+    tokens = draw_tokens(key_tokens, target, n)
     sizes = None if schedule is None else draw_sizes(key_sizes, schedule, n)
     log_q = path_log_prob(key_path, predictor, sizes, tokens, planner=planner, batch_size=batch_size)
-    return mean(log_p.astype(np.float64) - np.asarray(log_q, np.float64))
+    return mean(log_prob(target, tokens) - np.asarray(log_q, np.float64))
 
 
 def check_complete(schedule: Any) -> None:

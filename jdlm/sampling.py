@@ -53,10 +53,9 @@ def lane_keys(key: Key[Array, ""], indices: Int[Array, " lanes"]) -> Key[Array, 
 _lane_keys = jax.jit(lane_keys)
 
 
-@functools.partial(jax.jit, static_argnames="lanes")
-def _draw_sizes(key: Array, schedule: Any, lanes: int | None, indices: Array | None) -> Array:
-    indices = jnp.arange(lanes) if indices is None else indices
-    return jax.vmap(schedule.sizes)(lane_keys(key, indices))
+@functools.partial(jax.jit, static_argnames="count")
+def _lane_words(key: Array, indices: Array, count: int) -> Array:
+    return jax.vmap(lambda k: jax.random.bits(k, (2, count), jnp.uint32))(lane_keys(key, indices))
 
 
 def draw_sizes(
@@ -78,7 +77,11 @@ def draw_sizes(
     """
     if (lanes is None) == (indices is None):
         raise ValueError(f"lanes={lanes} and indices={indices}; give exactly one of the two")
-    return _draw_sizes(key, schedule, lanes, None if indices is None else jnp.asarray(indices, jnp.int32))
+    indices = np.arange(lanes) if indices is None else np.asarray(indices)
+    # As many words as the longest schedules take, so that one program serves them all; 53 bits make a uniform.
+    words = np.asarray(_lane_words(key, indices.astype(np.int32), max(schedule.length, schedule.num_steps)), np.float64)
+    uniforms = (np.floor(words[:, 0] / 2**5) * 2**26 + np.floor(words[:, 1] / 2**6)) / 2**53
+    return jnp.asarray(schedule.sizes_from(uniforms), jnp.int32)
 
 
 def _reveal(planner: Planner, key: Array, size: Array | None, tokens: Array, logits: Array) -> Array:

@@ -108,6 +108,27 @@ class Schedule:
         kernels = jnp.asarray(self._law.kernels)
         return jax.lax.scan(step, jnp.int32(0), (kernels, jax.random.split(key, self.num_steps)))[1]
 
+    def sizes_from(self, uniforms: Float[np.ndarray, "lanes any"]) -> Int[np.ndarray, "lanes steps"]:
+        """Step sizes of many sequences at once, on the host: the same law as `sizes`, with nothing to compile.
+
+        Args:
+          uniforms: float64 ``[lanes, num_steps or more]``, independent and uniform on [0, 1).
+
+        Returns:
+          int32 ``[lanes, num_steps]``.
+
+        Raises:
+          ValueError: fewer uniforms than steps.
+        """
+        if uniforms.shape[1] < self.num_steps:
+            raise ValueError(f"{uniforms.shape[1]} uniforms a lane do not do for {self.num_steps} steps; give as many")
+        if isinstance(self._law, Atoms):
+            return self._law.sizes[_choose(self._law.weights[None, :], uniforms[:, 0])]
+        counts = np.zeros((len(uniforms), self.num_steps + 1), np.int32)
+        for step, kernel in enumerate(self._law.kernels):
+            counts[:, step + 1] = _choose(kernel[counts[:, step]], uniforms[:, step])
+        return np.diff(counts, axis=1)
+
     def exposure(self) -> Float[np.ndarray, " length"]:
         """Exposure ``x[j]``: expected size of the step taken from ``j`` revealed tokens (0 if never visited).
 
@@ -149,6 +170,13 @@ class Schedule:
         for kernel in self._law.kernels:
             revealed = revealed @ kernel
         return float(revealed[:-1].sum())
+
+
+def _choose(probabilities: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
+    """Index ``[lanes]`` drawn from each row ``[lanes or 1, n]`` by inverting its distribution function."""
+    cumulative = np.cumsum(probabilities, axis=1)
+    # Divided by the last one, which is 1 up to rounding, so that nothing of probability 0 is drawn at the end.
+    return (cumulative / cumulative[:, -1:] <= uniforms[:, None]).sum(axis=1)
 
 
 def check_steps(length: int, num_steps: int) -> None:
