@@ -1,4 +1,6 @@
+import hashlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -83,6 +85,13 @@ def at_work(workplace, monkeypatch):
 def snapshot(folder):
     """Every file's content, but for the cache, which may grow."""
     return {p: p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file() and folder / "cache" not in p.parents}
+
+
+def remove(run):
+    """Takes a run away that other tests do not expect."""
+    for path in sorted(run.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    run.rmdir()
 
 
 def test_a_run_folder_holds_all_that_it_should(workplace):
@@ -218,9 +227,7 @@ def test_an_interrupted_run_resumes_bit_for_bit(at_work, monkeypatch, capsys):
     assert runs.read_manifest(run)["resumed"][0]["step"] == 10 and runs.read_manifest(run)["finished"]
     assert cli.guarded(cli.run_train, ["--resume", str(run)]) == 0
     assert "all 20 steps are done" in capsys.readouterr().out
-    for path in sorted(run.rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() else path.unlink()
-    run.rmdir()
+    remove(run)
 
 
 def test_interrupted_before_the_first_checkpoint_leaves_nothing(at_work, monkeypatch, capsys):
@@ -274,6 +281,47 @@ def test_tokens(at_work, capsys):
     (at_work / "tokens.txt").unlink()
 
 
+@pytest.fixture
+def text_run(at_work):
+    """A run on a text of two letters, which makes the programs of the small run fit."""
+    (at_work / "letters.txt").write_text("a\naa\n\na\na" * 300)
+    target = '[target]\nkind = "text"\nlength = 4\npath = "letters.txt"\n'
+    (at_work / "text.toml").write_text(target + SMALL[SMALL.index("[network]") :])
+    assert cli.guarded(cli.run_train, ["text.toml"]) == 0
+    yield at_work / "runs/text"
+    remove(at_work / "runs/text")
+    for name in ("letters.txt", "text.toml"):
+        (at_work / name).unlink()
+
+
+def test_text_is_sampled_and_given_as_characters(text_run, capsys):
+    assert cli.guarded(cli.run_sample, ["text.toml"]) == 2
+    assert "no exact conditionals to sample from; train a network with" in capsys.readouterr().err
+    digest = hashlib.sha256(Path("letters.txt").read_bytes()).hexdigest()
+    assert runs.read_manifest(text_run)["data_sha256"] == digest
+    assert cli.guarded(cli.run_sample, ["tokens", "text", "--count", "3", "--given", "a?\n?", "--mask", "?"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3 and all(re.fullmatch(r"a(a|\\n)\\n(a|\\n)", line) for line in lines)
+    for arguments, message in (
+        (["--given", "a?", "--mask", "?"], "--given holds 2 bytes, the sequence has 4; fill up with '?'"),
+        (["--given", "axx_"], "'x' does not occur in the text"),
+        (["--mask", "__"], "--mask '__' is not one character"),
+        (["--oracle"], "no exact conditionals to sample from; sample its network"),
+    ):
+        assert cli.guarded(cli.run_sample, ["tokens", "text", *arguments]) == 2
+        assert message in capsys.readouterr().err
+    assert cli.guarded(cli.run_sample, ["text", "--sweep.schedules", "optimal"]) == 2
+    assert "made for an exact entropy curve" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_sweep_of_a_text_shows_the_nelbo(text_run, capsys):
+    assert cli.guarded(cli.run_sample, ["text"]) == 0
+    out = capsys.readouterr().out
+    assert "negative evidence lower bound on text" in out
+    assert re.search(r"uniform +2 +2.00 +- +\d+\.\d+ ± ", out)
+
+
 def test_given_tokens():
     assert parse_given(" 0 1\t_,2 ", 4) == [0, 1, None, 2]
     for text in ("-1", "1.5", "__", "²"):
@@ -324,9 +372,7 @@ def test_untrained_presets_sample_the_oracle(at_work, capsys):
     assert runs.read_config(run).target.weights == (0.6, 0.4)
     assert runs.read_config(run).training is None and runs.read_manifest(run)["kind"] == "oracle"
     assert {row.predictor for row in rows.read(run / "sweep.csv")} == {"", "oracle"}
-    for path in sorted(run.rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() else path.unlink()
-    run.rmdir()
+    remove(run)
 
 
 @pytest.mark.parametrize("command", ["train", "sample"])

@@ -113,7 +113,7 @@ def test_every_word_makes_a_planner(word):
         (lambda word: build_schedule(word, 8, 2), "cosine:", "takes nothing after the colon; write 'cosine'"),
         (lambda word: build_schedule(word, 8, 2), "euler", r"needs a masking \(linear, .*, as in 'euler:linear'"),
         (lambda word: build_schedule(word, 8, 1), "tau_leaping:linear", "needs at least 2 steps"),
-        (lambda word: build_schedule(word, 8, 2), "optimal", "made for a known entropy curve"),
+        (lambda word: build_schedule(word, 8, 2), "optimal", "made for an exact entropy curve"),
         (lambda word: SweepConfig(schedules=(word,)), "geometric:x", "needs a number ratio"),
         (lambda word: SweepConfig(planners=(word,)), "entropy_sum", "needs a number eta"),
     ],

@@ -8,6 +8,7 @@ import dataclasses
 import io
 import re
 import sys
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -86,7 +87,9 @@ class TokensOptions:
     num_steps: int | None = None
     """Number of steps, for every schedule but first_hitting."""
     given: str | None = None
-    """Tokens that are known, separated by spaces or commas, with _ for each that is to be drawn."""
+    """Tokens that are known: ids between spaces or commas, or characters of a text, with _ for each to be drawn."""
+    mask: str = "_"
+    """What stands for a token to be drawn in --given, one character."""
     oracle: bool = False
     """Sample with the target's exact conditionals instead of the trained network."""
     seed: int = 0
@@ -157,7 +160,7 @@ def parse(defaults: Options, arguments: list[str], program: str, description: st
                 default=defaults,
                 args=arguments,
                 prog=program,
-                description=description,
+                description=textwrap.fill(description, 80),
                 config=(tyro.conf.AvoidSubcommands,),
             )
     except SystemExit as stop:

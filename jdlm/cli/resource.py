@@ -65,3 +65,24 @@ def load_network(resource: Resource, target: "Target") -> "Predictor | None":
     return checkpoints.load_predictor(
         resource.folder / runs.CHECKPOINT, resource.config.network, target.length, target.vocab_size
     )
+
+
+def load_predictor(resource: Resource, target: "Target", *, oracle: bool = False) -> "Predictor":
+    """The trained network of a run where there is one, else (or if asked for) the oracle.
+
+    Raises:
+      ValueError: neither is there, or the checkpoint is damaged or of another model.
+    """
+    from jdlm import evaluate, predictor
+
+    network = None if oracle else load_network(resource, target)
+    if network is None and not evaluate.has_oracle(target):
+        trained = resource.folder is not None and resource.config.network is not None
+        remedy = "sample its network" if trained else f"train a network with `python train.py {resource.name}`"
+        raise ValueError(f"{resource.name!r} has no exact conditionals to sample from; {remedy}")
+    return predictor.oracle(target) if network is None else network
+
+
+def data_sha256(target: "Target") -> str | None:
+    """Digest of the file behind a data target, for the manifest; None for a law."""
+    return getattr(target, "sha256", None)

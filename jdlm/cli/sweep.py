@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jdlm import presets, runs
 from jdlm.cli import cache, interrupt, options, progress
-from jdlm.cli.resource import Resource, load_network, resolve
+from jdlm.cli.resource import Resource, data_sha256, load_network, load_predictor, resolve
 from jdlm.config import Config, SweepConfig, build_planner, build_schedules
 
 _DESCRIPTION = (
@@ -45,10 +45,13 @@ def main(arguments: list[str]) -> int:
     config = dataclasses.replace(config, target=given.target, sweep=given.sweep, network=None, training=None)
     name = given.name or config.name + ("-oracle" if resource.config.training is not None else "")
     cache.compiled_programs()
-    config.target.build()
+    target = config.target.build()
+    load_predictor(Resource(word, config, None), target)
     with runs.draft(given.runs_folder, name, exact=given.name is not None) as draft:
         runs.write_config(draft.folder, config)
-        runs.write_manifest(draft.folder, runs.new_manifest(config, options.command_line()))
+        runs.write_manifest(
+            draft.folder, runs.new_manifest(config, options.command_line(), data_sha256=data_sha256(target))
+        )
         _sweep_into(draft.folder, Resource(name, config, None), draft)
     return 0
 
@@ -70,21 +73,20 @@ def _sweep_into(folder: Path, resource: Resource, draft: runs.Draft | None = Non
     """Writes ``sweep.csv``, the figures and the manifest's entry; the rows of an older sweep stay until the end."""
     cache.compiled_programs()
     from jdlm import evaluate, rows, sweeps
-    from jdlm.predictor import oracle
 
     config, started = resource.config, runs.now()
     sweep = config.sweep
     target = config.target.build()
-    predictors = {"oracle": oracle(target)} if evaluate.has_oracle(target) else {}
     network = load_network(resource, target)
-    if network is not None:
-        predictors["network"] = network
+    predictors = {} if network is None else {"network": network}
+    if network is None or evaluate.has_oracle(target):
+        predictors = {"oracle": load_predictor(resource, target, oracle=True)} | predictors
     with progress.Progress("schedules", unit="schedule") as bar:
         schedules = build_schedules(
             sweep.schedules,
             target.length,
             sweep.num_steps,
-            curve=target.entropy_curve,
+            curve=_known_curve(target),
             cache=cache.schedules(),
             progress=bar.update,
         )
@@ -140,19 +142,34 @@ def _draw(folder: Path) -> list[Path]:
         return figures.draw(table, folder / runs.FIGURES, progress=bar.update)
 
 
-def _print_table(table, config: Config) -> None:
-    """KL along the path of each schedule, exact for the oracle and estimated for the network."""
+def _known_curve(target):
+    """What the word ``optimal`` is built on: a function that gives the exact entropy curve; None if there is none."""
+    from jdlm.targets import Unavailable
 
-    def value(predictor: str, method: str, row) -> str:
+    try:
+        curve = target.entropy_curve()
+    except Unavailable:
+        return None
+    return lambda: curve
+
+
+def _print_table(table, config: Config) -> None:
+    """KL along the path of each schedule, exact for the oracle, estimated for the network; the NELBO if not known."""
+    known = any(row.metric == "path_kl_nats" for row in table)
+    metric, method = ("path_kl_nats", "monte_carlo") if known else ("nelbo_nats", "identity")
+    columns = {"oracle, exact": ("oracle", "identity"), "network": ("network", method)}
+
+    def value(row, predictor: str, method: str) -> str:
         for other in table:
-            same = (other.schedule, other.num_steps) == (row.schedule, row.num_steps)
-            if same and (other.metric, other.predictor, other.method) == ("path_kl_nats", predictor, method):
+            same = (other.schedule, other.num_steps) == (row.schedule, row.num_steps) and other.planner == "random"
+            if same and (other.metric, other.predictor, other.method) == (metric, predictor, method):
                 error = "" if other.standard_error is None else f" ± {other.standard_error:.4f}"
                 return f"{other.value:.4f}{error}"
         return "-"
 
-    print(f"KL(target || sampler) along the path on {config.name}, nats per sequence")
-    print(f"{'schedule':<16}{'steps':>6}{'NFE':>8}{'oracle, exact':>16}{'network':>20}")
+    what = "KL(target || sampler) along the path" if known else "negative evidence lower bound"
+    print(f"{what} on {config.name}, random positions, nats per sequence")
+    print(f"{'schedule':<20}{'steps':>6}{'NFE':>8}" + "".join(f"{name:>20}" for name in columns))
     for row in [row for row in table if row.metric == "worst_case_tc"]:
-        exact, network = value("oracle", "identity", row), value("network", "monte_carlo", row)
-        print(f"{row.schedule:<16}{row.num_steps:>6}{row.nfe:>8.2f}{exact:>16}{network:>20}")
+        numbers = "".join(f"{value(row, *column):>20}" for column in columns.values())
+        print(f"{row.schedule:<20}{row.num_steps:>6}{row.nfe:>8.2f}{numbers}")

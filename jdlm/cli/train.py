@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jdlm import presets, runs
 from jdlm.cli import cache, interrupt, options, progress
+from jdlm.cli.resource import data_sha256
 from jdlm.config import Config
 
 _DEFAULT_PRESET = "mixture"
@@ -33,10 +34,12 @@ def main(arguments: list[str]) -> int:
     sections = {"target": given.target, "network": given.network, "training": given.training, "sweep": given.sweep}
     config = dataclasses.replace(config, **sections)
     cache.compiled_programs()
-    config.target.build()  # a law that is none is refused before anything is written
+    target = config.target.build()  # a law that is none is refused before anything is written
     with runs.draft(given.runs_folder, given.name or config.name, exact=given.name is not None) as draft:
         runs.write_config(draft.folder, config)
-        runs.write_manifest(draft.folder, runs.new_manifest(config, options.command_line()))
+        runs.write_manifest(
+            draft.folder, runs.new_manifest(config, options.command_line(), data_sha256=data_sha256(target))
+        )
         _train(_Recorder(draft, config), state=None)
     return 0
 

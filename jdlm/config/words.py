@@ -151,7 +151,9 @@ def build_schedule(
         schedule = builder(length)
     elif word.name == "optimal":
         if curve is None:
-            raise ValueError("schedule 'optimal' is made for a known entropy curve; choose another here")
+            raise ValueError(
+                "schedule 'optimal' is made for an exact entropy curve; for a measured one use `recommend`"
+            )
         schedule = builder(curve(), num_steps)
     elif word.choices:
         schedule = builder(length, schedules.uniform_times(num_steps), *value)

@@ -132,10 +132,11 @@ def sampled(rows: list[Row]) -> Figure | None:
         "pair_marginal_tv": ("Law of a pair of tokens", "total variation"),
     }
     metrics.pop("outside_support_share" if finite else "reverse_path_kl_nats")
+    metrics = {metric: texts for metric, texts in metrics.items() if style.select(rows, metric, predictor=shown)}
     tv = style.select(rows, "single_marginal_tv", predictor=shown)
     heading = f"From sampled tokens of the {who} on {tv[0].target}{style.planner_note(tv)}"
-    figure = style.new(11.0, 4.2, heading)
-    panels = figure.subplots(1, len(metrics))
+    figure = style.new(3.7 * len(metrics), 4.2, heading)
+    panels = figure.subplots(1, len(metrics), squeeze=False)[0]
     names: list[str] = []
     for (metric, (heading, unit)), axes in zip(metrics.items(), panels, strict=True):
         points = style.select(rows, metric, predictor=shown)
@@ -148,8 +149,7 @@ def sampled(rows: list[Row]) -> Figure | None:
             axes.axhline(floor.value, color=style.NEUTRAL, linestyle=(0, (4, 3)), linewidth=1.0)
             band = (floor.value - (floor.standard_error or 0.0), floor.value + (floor.standard_error or 0.0))
             axes.axhspan(*band, color=style.FAINT, alpha=0.5, linewidth=0, zorder=0)
-        if points:
-            style.steps_axis(axes, [row.nfe for row in points])
+        style.steps_axis(axes, [row.nfe for row in points])
         if metric == "reverse_path_kl_nats":
             style.kl_axis(axes, [], points)
         elif metric == "outside_support_share":
