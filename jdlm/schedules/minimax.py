@@ -26,7 +26,7 @@ def minimax(
     best for the path KL; the KL of the output law can be far smaller. Without knowledge of the target only "both" is
     safe: a schedule for one of TC and DTC alone is poor for the other.
 
-    Lengths 32, 64, 128 and 256 with ``num_steps`` a power of two ship with the package. Another is solved when asked
+    Lengths 32, 64, 128 and 256 with ``num_steps`` 2, 4, ..., 64 ship with the package. Another is solved when asked
     for: seconds up to length 128, minutes at 256.
 
     Args:

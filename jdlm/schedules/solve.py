@@ -1,8 +1,8 @@
 """Solves the minimax laws that ship with the package: ``python -m jdlm.schedules.solve``.
 
 Solved laws are kept in a folder as they come, so a run that is broken off goes on where it was. The result is the same
-bytes for the same versions of numpy and scipy. About half a minute for lengths 32 and 64, four minutes for 128, two
-hours for 256, on one core.
+bytes for the same versions of numpy and scipy. About half a minute for lengths 32 and 64, four minutes for 128, over
+half an hour for 256, on one core.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path("minimax-laws"), help="folder of laws solved so far")
     parser.add_argument("--output", type=Path, default=solved.SHIPPED, help="file to write (the package's own)")
     options = parser.parse_args()
-    powers = [2**power for power in range(1, 12)]
+    powers = [2**power for power in range(1, 7)]
     keys = [(n, k, weight) for n in options.lengths for k in powers if 2 * k <= n for weight in WEIGHTS]
     laws = []
     for index, key in enumerate(keys):
