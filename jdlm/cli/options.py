@@ -8,7 +8,6 @@ import dataclasses
 import io
 import re
 import sys
-import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -160,7 +159,7 @@ def parse(defaults: Options, arguments: list[str], program: str, description: st
                 default=defaults,
                 args=arguments,
                 prog=program,
-                description=textwrap.fill(description, 80),
+                description=description,
                 config=(tyro.conf.AvoidSubcommands,),
             )
     except SystemExit as stop:
