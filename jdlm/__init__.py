@@ -30,7 +30,7 @@ _SUBMODULES = (
     "targets",
     "training",
 )
-__all__ = [*_SUBMODULES, "__version__"]  # noqa: PLE0604
+__all__ = [*_SUBMODULES, "__version__"]
 
 
 def __getattr__(name: str):

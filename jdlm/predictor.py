@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jdlm.targets import Target
@@ -85,6 +86,14 @@ def oracle(target: Target) -> Predictor:
       Unavailable: when called, if the target has no exact conditionals.
     """
     return Predictor(target, _oracle_apply, target.length, target.vocab_size)
+
+
+def logits_dtype(predictor: Predictor) -> np.dtype:
+    """The dtype of a predictor's logits, found without computing any."""
+    # The predictor is an argument: traced as a constant, its numpy leaves would stay float32 for JAX 0.10 ever after,
+    # also under `jax.enable_x64`.
+    one = jax.ShapeDtypeStruct((predictor.length,), jnp.int32)
+    return jax.eval_shape(Predictor.__call__, predictor, one).dtype
 
 
 def map_lanes(

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from jdlm.draws import Draw
 from jdlm.planners import Planner, random, rounded
-from jdlm.predictor import Predictor, map_lanes
+from jdlm.predictor import Predictor, logits_dtype, map_lanes
 
 DEFAULT_WIDTH = 128
 _RANDOM = random()
@@ -151,7 +151,7 @@ def _run(
         return _State(tokens, state.path_log_prob + gained, state.nfe + active(state), state.step + 1)
 
     lanes = given.shape[0]
-    dtype = jax.eval_shape(predictor, given[0]).dtype
+    dtype = logits_dtype(predictor)
     start = _State(given, jnp.zeros(lanes, dtype), jnp.zeros(lanes, jnp.int32), jnp.zeros((), jnp.int32))
     end = jax.lax.while_loop(lambda state: jnp.any(active(state)), step, start)
     return end.tokens, end.path_log_prob, end.nfe
@@ -244,7 +244,7 @@ def _execute(
     longest_first = np.arange(lanes) if sizes is None else np.argsort(-(sizes > 0).sum(axis=1), kind="stable")
 
     key_order, key_tokens = jax.random.split(key)
-    dtype = jax.eval_shape(predictor, jax.ShapeDtypeStruct((length,), jnp.int32)).dtype
+    dtype = logits_dtype(predictor)
     parts = []
     for start in range(0, lanes, width):
         rows = longest_first[start : start + width]

@@ -58,7 +58,7 @@ def test_a_goal_out_of_reach_of_the_candidates_is_said():
 
 
 def test_the_cost_is_judged_on_other_sequences_than_it_was_chosen_on():
-    """Over 400 noisy measurements the fitted cost is too low on average; the judged one is not, and its error is right."""
+    """Over 400 noisy measurements the fitted cost is too low on average; the judged one is not; its error is right."""
     rng = np.random.default_rng(0)
     error = np.full(LENGTH, 0.1)
     fitted, judged, pulls = [], [], []

@@ -182,7 +182,7 @@ def test_a_sweep_says_the_same_by_identity_and_by_sampling():
     alone = sweeps.sweep(target(), predictors, plan[1:], **settings)
     known = {(row.cell, row.metric, row.index, row.method): row.value for row in rows}
     for row in alone:  # adding a schedule changes no number
-        assert row.value == pytest.approx(known[row.cell, row.metric, row.index, row.method], rel=1e-9, abs=1e-12)
+        assert row.value == pytest.approx(known[row.cell, row.metric, row.index, row.method], rel=1e-9, abs=1e-12), row
 
 
 def test_a_sweep_of_data_without_a_law_reports_what_can_be_known():

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jdlm import curves, exact, planners, schedules, targets
+from jdlm import curves, evaluate, exact, planners, schedules, targets
 from jdlm.draws import Draw
 from jdlm.predictor import Predictor, oracle
 from jdlm.sampling import draw_sizes, sample_with_info
@@ -186,6 +186,18 @@ def test_path_kl_by_enumeration_is_the_identity_and_bounds_the_output_law():
         assert both.gap == pytest.approx(both.path - both.output)
     one_step = exact.path_kl(target(), oracle(target()), every[1])
     assert one_step.output == pytest.approx(curves.total_correlation(curve), abs=1e-12)
+
+
+def test_the_oracle_stays_float64_after_the_target_was_used_in_float32():
+    fresh = targets.table(law())
+    sizes = np.full((8, 2), 2, np.int32)
+    sample_with_info(jax.random.key(0), oracle(fresh), sizes, batch_size=WIDTH)
+    evaluate.cross_entropy_curve(oracle(fresh), fresh, jax.random.key(0), 2)
+    np.testing.assert_allclose(exact.target_law(fresh), law(), atol=1e-15)
+    found = exact.output_law(oracle(fresh), schedules.first_hitting(LENGTH))
+    assert exact.total_variation(found.law, law()) < 1e-13
+    with jax.enable_x64(True):
+        assert fresh.conditionals(jnp.full(LENGTH, VOCAB)).dtype == jnp.float64
 
 
 def test_temperature_and_filters_change_the_draw_and_not_the_plan():

@@ -173,7 +173,7 @@ def _count_of_revealed(tokens):
 
 def test_leftover_masks_are_counted_and_kept():
     sizes = constant([1, 2], lanes=8)
-    with pytest.raises(ValueError, match="lane 0 sum to 3 but 4 positions.*allow_leftover"):
+    with pytest.raises(ValueError, match=r"lane 0 sum to 3 but 4 positions.*allow_leftover"):
         sample(jax.random.key(0), noisy_table(), sizes)
     tokens, info = sample_with_info(jax.random.key(0), noisy_table(), sizes, allow_leftover=True, batch_size=16)
     assert ((np.asarray(tokens) == VOCAB).sum(axis=1) == 1).all() and (info.leftover == 1).all()
@@ -211,7 +211,7 @@ def test_bad_requests_are_refused(change, message):
 
 
 def test_forced_tokens_must_be_tokens_that_agree_with_given():
-    with pytest.raises(ValueError, match="token 3; use 0..2"):
+    with pytest.raises(ValueError, match=r"token 3; use 0\.\.2"):
         path_log_prob(jax.random.key(0), noisy_table(), [[4]], [0, 1, 2, 3])
     with pytest.raises(ValueError, match="differs from given"):
         path_log_prob(jax.random.key(0), noisy_table(), [[3]], [0, 1, 2, 0], given=[1, 3, 3, 3])
