@@ -13,8 +13,6 @@ from jdlm.schedules import solved
 from jdlm.schedules.column_generation import solve
 
 TOLERANCE = 1e-4
-
-
 LENGTHS = (32, 64, 128, 256)
 WEIGHTS = ("tc", "dtc", "both")
 

@@ -11,7 +11,7 @@ from tests.reference import schedules as reference
 
 SHIPPED = [
     (length, 2**power, weight)
-    for length in (32, 64, 128)
+    for length in (32, 64, 128, 256)
     for power in range(1, 7)
     if 2 ** (power + 1) <= length
     for weight in ("tc", "dtc", "both")
@@ -28,6 +28,7 @@ def test_shipped_laws_and_their_certificates(archive):
     for key in SHIPPED:
         length, num_steps, weight = key
         schedule = minimax(*key)
+        assert schedule.name == f"minimax_{weight}" and schedule.num_steps == num_steps
         value, bound = schedule.certificate
         assert 0.0 <= value - bound + 1e-12 <= 1e-4 * value + 2e-12, key
         weights, sizes, duals = (archive["-".join(map(str, (*key, f)))] for f in ("weights", "sizes", "duals"))
