@@ -1,6 +1,7 @@
 import hashlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 import jdlm.cli.train as train_module
 from jdlm import checkpoints, cli, figures, presets, rows, runs
 from jdlm.cli import cache, interrupt, options, progress
+from jdlm.cli.resource import data_sha256
 from jdlm.cli.tokens import parse_given
 
 ROOT = Path(__file__).parent.parent
@@ -85,13 +87,6 @@ def at_work(workplace, monkeypatch):
 def snapshot(folder):
     """Every file's content, but for the cache, which may grow."""
     return {p: p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file() and folder / "cache" not in p.parents}
-
-
-def remove(run):
-    """Takes a run away that other tests do not expect."""
-    for path in sorted(run.rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() else path.unlink()
-    run.rmdir()
 
 
 def test_a_run_folder_holds_all_that_it_should(workplace):
@@ -227,7 +222,7 @@ def test_an_interrupted_run_resumes_bit_for_bit(at_work, monkeypatch, capsys):
     assert runs.read_manifest(run)["resumed"][0]["step"] == 10 and runs.read_manifest(run)["finished"]
     assert cli.guarded(cli.run_train, ["--resume", str(run)]) == 0
     assert "all 20 steps are done" in capsys.readouterr().out
-    remove(run)
+    shutil.rmtree(run)
 
 
 def test_interrupted_before_the_first_checkpoint_leaves_nothing(at_work, monkeypatch, capsys):
@@ -283,13 +278,15 @@ def test_tokens(at_work, capsys):
 
 @pytest.fixture
 def text_run(at_work):
-    """A run on a text of two letters, which makes the programs of the small run fit."""
+    """A run on a text of two letters, with the network of the small run, whose programs fit."""
     (at_work / "letters.txt").write_text("a\naa\n\na\na" * 300)
     target = '[target]\nkind = "text"\nlength = 4\npath = "letters.txt"\n'
     (at_work / "text.toml").write_text(target + SMALL[SMALL.index("[network]") :])
-    assert cli.guarded(cli.run_train, ["text.toml"]) == 0
-    yield at_work / "runs/text"
-    remove(at_work / "runs/text")
+    run = at_work / "runs/text"
+    shutil.copytree(at_work / "runs/small", run)
+    runs.write_config(run, presets.load("text.toml"))
+    yield run
+    shutil.rmtree(run)
     for name in ("letters.txt", "text.toml"):
         (at_work / name).unlink()
 
@@ -298,7 +295,7 @@ def test_text_is_sampled_and_given_as_characters(text_run, capsys):
     assert cli.guarded(cli.run_sample, ["text.toml"]) == 2
     assert "no exact conditionals to sample from; train a network with" in capsys.readouterr().err
     digest = hashlib.sha256(Path("letters.txt").read_bytes()).hexdigest()
-    assert runs.read_manifest(text_run)["data_sha256"] == digest
+    assert data_sha256(runs.read_config(text_run).target.build()) == digest
     assert cli.guarded(cli.run_sample, ["tokens", "text", "--count", "3", "--given", "a?\n?", "--mask", "?"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3 and all(re.fullmatch(r"a(a|\\n)\\n(a|\\n)", line) for line in lines)
@@ -342,18 +339,18 @@ def test_doctor_finds_what_is_broken(at_work, capsys):
     assert cli.guarded(cli.run_sample, ["doctor"]) == 0
     assert "FAIL" not in capsys.readouterr().out
     run = at_work / "runs/small"
-    for name in ("sweep.csv", "config.toml", "checkpoint/model.json"):
-        whole = (run / name).read_text()
-        (run / name).write_text(whole[: len(whole) // 2])
-        assert cli.guarded(cli.run_sample, ["doctor", "small"]) == 1, name
-        assert "FAIL" in capsys.readouterr().out
-        (run / name).write_text(whole)
+    before = snapshot(run)
+    (run / "sweep.csv").write_text((run / "sweep.csv").read_text()[:-20])
     tensors = next((run / "checkpoint").glob("*.safetensors"))
-    whole = tensors.read_bytes()
-    tensors.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    tensors.write_bytes(before[tensors][:-1] + bytes([before[tensors][-1] ^ 1]))
+    assert cli.guarded(cli.run_sample, ["doctor", "small"]) == 1
+    failures = [line for line in capsys.readouterr().out.splitlines() if line.startswith("FAIL")]
+    assert len(failures) == 2 and "sha256" in failures[0] and "sweep.csv" in failures[1]
+    (run / "config.toml").write_text("name = 3")
     assert cli.guarded(cli.run_sample, ["doctor"]) == 1
-    assert "sha256" in capsys.readouterr().out
-    tensors.write_bytes(whole)
+    assert "FAIL  run: config.toml" in capsys.readouterr().out
+    for path, content in before.items():
+        path.write_bytes(content)
 
 
 def test_a_run_wins_over_a_preset_of_the_same_name(at_work, tmp_path, capsys):
@@ -372,7 +369,7 @@ def test_untrained_presets_sample_the_oracle(at_work, capsys):
     assert runs.read_config(run).target.weights == (0.6, 0.4)
     assert runs.read_config(run).training is None and runs.read_manifest(run)["kind"] == "oracle"
     assert {row.predictor for row in rows.read(run / "sweep.csv")} == {"", "oracle"}
-    remove(run)
+    shutil.rmtree(run)
 
 
 @pytest.mark.parametrize("command", ["train", "sample"])
