@@ -65,17 +65,17 @@ def mean(values: ArrayLike) -> Estimate:
 
 def has_oracle(target: Target) -> bool:
     """Whether the target has exact conditionals."""
-    return _has(lambda target, tokens: target.conditionals(tokens), target)
+    return _has(target.conditionals, target)
 
 
 def has_log_prob(target: Target) -> bool:
     """Whether the target gives the probability of a sequence."""
-    return _has(lambda target, tokens: target.log_prob(tokens), target)
+    return _has(target.log_prob, target)
 
 
 def _has(method: Callable, target: Target) -> bool:
     try:
-        jax.eval_shape(method, target, jax.ShapeDtypeStruct((target.length,), jnp.int32))
+        jax.eval_shape(method, jax.ShapeDtypeStruct((target.length,), jnp.int32))
     except Unavailable:
         return False
     return True
