@@ -10,10 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jdlm import curves, evaluate, exact, planners, schedules, targets
+from jdlm import curves, evaluate, exact, planners, schedules, targets, training
+from jdlm import network as trained_network
 from jdlm.draws import Draw
 from jdlm.predictor import Predictor, oracle
 from jdlm.sampling import draw_sizes, sample_with_info
+from jdlm.settings import NetworkConfig, TrainingConfig
 from tests.reference import samplers as reference
 
 LENGTH, VOCAB, LANES, WIDTH = 4, 3, 8192, 4096
@@ -38,10 +40,13 @@ def target() -> targets.Target:
 
 @functools.cache
 def network_table() -> np.ndarray:
-    """Logits on every state of a predictor that is no oracle, with two positions that always tie."""
-    logits = np.random.default_rng(6).normal(size=[VOCAB + 1] * LENGTH + [LENGTH, VOCAB])
+    """Logits on every state of a network that is trained here, for a moment; two of its positions always tie."""
+    shape = NetworkConfig(width=8, depth=1, heads=1)
+    state = training.train(shape, target(), TrainingConfig(steps=60, batch_size=32, warmup_steps=5, chunk_steps=60))
+    table = exact.tabulate(trained_network.predictor(shape, state.ema, LENGTH, VOCAB)).params
+    logits = np.array(table).reshape([VOCAB + 1] * LENGTH + [LENGTH, VOCAB])
     logits[..., 3, :] = logits[..., 1, ::-1]
-    return logits.astype(np.float32)
+    return logits
 
 
 def network() -> Predictor:
