@@ -16,7 +16,7 @@ import numpy as np
 
 from jdlm import curves
 from jdlm.evaluate import CurveEstimate, Estimate
-from jdlm.schedules import Schedule, optimal
+from jdlm.schedules import Atoms, Schedule, optimal
 
 
 class Offer(NamedTuple):
@@ -131,7 +131,7 @@ def export(schedule: Schedule) -> dict[str, Any]:
       ValueError: the schedule is a chain of counts, not a mixture of size lists.
     """
     law = schedule.law()
-    if not hasattr(law, "sizes"):
+    if not isinstance(law, Atoms):
         raise ValueError(f"schedule {schedule.name} is no mixture of size lists; export another one, such as minimax")
     lists = [[int(size) for size in sizes if size] for sizes in law.sizes]
     head = {"format": "jdlm-sizes-1", "schedule": schedule.name, "length": schedule.length}

@@ -114,7 +114,7 @@ def _lane_noise(key: Array, indices: Array, shape: tuple[int, int], dtype: Any) 
     return jax.vmap(lambda k: jax.random.gumbel(k, shape, dtype, mode="high"))(lane_keys(key, indices))
 
 
-@functools.partial(jax.jit, static_argnames=("planner", "draw", "chunk"))
+@functools.partial(jax.jit, static_argnames=("planner", "draw"))
 def _run(
     keys: Array,
     noise: Array | None,
@@ -125,7 +125,6 @@ def _run(
     *,
     planner: Planner,
     draw: Draw,
-    chunk: int | None,
 ) -> tuple[Array, Array, Array]:
     """Runs the lanes of one batch until none has a step left; returns tokens, path log probability and NFE.
 
@@ -140,7 +139,7 @@ def _run(
         return sizes.at[:, state.step].get(mode="fill", fill_value=0) > 0
 
     def step(state: _State) -> _State:
-        logits = map_lanes(predictor, state.tokens, chunk=chunk)
+        logits = map_lanes(predictor, state.tokens)
         step_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, state.step)
         size = None if sizes is None else sizes[:, state.step]
         reveal = jax.vmap(functools.partial(_reveal, planner))(step_keys, size, state.tokens, logits)
@@ -260,7 +259,7 @@ def _execute(
         noise = None if forced is not None else _lane_noise(key_tokens, lane_indices, (length, mask), dtype)
         out = _run(
             _lane_keys(key_order, lane_indices), noise, batch(forced, 0), predictor, batch(sizes, 0), batch(given, 0),
-            planner=planner, draw=draw, chunk=None,
+            planner=planner, draw=draw,
         )  # fmt: skip
         parts.append([np.asarray(x)[: len(rows)] for x in out])
     if not parts:

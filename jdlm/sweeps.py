@@ -16,7 +16,7 @@ from jdlm.planners import Planner, random
 from jdlm.predictor import Predictor
 from jdlm.rows import Row
 from jdlm.sampling import draw_sizes, sample_with_info
-from jdlm.schedules import Schedule
+from jdlm.schedules import Atoms, Schedule
 from jdlm.state_space import StateSpace
 from jdlm.targets import Target, Unavailable
 
@@ -244,7 +244,7 @@ def _schedule_rows(origin: _Origin, entropy_curve: np.ndarray | None) -> Iterato
 def expected_revealed(schedule: Schedule) -> np.ndarray:
     """Expected number of revealed tokens after 0, 1, ..., num_steps steps, float64 ``[num_steps + 1]``."""
     law = schedule.law()
-    if hasattr(law, "sizes"):
+    if isinstance(law, Atoms):
         return np.concatenate([[0.0], np.cumsum(law.weights @ law.sizes)])
     revealed = np.eye(1, schedule.length + 1)[0]
     means = [0.0]

@@ -146,6 +146,8 @@ def _print(offers: "list[Offer]", test: "CurveEstimate", given: RecommendOptions
             print(f"{offer.name:16} {'-':>5}  {'goal out of reach':>20}")
             continue
         print(f"{offer.name:16} {offer.schedule.num_steps:5d}  {_number(offer.cost):>20}  {_number(offer.nelbo):>20}")
+    from jdlm.schedules import Atoms
+
     best = offers[0]
     print()
     if best.schedule is None:
@@ -153,7 +155,7 @@ def _print(offers: "list[Offer]", test: "CurveEstimate", given: RecommendOptions
         return
     print(f"recommended: {best.name} with {best.schedule.num_steps} steps")
     law = best.schedule.law()
-    if hasattr(law, "sizes") and len(law.sizes) == 1:
+    if isinstance(law, Atoms) and len(law.sizes) == 1:
         print("tokens per step: " + " ".join(str(size) for size in law.sizes[0] if size))
     if given.kl is not None and best.cost.value > given.kl:
         print(
