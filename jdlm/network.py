@@ -75,7 +75,7 @@ def build(config: NetworkConfig, length: int, vocab_size: int) -> Network:
 
 def predictor(config: NetworkConfig, params: dict, length: int, vocab_size: int) -> Predictor:
     """The mask predictor that these parameters make; others of the same shapes never compile again."""
-    return Predictor(params, build(config, length, vocab_size).apply, length, vocab_size)
+    return Predictor(params, build(config, length, vocab_size).apply, length, vocab_size, selective=True)
 
 
 def num_parameters(params: Any) -> int:

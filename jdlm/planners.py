@@ -6,7 +6,8 @@ A planner is a small frozen value, compared by its settings, with these members:
   revealed first. The sampler and `jdlm.exact` round priorities to multiples of ``GRID`` with `rounded`, so that ties
   are ties in every precision; equal priorities are put in a uniformly random order by the sampler's key, anew in each
   step, and averaged over by `jdlm.exact`.
-- ``needs_logits``: whether the planner looks at ``log_probs``; if not, it is called with None.
+- ``needs_logits``: whether the planner looks at ``log_probs``; if not, it is called with None, and its priority must not
+  depend on ``masked`` either: the sampler then orders the positions of a lane once, before the first call.
 - ``count``: None if a schedule says how many positions a step reveals, else
   ``count(log_probs, masked, order) -> int``, at least 1: how many of the positions in ``order`` (masked ones first,
   highest priority first) are revealed.
@@ -17,9 +18,11 @@ A planner is a small frozen value, compared by its settings, with these members:
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import ClassVar, Protocol, runtime_checkable
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
@@ -44,6 +47,31 @@ class Planner(Protocol):
     def priority(self, log_probs: Float[Array, "length vocab"] | None, masked: Bool[Array, " length"]) -> Array:
         """Priority ``[length]`` of each position; entries of revealed positions are ignored."""
         ...
+
+
+def has_fixed_order(planner: Planner) -> bool:
+    """Whether a planner knows the positions of all steps from the start, given their sizes."""
+    return not planner.needs_logits and planner.count is None
+
+
+@functools.lru_cache(maxsize=256)
+def fixed_priority(planner: Planner, length: int) -> Float[np.ndarray, " length"]:
+    """Rounded priority ``[length]`` of a planner of fixed order.
+
+    Raises:
+      ValueError: the priority depends on which positions are masked.
+    """
+    some = np.arange(length) % 2 == 0
+    with jax.ensure_compile_time_eval():
+        every, half = (
+            np.asarray(rounded(planner.priority(None, jnp.asarray(masked)))) for masked in (np.ones(length, bool), some)
+        )
+    if not np.array_equal(every[some], half[some]):
+        raise ValueError(
+            f"planner {planner.name} has needs_logits=False but a priority that depends on the masked positions; "
+            "set needs_logits=True"
+        )
+    return every
 
 
 @dataclasses.dataclass(frozen=True)

@@ -27,12 +27,14 @@ class Predictor:
       apply: ``(params, tokens [length], positions [m] or None) -> logits [length or m, vocab]``.
       length: number of positions of a sequence.
       vocab_size: number of tokens; the mask token has this id.
+      selective: whether asking for fewer positions costs less.
     """
 
     params: Any
     apply: Apply = dataclasses.field(metadata={"static": True})
     length: int = dataclasses.field(metadata={"static": True})
     vocab_size: int = dataclasses.field(metadata={"static": True})
+    selective: bool = dataclasses.field(default=False, metadata={"static": True})
 
     def __call__(self, tokens: Int[Array, " length"], positions: Int[Array, " m"] | None = None) -> Float[Array, "n v"]:
         """Logits (natural log, up to a constant per row) of the token at each position given the revealed ones.

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jdlm import schedules, targets
+from jdlm import schedules, slots, steps, targets
 from jdlm.predictor import Predictor, map_lanes, oracle
-from jdlm.sampling import _lane_noise, _run, draw_sizes, path_log_prob, sample, sample_with_info
+from jdlm.sampling import draw_sizes, path_log_prob, sample, sample_with_info
 from tests.reference import samplers as reference
 
 LENGTH, VOCAB, LANES, WIDTH = 4, 3, 20_000, 4096
@@ -136,12 +136,12 @@ def test_samples_of_different_indices_and_keys_differ():
 
 def test_one_compilation_serves_all_schedules_steps_and_parameters():
     predictor = noisy_table()
-    before = _run._cache_size()
+    before = slots._advance._cache_size()
     for sizes in ([4], [2, 2], [1, 1, 1, 1], [1, 0, 3]):
         sample(jax.random.key(0), predictor, constant(sizes, lanes=40), batch_size=23)
     other = Predictor(predictor.params + 1.0, predictor.apply, LENGTH, VOCAB)
     sample(jax.random.key(0), other, constant([2, 2], lanes=3), batch_size=23)
-    assert _run._cache_size() == before + 1
+    assert slots._advance._cache_size() == before + 1
 
 
 def test_no_key_is_used_twice():
@@ -181,7 +181,7 @@ def test_leftover_masks_are_counted_and_kept():
 
 def test_noise_resolves_probabilities_below_those_of_a_float32_uniform():
     """Plain Gumbel noise is made of uniforms k / 2^23, so its upper tail lies on the lattice exp(-g) = k / 2^23."""
-    noise = np.asarray(_lane_noise(jax.random.key(12), jnp.arange(2048), (128, 4), jnp.float32), np.float64)
+    noise = np.asarray(steps.noise_at(jax.random.key(12), jnp.arange(2048 * 128), 4, jnp.float32), np.float64)
     tail = np.exp(-noise[noise > 9.0]) * 2**23
     assert len(tail) > 80  # 129 expected
     off_lattice = np.abs(tail - np.round(tail))

@@ -9,12 +9,11 @@ import pytest
 from scipy import stats
 
 from jdlm import targets
-from tests import quick
 
 ROWS = np.arange(120).reshape(40, 3) % 100  # all rows differ
 
 
-@quick.jit
+@jax.jit
 def draw(target, keys):
     return jax.vmap(target.sample)(keys)
 

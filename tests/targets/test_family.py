@@ -10,7 +10,6 @@ import pytest
 from scipy import stats
 
 from jdlm.targets import Target, Unavailable
-from tests import quick
 from tests.reference import laws
 from tests.targets.family import FAMILY
 
@@ -34,7 +33,7 @@ def case(member):
     return Case(target, law, states, np.array([laws.conditionals(law, state) for state in states]))
 
 
-@quick.jit
+@jax.jit
 def evaluate(target, sequences, states):
     """The target is an argument here, so its leaves are tracers."""
     return jax.vmap(target.log_prob)(sequences), jax.vmap(target.conditionals)(states)
@@ -55,7 +54,7 @@ def test_law_and_conditionals_in_float64(member):
 @every_target
 def test_conditionals_in_float32(member):
     target, _, states, rows = case(member)
-    log_rows = quick.jit(jax.vmap(target.conditionals))(states)  # here the leaves are constants
+    log_rows = jax.jit(jax.vmap(target.conditionals))(states)  # here the leaves are constants
     assert log_rows.dtype == jnp.float32
     assert not np.isnan(log_rows).any()
     np.testing.assert_allclose(np.exp(log_rows), rows, rtol=2e-4, atol=1e-5)
@@ -67,7 +66,7 @@ def test_samples(member):
     target, law, _, _ = case(member)
     number = 20_000
     keys = jax.random.split(jax.random.key(11), number)
-    tokens = np.asarray(quick.jit(lambda target, keys: jax.vmap(target.sample)(keys))(target, keys))
+    tokens = np.asarray(jax.jit(lambda target, keys: jax.vmap(target.sample)(keys))(target, keys))
     assert tokens.dtype == np.int32 and tokens.shape == (number, target.length)
     counts = np.bincount(np.ravel_multi_index(tokens.T, law.shape), minlength=law.size)
     assert counts[law.ravel() == 0].sum() == 0

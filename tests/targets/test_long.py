@@ -5,18 +5,17 @@ import numpy as np
 import pytest
 
 from jdlm import targets
-from tests import quick
 from tests.reference import laws
 
 LENGTH = 256
 
 
-@quick.jit
+@jax.jit
 def conditionals(target, states):
     return jax.vmap(target.conditionals)(states)
 
 
-@quick.jit
+@jax.jit
 def draw(target, keys):
     return jax.vmap(target.sample)(keys)
 

@@ -1,0 +1,153 @@
+"""Requests to the sampler, checked, as plain arrays with one row a lane."""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, Key
+from numpy.typing import ArrayLike
+
+from jdlm.planners import Planner
+from jdlm.predictor import Predictor
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What is wanted of a sampler: one sequence a lane, all from one key and by one planner.
+
+    Attributes:
+      key: typed key (`jax.random.key`).
+      planner: which positions a step reveals.
+      sizes: int ``[lanes, steps]``; how many tokens each step of a lane reveals. None exactly if the planner counts.
+      given: int ``[length]`` or ``[lanes, length]`` tokens known from the start, the mask id where one is wanted.
+      forced: int ``[length]`` or ``[lanes, length]`` tokens that the steps reveal instead of drawn ones.
+      indices: int ``[lanes]`` global sample numbers; 0..lanes-1 if None.
+      allow_leftover: accept sizes that leave masks.
+    """
+
+    key: Key[Array, ""]
+    planner: Planner
+    sizes: ArrayLike | None = None
+    given: ArrayLike | None = None
+    forced: ArrayLike | None = None
+    indices: ArrayLike | None = None
+    allow_leftover: bool = False
+
+
+class Lanes(NamedTuple):
+    """Rows of work; arrays of numpy on the host, or of JAX within a program.
+
+    Attributes:
+      start: int32 ``[lanes, length]`` tokens known from the start, with masks.
+      forced: int32 ``[lanes, length]`` tokens to reveal, -1 where one is to be drawn.
+      sizes: int32 ``[lanes, length]`` sizes of the steps, without zeros between them; zeros if the planner counts.
+      num_steps: int32 ``[lanes]`` number of steps; at most so many if the planner counts.
+      indices: int32 ``[lanes]`` global sample numbers.
+      key_words: uint32 ``[lanes, 2, 2]`` the request's keys of order and tokens, as words of threefry keys.
+      planner: int32 ``[lanes]`` number of the lane's planner in a list of them.
+    """
+
+    start: np.ndarray
+    forced: np.ndarray
+    sizes: np.ndarray
+    num_steps: np.ndarray
+    indices: np.ndarray
+    key_words: np.ndarray
+    planner: np.ndarray
+
+    def keys(self) -> tuple[Key[Array, " lanes"], Key[Array, " lanes"]]:
+        """The lanes' own keys of order and tokens."""
+        fold = jax.vmap(jax.random.fold_in)
+        keys = jax.random.wrap_key_data(self.key_words, impl="threefry2x32")
+        return fold(keys[:, 0], self.indices), fold(keys[:, 1], self.indices)
+
+
+def lanes_of(request: Request, predictor: Predictor, planner_number: int = 0) -> Lanes:
+    """The rows of a request.
+
+    Raises:
+      ValueError: sizes, tokens or indices of a wrong shape, dtype, range or sum.
+    """
+    length, mask, planner, sizes = predictor.length, predictor.vocab_size, request.planner, request.sizes
+    given, forced, indices = request.given, request.forced, request.indices
+    if (sizes is None) != (planner.count is not None):
+        remedy = "give sizes [lanes, steps]" if sizes is None else "give sizes=None, it counts by itself"
+        raise ValueError(f"planner {planner.name} with sizes={'None' if sizes is None else 'an array'}; {remedy}")
+    if sizes is not None and np.ndim(sizes) != 2:
+        raise ValueError(f"sizes has shape {np.shape(sizes)}; give integers [lanes, steps]")
+    lanes = _num_lanes((sizes, 2), (forced, 2), (given, 2), (indices, 1))
+    if given is not None:
+        given = _tokens("given", np.asarray(given), lanes, length, highest=mask)
+    if forced is not None:
+        forced = _tokens("tokens", np.asarray(forced), lanes, length, highest=mask - 1)
+        if given is not None and (clash := (given != mask) & (given != forced)).any():
+            lane, place = np.argwhere(clash)[0]
+            raise ValueError(
+                f"tokens[{lane}, {place}]={forced[lane, place]} differs from given {given[lane, place]}; "
+                "the forced tokens must agree with the given ones"
+            )
+    given = np.full((lanes, length), mask, np.int32) if given is None else given
+    forced = np.full((lanes, length), -1, np.int32) if forced is None else forced
+    indices = np.arange(lanes) if indices is None else np.asarray(indices)
+    if indices.shape != (lanes,) or not np.issubdtype(indices.dtype, np.integer):
+        raise ValueError(f"indices has shape {indices.shape} and dtype {indices.dtype}; give {lanes} integers")
+    if sizes is None:
+        sizes, num_steps = np.zeros((lanes, length), np.int32), (given == mask).sum(axis=1)
+    else:
+        sizes = _sizes(sizes, given, mask, request.allow_leftover)
+        num_steps = (sizes > 0).sum(axis=1)
+    words = np.asarray(jax.random.bits(request.key, (2, 2), np.uint32))
+    return Lanes(
+        given,
+        forced,
+        sizes,
+        num_steps.astype(np.int32),
+        indices.astype(np.int32),
+        np.broadcast_to(words, (lanes, *words.shape)),
+        np.full(lanes, planner_number, np.int32),
+    )
+
+
+def _tokens(name: str, tokens: np.ndarray, lanes: int, length: int, highest: int) -> np.ndarray:
+    """``tokens`` as int32 ``[lanes, length]``, after checking shape and range."""
+    if tokens.ndim == 1:
+        tokens = np.broadcast_to(tokens, (lanes, tokens.shape[0]))
+    if tokens.shape != (lanes, length):
+        raise ValueError(f"{name} has shape {tokens.shape}; it must be {(lanes, length)} or its last axis")
+    if not np.issubdtype(tokens.dtype, np.integer):
+        raise ValueError(f"{name} has dtype {tokens.dtype}; give integer tokens")
+    bad = tokens[(tokens < 0) | (tokens > highest)]
+    if bad.size:
+        raise ValueError(f"{name} contains the token {bad.flat[0]}; use 0..{highest}")
+    return tokens.astype(np.int32)
+
+
+def _sizes(sizes: ArrayLike, given: np.ndarray, mask: int, allow_leftover: bool) -> np.ndarray:
+    """Sizes as int32 ``[lanes, length]`` with zeros moved to the end, after checking each row's sum."""
+    sizes = np.asarray(sizes)
+    if not np.issubdtype(sizes.dtype, np.integer):
+        raise ValueError(f"sizes has dtype {sizes.dtype}; give integers [lanes, steps]")
+    if sizes.size and sizes.min() < 0:
+        raise ValueError(f"sizes contains {sizes.min()}; a step reveals 0 tokens or more")
+    length = given.shape[1]
+    masks, sums = (given == mask).sum(axis=1), sizes.sum(axis=1)
+    wrong = (sums > masks) if allow_leftover else (sums != masks)
+    if wrong.any():
+        lane = int(np.argmax(wrong))
+        remedy = "" if sums[lane] > masks[lane] else ", or pass allow_leftover=True"
+        raise ValueError(
+            f"sizes of lane {lane} sum to {sums[lane]} but {masks[lane]} positions are to be filled; "
+            f"make the sum {masks[lane]}{remedy}"
+        )
+    order = np.argsort(sizes == 0, axis=1, kind="stable")
+    packed = np.take_along_axis(sizes, order, axis=1)[:, :length].astype(np.int32)
+    return np.pad(packed, ((0, 0), (0, length - packed.shape[1])))
+
+
+def _num_lanes(*arrays: tuple[ArrayLike | None, int]) -> int:
+    """Length of the first array that has an axis of lanes, that is, the number of axes named beside it."""
+    for array, ndim in arrays:
+        if array is not None and np.ndim(array) == ndim:
+            return len(np.asarray(array))
+    raise ValueError("the number of lanes is unknown; give sizes [lanes, steps], or indices if the planner counts")
