@@ -16,7 +16,9 @@ from numpy.typing import ArrayLike
 
 from jdlm.planners import Planner, random
 from jdlm.predictor import Predictor, map_lanes, oracle
-from jdlm.sampling import DEFAULT_WIDTH, draw_sizes, lane_keys, path_log_prob
+from jdlm.requests import Request
+from jdlm.sampling import DEFAULT_WIDTH, Info, draw_sizes, sample_all
+from jdlm.steps import lane_keys
 from jdlm.targets import Target, Unavailable
 
 _RANDOM = random()
@@ -231,13 +233,26 @@ def monte_carlo_path_kl(
       Unavailable: the target has no ``log_prob``.
     """
     _check_pair(predictor, target)
+    request = path_request(key, target, schedule, n, planner=planner)
+    return path_kl(request, sample_all(predictor, [request], batch_size=batch_size).parts[0][1], target)
+
+
+def path_request(key: Key[Array, ""], target: Target, schedule: Any, n: int, *, planner: Planner = _RANDOM) -> Request:
+    """The request to a sampler behind `monte_carlo_path_kl`, to be run together with others by `sample_all`.
+
+    Args and Raises: see `monte_carlo_path_kl`.
+    """
     if schedule is not None:
         check_complete(schedule)
     key_tokens, key_sizes, key_path = jax.random.split(key, 3)
     tokens = draw_tokens(key_tokens, target, n)
     sizes = None if schedule is None else draw_sizes(key_sizes, schedule, n)
-    log_q = path_log_prob(key_path, predictor, sizes, tokens, planner=planner, batch_size=batch_size)
-    return mean(log_prob(target, tokens) - np.asarray(log_q, np.float64))
+    return Request(key_path, planner, sizes, forced=tokens)
+
+
+def path_kl(request: Request, info: Info, target: Target) -> Estimate:
+    """Path KL in nats per sequence from what a sampler said to a `path_request`."""
+    return mean(log_prob(target, request.forced) - np.asarray(info.path_log_prob, np.float64))
 
 
 def check_complete(schedule: Any) -> None:

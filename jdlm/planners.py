@@ -6,8 +6,8 @@ A planner is a small frozen value, compared by its settings, with these members:
   revealed first. The sampler and `jdlm.exact` round priorities to multiples of ``GRID`` with `rounded`, so that ties
   are ties in every precision; equal priorities are put in a uniformly random order by the sampler's key, anew in each
   step, and averaged over by `jdlm.exact`.
-- ``needs_logits``: whether the planner looks at ``log_probs``; if not, it is called with None, and its priority must not
-  depend on ``masked`` either: the sampler then orders the positions of a lane once, before the first call.
+- ``needs_logits``: whether the planner looks at ``log_probs``; if not, it is called with None, and its priority must
+  not depend on ``masked`` either: the sampler then orders the positions of a lane once, before the first call.
 - ``count``: None if a schedule says how many positions a step reveals, else
   ``count(log_probs, masked, order) -> int``, at least 1: how many of the positions in ``order`` (masked ones first,
   highest priority first) are revealed.

@@ -14,8 +14,9 @@ import numpy as np
 from jdlm import curves, evaluate, exact, marginals, rows
 from jdlm.planners import Planner, random
 from jdlm.predictor import Predictor
+from jdlm.requests import Request
 from jdlm.rows import Row
-from jdlm.sampling import draw_sizes, sample_with_info
+from jdlm.sampling import Info, Results, draw_sizes, sample_all
 from jdlm.schedules import Atoms, Schedule
 from jdlm.state_space import StateSpace
 from jdlm.targets import Target, Unavailable
@@ -104,6 +105,7 @@ def sweep(
     identities: Mapping[str, str] | None = None,
     batch_size: int | None = None,
     on_row: Callable[[list[Row]], None] | None = None,
+    on_samples: Callable[[str, Results], None] | None = None,
     progress: Progress | None = None,
 ) -> list[Row]:
     """Rows of every schedule with every planner and predictor; `docs/theory.md` says what each metric means.
@@ -121,8 +123,9 @@ def sweep(
       seed: names all random numbers.
       planners: which positions a step reveals. Each that takes its sizes from a schedule is run with all schedules.
       identities: by predictor name, what tells it apart from others of the name (a checkpoint's hash).
-      batch_size: lanes in the sampler's compiled program.
+      batch_size: slots of the sampler's compiled program; chosen from the shapes if None.
       on_row: called with the rows of each finished part.
+      on_samples: called with a predictor's name and all that was sampled with it, in one queue for all cells.
       progress: called with (predictor calls done, in all, what is next).
 
     Returns:
@@ -182,22 +185,35 @@ def sweep(
             report(f"exact laws of the {name}")
             for planner in planners:
                 emit(_exact_rows(dataclasses.replace(origin, planner=planner), predictor, target, schedules))
-        for planner, schedule in cells:
-            cell = dataclasses.replace(origin, planner=planner, schedule=schedule)
-            calls = _calls(target, schedule, samples)
-            what = f"{planner.name} {schedule.name} K={schedule.num_steps}" if schedule else planner.name
-            if planner == random():
+        mine = [dataclasses.replace(origin, planner=planner, schedule=schedule) for planner, schedule in cells]
+        requests = [_sample_request(cell, samples) for cell in mine]
+        if has_log_prob:
+            requests += [
+                evaluate.path_request(cell.key("path"), target, cell.schedule, samples, planner=cell.planner)
+                for cell in mine
+            ]
+        what = f"{len(mine)} cells with the {name}"
+        report(what)
+        results = sample_all(
+            predictor, requests, batch_size=batch_size, progress=_until(done, per_predictor, total, what, progress)
+        )
+        report(what, per_predictor)
+        if on_samples is not None:
+            on_samples(name, results)
+        for number, cell in enumerate(mine):
+            if cell.planner == random():
                 emit(_identity_rows(cell, entropy_curve, curve))
-            report(f"{what} with the {name}")
             if has_log_prob:
-                kl = evaluate.monte_carlo_path_kl(
-                    cell.key("path"), predictor, target, schedule, samples, planner=planner, batch_size=batch_size
-                )
+                path = number + len(mine)
+                kl = evaluate.path_kl(requests[path], results.parts[path][1], target)
                 emit([cell.row("path_kl_nats", kl, "monte_carlo")])
-                report(f"{what} with the {name}", calls)
-            emit(_sampled_rows(cell, predictor, target, reference, samples, batch_size))
-            report(f"{what} with the {name}", calls)
+            emit(_sampled_rows(cell, *results.parts[number], target, reference))
     return made
+
+
+def _until(done: int, most: int, total: int, what: str, progress: Progress | None) -> Callable[[int], None] | None:
+    """Progress of a queue of expectedly ``most`` calls as part of a sweep's."""
+    return progress and (lambda steps: progress(done + min(steps, most), total, what))
 
 
 def _calls(target: Target, schedule: Schedule | None, samples: int) -> int:
@@ -295,25 +311,15 @@ def _floor_rows(origin: _Origin, target: Target, reference: marginals.Marginals,
     yield origin.row("pair_marginal_tv_floor", pair, "monte_carlo")
 
 
-def _sampled_rows(
-    origin: _Origin,
-    predictor: Predictor,
-    target: Target,
-    reference: marginals.Marginals,
-    samples: int,
-    batch_size: int | None,
-) -> Iterator[Row]:
-    """Metrics of tokens that are really sampled here."""
+def _sample_request(origin: _Origin, samples: int) -> Request:
     sizes = None if origin.schedule is None else draw_sizes(origin.key("sizes"), origin.schedule, samples)
-    tokens, info = sample_with_info(
-        origin.key("tokens"),
-        predictor,
-        sizes,
-        planner=origin.planner,
-        indices=np.arange(samples),
-        batch_size=batch_size,
-    )
-    tokens = np.asarray(tokens)
+    return Request(origin.key("tokens"), origin.planner, sizes, indices=np.arange(samples))
+
+
+def _sampled_rows(
+    origin: _Origin, tokens: np.ndarray, info: Info, target: Target, reference: marginals.Marginals
+) -> Iterator[Row]:
+    """Metrics of tokens that were really sampled here."""
     single, pair = marginals.errors(tokens, reference)
     yield origin.row("single_marginal_tv", single, "monte_carlo")
     yield origin.row("pair_marginal_tv", pair, "monte_carlo")

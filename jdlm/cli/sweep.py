@@ -90,6 +90,7 @@ def _sweep_into(folder: Path, resource: Resource, draft: runs.Draft | None = Non
             cache=cache.schedules(),
             progress=bar.update,
         )
+    sampling = {}
     with progress.Progress("sweep", unit="call") as bar, interrupt.gentle() as stop:
 
         def report(done: int, total: int, what: str) -> None:
@@ -107,11 +108,12 @@ def _sweep_into(folder: Path, resource: Resource, draft: runs.Draft | None = Non
             planners=[build_planner(word) for word in sweep.planners],
             batch_size=sweep.batch_size,
             identities=_identities(folder, network is not None),
+            on_samples=lambda name, results: sampling.update({name: _usage(results)}),
             progress=report,
         )
     rows.write(folder / runs.SWEEP, table)
     entry = {"command": options.command_line(), "started": started, "finished": runs.now()}
-    entry |= {"options": dataclasses.asdict(sweep), **runs.environment()}
+    entry |= {"options": dataclasses.asdict(sweep), "sampling": sampling, **runs.environment()}
     manifest = runs.read_manifest(folder) | {"sweep": entry}
     if draft is not None:
         manifest["finished"] = entry["finished"]
@@ -121,6 +123,15 @@ def _sweep_into(folder: Path, resource: Resource, draft: runs.Draft | None = Non
     _draw(folder)
     _print_table(table, config)
     print(f"wrote {folder / runs.SWEEP} and {folder / runs.FIGURES}")
+
+
+def _usage(results) -> dict:
+    """What the manifest says of the sampler's queue: shapes of its programs and how well its slots were used."""
+    return {
+        "programs": [layout._asdict() for layout in results.layouts],
+        **results.usage._asdict(),
+        "useful_share": round(results.usage.share, 4),
+    }
 
 
 def _identities(folder: Path, trained: bool) -> dict[str, str]:
