@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, Int32, Key
 from numpy.typing import ArrayLike
 
@@ -93,6 +94,7 @@ def sample_all(
     *,
     draw: Draw = _PLAIN,
     batch_size: int | None = None,
+    mesh: Mesh | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Results:
     """Runs many requests in one queue: other schedules, numbers of steps and planners compile nothing anew.
@@ -104,7 +106,8 @@ def sample_all(
       predictor: the mask predictor.
       requests: what is wanted.
       draw: temperature and filters of the drawn tokens.
-      batch_size: slots of the compiled program; chosen from the shapes by `default_slots` if None.
+      batch_size: slots of the compiled program on each device; chosen from the shapes by `default_slots` if None.
+      mesh: devices that share the lanes, see `jdlm.devices.mesh`; the default device if None.
       progress: called now and then with the number of steps done.
 
     Raises:
@@ -120,7 +123,7 @@ def sample_all(
         lanes = [lanes_of(requests[i], predictor, planners.index(requests[i].planner)) for i in members]
         together = Lanes(*(np.concatenate(arrays) for arrays in zip(*lanes, strict=True)))
         report = progress and (lambda more, done=done: progress(done + more))
-        tokens, path_log_prob, nfe, usage = slots.run(predictor, together, planners, draw, layout, report)
+        tokens, path_log_prob, nfe, usage = slots.run(predictor, together, planners, draw, layout, mesh, report)
         if np.isnan(path_log_prob).any():
             raise ValueError(
                 f"the predictor returned NaN in lane {np.argmax(np.isnan(path_log_prob))}; check its parameters"

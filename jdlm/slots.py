@@ -8,8 +8,8 @@ hands its slot to the next one at once, inside one compiled loop. Three more sav
   (``Predictor.selective``) is asked for those only, in one of three fixed numbers of positions.
 - Lanes of similar step sizes are put together, in chunks that fit the cache; chunks without work are skipped.
 
-Step sizes, numbers of steps and planners are data: one program serves all requests of one kind (see
-`has_fixed_order`). `jdlm.plain` is the slow reference.
+On a mesh of devices each has a queue and slots of its own. Step sizes, numbers of steps and planners are data: one
+program serves all requests of one kind (see `jdlm.planners.has_fixed_order`). `jdlm.plain` is the slow reference.
 """
 
 import functools
@@ -21,9 +21,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array
 
-from jdlm import steps
+from jdlm import devices, steps
 from jdlm.draws import Draw
 from jdlm.planners import Planner, fixed_priority, has_fixed_order
 from jdlm.predictor import Predictor, logits_dtype, map_lanes
@@ -32,6 +33,7 @@ from jdlm.requests import Lanes
 _LANES_PER_SLOT = 64  # in one queue; more lanes make more queues
 _QUEUE_TOKENS = 2**22  # of all lanes of a queue, so that its arrays stay below some 100 MB
 MOST_FIXED = 4  # planners of fixed order in one program
+_FIRST, _FOREVER = 8, 2**30  # rounds in the first call, and in one that is not to end before the work does
 _SECONDS = 1.0  # that a call of the compiled loop should take; between two calls progress is reported
 
 
@@ -121,6 +123,7 @@ def run(
     planners: Sequence[Planner],
     draw: Draw,
     layout: Layout,
+    mesh: Mesh | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, Usage]:
     """Runs lanes whose planners are all of one kind, see `jdlm.planners.has_fixed_order`.
@@ -130,8 +133,9 @@ def run(
       lanes: the work, with ``lanes.planner`` a number in ``planners``.
       planners: at most `MOST_FIXED` if their order is fixed.
       draw: what tokens are drawn from.
-      layout: shape of the compiled program.
-      progress: called with the number of steps done by now.
+      layout: shape of the compiled program, on each device.
+      mesh: devices to work on, see `jdlm.devices`; the default one if None.
+      progress: called with the number of steps done by now; only at the end on many hosts.
 
     Returns:
       Tokens int32 ``[lanes, length]``, path log probabilities and NFE ``[lanes]``, and the use of the slots.
@@ -148,19 +152,24 @@ def run(
     longest_first = np.argsort(-waiting, kind="stable")
     tokens, nfe = np.zeros((total, predictor.length), np.int32), np.zeros(total, np.int32)
     path_log_prob, evaluated = np.zeros(total, dtype), 0
-    queues = math.ceil(total / layout.capacity)
-    for number in range(queues):
-        rows = longest_first[number::queues]  # dealt like cards, so that each queue ends with short lanes
+    parts = devices.size(mesh)
+    predictor, table = devices.replicate(mesh, (predictor, table))
+    rounds = math.ceil(total / (layout.capacity * parts))
+    for number in range(rounds):
+        # Dealt like cards, so that each queue has as much to do as the others and ends with short lanes.
+        hands = [longest_first[number + rounds * part :: rounds * parts] for part in range(parts)]
+        padded = [[_padded(array[rows], layout.capacity) for array in lanes] for rows in hands]
         queue = _Queue(
-            Lanes(*(_padded(array[rows], layout.capacity) for array in lanes)),
-            np.array([len(rows)], np.int32),
-            np.array([(waiting[rows] > 0).sum()], np.int32),
+            Lanes(*map(np.concatenate, zip(*padded, strict=True))),
+            np.array([len(rows) for rows in hands], np.int32),
+            np.array([(waiting[rows] > 0).sum() for rows in hands], np.int32),
         )
-        before = int(nfe.sum())
-        end = _drive(predictor, table, queue, kind, progress and (lambda done, before=before: progress(before + done)))
+        report = _added(progress, int(nfe.sum()))
+        end = _drive(predictor, table, queue, kind, mesh, report)
         columns = (tokens, end.lanes.tokens), (path_log_prob, end.lanes.path_log_prob), (nfe, end.lanes.step)
         for mine, column in columns:
-            mine[rows] = column[: len(rows)]
+            for rows, part in zip(hands, np.split(column, parts), strict=True):
+                mine[rows] = part[: len(rows)]
         evaluated += int(end.evaluated.sum())
     return tokens, path_log_prob, nfe, Usage(int(nfe.sum()), int(shared.sum()), evaluated)
 
@@ -169,34 +178,63 @@ def _padded(array: np.ndarray, rows: int) -> np.ndarray:
     return np.pad(array, ((0, rows - len(array)),) + ((0, 0),) * (array.ndim - 1))
 
 
+def _added(progress: Callable[[int], None] | None, before: int) -> Callable[[int], None] | None:
+    return progress and (lambda done: progress(before + done))
+
+
 def _drive(
-    predictor: Predictor, table: np.ndarray, queue: _Queue, kind: _Kind, progress: Callable[[int], None] | None
+    predictor: Predictor,
+    table: Array,
+    queue: _Queue,
+    kind: _Kind,
+    mesh: Mesh | None,
+    progress: Callable[[int], None] | None,
 ) -> _State:
     """Runs a queue to its end, in calls of about a second."""
-    slots, _, _, capacity = kind.layout
-    zeros, one = np.zeros(capacity, np.int32), np.zeros(1, np.int32)
-    order = np.zeros((capacity, 0 if kind.planners else predictor.length), np.int32)
-    words = np.zeros((capacity, 2, 2), np.uint32)
-    fresh = _Progress(queue.lanes.start, np.zeros(capacity, kind.dtype), zeros, zeros, order, words)
-    state = _State(fresh, one, np.arange(slots, dtype=np.int32), one + slots, one)
-    (queue, state), budget = jax.device_put((queue, state)), 8
+    slots = kind.layout.slots
+    parts, rows = devices.size(mesh), len(queue.lanes.start)
+    zeros, one = np.zeros(rows, np.int32), np.zeros(parts, np.int32)
+    order = np.zeros((rows, 0 if kind.planners else predictor.length), np.int32)
+    fresh = _Progress(
+        queue.lanes.start, np.zeros(rows, kind.dtype), zeros, zeros, order, np.zeros((rows, 2, 2), np.uint32)
+    )
+    state = _State(fresh, one, np.tile(np.arange(slots, dtype=np.int32), parts), one + slots, one)
+    queue, state = devices.spread(mesh, (queue, state))
+    many = devices.on_many_hosts(mesh)  # all must make the same calls, so nothing depends on the time that one takes
+    budget = _FOREVER if many else _FIRST
     while True:
         started = time.perf_counter()
-        state, more, done = _advance(predictor, table, queue, state, np.int32(budget), kind=kind)
-        more = bool(np.any(more))
+        state, more, done = _advance(predictor, table, queue, state, np.int32(budget), kind=kind, mesh=mesh)
+        more = bool(np.any(devices.fetch(more)))
         if progress is not None:
-            progress(int(np.sum(done)))
+            progress(int(np.sum(devices.fetch(done))))
         if not more:
-            return jax.device_get(state)
+            return devices.fetch(state)
         seconds = max(time.perf_counter() - started, 1e-3)
         budget = 1 + int(budget * min(max(_SECONDS / seconds, 0.25), 4.0))
 
 
-@functools.partial(jax.jit, static_argnames="kind", donate_argnames="state")
+@functools.partial(jax.jit, static_argnames=("kind", "mesh"), donate_argnames="state")
 def _advance(
-    predictor: Predictor, table: Array, queue: _Queue, state: _State, budget: Array, *, kind: _Kind
+    predictor: Predictor, table: Array, queue: _Queue, state: _State, budget: Array, *, kind: _Kind, mesh: Mesh | None
 ) -> tuple[_State, Array, Array]:
-    """At most ``budget`` rounds of the slots; also whether work is left and how many steps are done, ``[1]`` each."""
+    """At most ``budget`` rounds of each device's slots, all arrays but the first two and ``budget`` spread over them.
+
+    Also returns whether work is left, and how many steps are done, ``[devices]`` each.
+    """
+    advance = functools.partial(_advance_one, kind)
+    if mesh is not None:
+        whole, cut = PartitionSpec(), PartitionSpec(devices.AXIS)
+        # Each device has a loop of its own and none talks to another, so there is nothing to check.
+        advance = jax.shard_map(
+            advance, mesh=mesh, in_specs=(whole, whole, cut, cut, whole), out_specs=cut, check_vma=False
+        )
+    return advance(predictor, table, queue, state, budget)
+
+
+def _advance_one(
+    kind: _Kind, predictor: Predictor, table: Array, queue: _Queue, state: _State, budget: Array
+) -> tuple[_State, Array, Array]:
     first_logits = predictor(jnp.full(predictor.length, predictor.vocab_size, jnp.int32))
 
     def unfinished(state: _State) -> Array:
