@@ -116,7 +116,7 @@ def sample_all(
     width = default_slots(predictor.length, predictor.vocab_size) if batch_size is None else batch_size
     if width < 1:
         raise ValueError(f"batch_size={width}; use at least 1")
-    layout = slots.layout(predictor.length, width, width)
+    layout = slots.layout(predictor.length, width, predictor.chunk or width)
     parts: list[Any] = [None] * len(requests)
     usages, done = [], 0
     for members, planners in _groups([request.planner for request in requests]):

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jdlm import schedules, slots, steps, targets
+from jdlm import rounds, schedules, steps, targets
 from jdlm.predictor import Predictor, map_lanes, oracle
 from jdlm.sampling import draw_sizes, path_log_prob, sample, sample_with_info
 from tests.reference import samplers as reference
@@ -136,12 +136,12 @@ def test_samples_of_different_indices_and_keys_differ():
 
 def test_one_compilation_serves_all_schedules_steps_and_parameters():
     predictor = noisy_table()
-    before = slots._advance._cache_size()
+    before = rounds.advance._cache_size()
     for sizes in ([4], [2, 2], [1, 1, 1, 1], [1, 0, 3]):
         sample(jax.random.key(0), predictor, constant(sizes, lanes=40), batch_size=23)
     other = Predictor(predictor.params + 1.0, predictor.apply, LENGTH, VOCAB)
     sample(jax.random.key(0), other, constant([2, 2], lanes=3), batch_size=23)
-    assert slots._advance._cache_size() == before + 1
+    assert rounds.advance._cache_size() == before + 1
 
 
 def test_no_key_is_used_twice():

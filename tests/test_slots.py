@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jdlm import network, plain, planners, schedules, slots, targets
+from jdlm import network, plain, planners, rounds, schedules, slots, targets
 from jdlm.draws import Draw
 from jdlm.predictor import Predictor, oracle
 from jdlm.requests import Request, lanes_of
@@ -68,9 +68,9 @@ def assert_same(parts, expected):
 def test_all_planners_together_have_the_bits_of_the_plain_path(selective):
     predictor = dataclasses.replace(table(), selective=selective)
     requests = [request(planner, seed=i) for i, planner in enumerate(FIXED + SIZED + COUNTING)]
-    before = slots._advance._cache_size()
+    before = rounds.advance._cache_size()
     results = sample_all(predictor, requests, batch_size=8)
-    assert slots._advance._cache_size() == before + 2  # one program with logits, one without
+    assert rounds.advance._cache_size() == before + 2  # one program with logits, one without
     assert_same(results.parts, [reference(predictor, one) for one in requests])
 
 
@@ -84,9 +84,9 @@ def test_the_order_of_requests_and_the_width_change_nothing():
 def test_forced_and_drawn_lanes_share_a_program_and_leftover_masks_stay():
     forced = Request(jax.random.key(1), FIXED[0], np.full((40, 2), 3), forced=np.tile([0, 1, 2, 0, 1, 2], (40, 1)))
     short = Request(jax.random.key(2), FIXED[1], np.tile([1, 3, 1], (30, 1)), allow_leftover=True)
-    before = slots._advance._cache_size()
+    before = rounds.advance._cache_size()
     results = sample_all(table(), [forced, short], batch_size=8, draw=Draw(temperature=0.7, top_k=2))
-    assert slots._advance._cache_size() == before + 1
+    assert rounds.advance._cache_size() == before + 1
     assert_same(results.parts, [reference(table(), one, Draw(temperature=0.7, top_k=2)) for one in (forced, short)])
     np.testing.assert_array_equal(results.parts[0][0], forced.forced)
     assert (results.parts[1][1].leftover == 1).all()
