@@ -7,7 +7,6 @@ The tensors carry their own hash in their name, and ``model.json`` is renamed in
 checkpoint or the new one. Nothing in them is executed.
 """
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -43,7 +42,7 @@ def save(folder: str | Path, state: training.TrainingState, network_config: Netw
     digest = hashlib.sha256(content).hexdigest()
     record = {
         "schema": SCHEMA,
-        "network": dataclasses.asdict(network_config),
+        "network": network_config.record(),
         "step": int(state.step),
         "key": {"impl": str(jax.random.key_impl(state.key)), "data": jax.random.key_data(state.key).tolist()},
         "tree": _description(tensors),
@@ -156,7 +155,7 @@ def _read(folder: Path, network_config: NetworkConfig) -> tuple[dict[str, Any], 
             pass
     else:
         raise _damaged(path, "it is missing")
-    wanted, found = dataclasses.asdict(network_config), record.get("network")
+    wanted, found = network_config.record(), record.get("network")
     if found != wanted:
         found = found if isinstance(found, dict) else {}
         name = next((name for name in wanted if found.get(name) != wanted[name]), "network")

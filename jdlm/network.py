@@ -14,8 +14,10 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, Key
 
 from jdlm.predictor import Predictor
+from jdlm.predictor import chunk_size as predictor_chunk_size
 from jdlm.settings import NetworkConfig
 
+_GRADIENT_ARRAYS = 2
 _layer_norm = functools.partial(nnx.LayerNorm, dtype=jnp.float32)
 
 
@@ -24,8 +26,8 @@ class Network(NamedTuple):
 
     Attributes:
       init: ``key -> params``, a nested dict of float32 arrays.
-      apply: ``(params, tokens [length], positions [m] or None) -> logits [length or m, vocab]``, float32; the
-        ``apply`` of a `jdlm.predictor.Predictor`.
+      apply: ``(params, tokens [..., length], positions [..., m] or None) -> logits [..., length or m, vocab]``,
+        float32; the ``apply`` of a batched `jdlm.predictor.Predictor`.
     """
 
     init: Callable[[Key[Array, ""]], Any]
@@ -66,16 +68,40 @@ def build(config: NetworkConfig, length: int, vocab_size: int) -> Network:
         return jax.tree.unflatten(tree, values)
 
     def apply(
-        params: dict, tokens: Int[Array, " length"], positions: Int[Array, " m"] | None = None
-    ) -> Float[Array, "n vocab"]:
-        return nnx.merge(structure, params)(tokens, positions)
+        params: dict, tokens: Int[Array, "*lanes length"], positions: Int[Array, "*lanes m"] | None = None
+    ) -> Float[Array, "*lanes n vocab"]:
+        lanes = tokens.shape[:-1]
+        tokens = tokens.reshape(-1, length)
+        positions = None if positions is None else positions.reshape(-1, positions.shape[-1])
+        logits = nnx.merge(structure, params)(tokens, positions)
+        return logits.reshape(*lanes, -1, vocab_size)
 
     return Network(init, apply)
 
 
 def predictor(config: NetworkConfig, params: dict, length: int, vocab_size: int) -> Predictor:
     """The mask predictor that these parameters make; others of the same shapes never compile again."""
-    return Predictor(params, build(config, length, vocab_size).apply, length, vocab_size, selective=True)
+    apply = build(config, length, vocab_size).apply
+    return Predictor(params, apply, length, vocab_size, selective=True, batched=True, chunk=chunk_size(config, length))
+
+
+def chunk_size(config: NetworkConfig, length: int, *, gradient: bool = False) -> int | None:
+    """Sequences evaluated together: on CPU as many as keep a layer's numbers in the cache, else all of them (None).
+
+    Args:
+      config: the network's shape.
+      length: positions of a sequence.
+      gradient: for a training step, which goes through more arrays of the same size at once.
+    """
+    if not _on_cpu():
+        return None
+    widest = max(config.heads * length, config.mlp_ratio * config.width)  # scores or hidden layer of one position
+    return predictor_chunk_size(4 * length * widest * (_GRADIENT_ARRAYS if gradient else 1))
+
+
+def _on_cpu() -> bool:
+    """The one place that asks for the platform."""
+    return jax.default_backend() == "cpu"
 
 
 def num_parameters(params: Any) -> int:
@@ -110,50 +136,123 @@ class _Transformer(nnx.Module):
         self.head = nnx.Linear(config.width, vocab_size, rngs=rngs)
 
     def __call__(self, tokens: Array, positions: Array | None = None) -> Array:
+        """Logits ``[lanes, n, vocab]`` of ``tokens [lanes, length]``, at ``positions [lanes, n]`` if given."""
         # A product with a one-hot matrix: on CPU its gradient is a matrix product, where a gather's is a scatter.
-        stream = jax.nn.one_hot(tokens, self.vocab_size + 1, dtype=jnp.float32) @ self.tokens[...] + self.positions[...]
+        stream = _product(jax.nn.one_hot(tokens, self.vocab_size + 1, dtype=jnp.float32), self.tokens[...])
+        stream = stream + self.positions[...][None]
         for block in self.blocks[:-1]:
             stream = block(stream)
         stream = self.blocks[-1](stream, positions)
-        return self.head(self.norm(stream))
+        return _linear(self.head, self.norm(stream), jnp.dtype("float32"))
 
 
 class _Block(nnx.Module):
     def __init__(self, config: NetworkConfig, rngs: nnx.Rngs):
         width, hidden = config.width, config.mlp_ratio * config.width
-        linear = functools.partial(nnx.Linear, dtype=jnp.dtype(config.dtype), rngs=rngs)
         self.heads = config.heads
+        self.linear = functools.partial(_linear, dtype=jnp.dtype(config.dtype))
+        recompute = config.attention == "recompute" or (config.attention == "auto" and _on_cpu())
+        self.attend = _attend_heads if recompute else jax.nn.dot_product_attention
         self.norm_attention = _layer_norm(width, rngs=rngs)
-        self.query = linear(width, width)
-        self.key = linear(width, width)
-        self.value = linear(width, width)
-        self.attention_out = linear(width, width)
+        self.query = nnx.Linear(width, width, rngs=rngs)
+        self.key = nnx.Linear(width, width, rngs=rngs)
+        self.value = nnx.Linear(width, width, rngs=rngs)
+        self.attention_out = nnx.Linear(width, width, rngs=rngs)
         self.norm_mlp = _layer_norm(width, rngs=rngs)
-        self.mlp_in = linear(width, hidden)
-        self.mlp_out = linear(hidden, width)
+        self.mlp_in = nnx.Linear(width, hidden, rngs=rngs)
+        self.mlp_out = nnx.Linear(hidden, width, rngs=rngs)
 
     def __call__(self, stream: Array, positions: Array | None = None) -> Array:
-        """The stream ``[n, width]`` after this block, at ``positions`` only if they are given."""
-        normed = self.norm_attention(stream)
-        asked = normed if positions is None else normed[positions]
-        stream = stream if positions is None else stream[positions]
+        """The stream ``[lanes, n, width]`` after this block, at ``positions [lanes, m]`` only if they are given."""
+        normed = asked = self.norm_attention(stream)
+        if positions is not None:
+            asked, stream = (jnp.take_along_axis(x, positions[..., None], axis=1) for x in (normed, stream))
         query, key, value = (
-            layer(x).reshape(-1, self.heads, x.shape[-1] // self.heads)
+            self.linear(layer, x).reshape(*x.shape[:2], self.heads, -1)
             for layer, x in ((self.query, asked), (self.key, normed), (self.value, normed))
         )
-        stream = stream + self.attention_out(_attend(query, key, value).reshape(stream.shape))
-        return stream + self.mlp_out(jax.nn.gelu(self.mlp_in(self.norm_mlp(stream))))
+        mixed = self.attend(query, key, value).reshape(stream.shape)
+        stream = stream + self.linear(self.attention_out, mixed)
+        hidden = jax.nn.gelu(self.linear(self.mlp_in, self.norm_mlp(stream)))
+        return stream + self.linear(self.mlp_out, hidden)
 
 
+def _linear(layer: nnx.Linear, x: Array, dtype: jnp.dtype) -> Array:
+    return _product(x.astype(dtype), layer.kernel[...].astype(dtype)) + layer.bias[...].astype(dtype)[None, None]
+
+
+@jax.custom_vjp
+def _product(x: Array, kernel: Array) -> Array:
+    """``x @ kernel`` for ``x [..., in]`` and ``kernel [in, out]``.
+
+    Its own gradient, because XLA's CPU compiler takes the one that JAX derives (output's gradient first, result
+    transposed) three times as long: it copies transposed inputs that the product could read as they are.
+    """
+    return x @ kernel
+
+
+def _product_forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
+    return x @ kernel, (x, kernel)
+
+
+def _product_backward(saved: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
+    x, kernel = saved
+    rows = x.reshape(-1, x.shape[-1])
+    return gradient @ kernel.T, rows.T @ gradient.reshape(-1, gradient.shape[-1])
+
+
+_product.defvjp(_product_forward, _product_backward)
+
+
+def _attend_heads(query: Array, key: Array, value: Array) -> Array:
+    """Attention of ``[lanes, m, heads, d]`` over ``[lanes, n, heads, d]``; scores and softmax are float32."""
+    query = query * query.shape[-1] ** -0.5
+    return _attend(*(x.swapaxes(1, 2) for x in (query, key, value))).swapaxes(1, 2)
+
+
+_multiply = functools.partial(jnp.einsum, preferred_element_type=jnp.float32)
+
+
+@jax.custom_vjp
 def _attend(query: Array, key: Array, value: Array) -> Array:
-    """Attention of ``[m, heads, d]`` over ``[n, heads, d]``; scores and softmax are float32.
+    """Attention of ``[lanes, heads, m, d]`` over ``[lanes, heads, n, d]``.
 
     The weights are divided by their sum after the product with the values, which has fewer numbers than the scores.
+    The gradient computes the weights again: what would be kept for it is larger than the cache, and a forward pass
+    that keeps nothing runs as one kernel.
     """
-    scale = query.shape[-1] ** -0.5
-    scores = jnp.einsum("mhd,nhd->hmn", query * scale, key, preferred_element_type=jnp.float32)
-    # The row's maximum cancels in the quotient, so no gradient flows through it.
-    weights = jnp.exp(scores - jax.lax.stop_gradient(scores.max(axis=-1, keepdims=True)))
-    mixed = jnp.einsum("hmn,nhd->hmd", weights.astype(value.dtype), value, preferred_element_type=jnp.float32)
-    mixed = mixed / weights.sum(axis=-1, keepdims=True)
-    return mixed.transpose(1, 0, 2).astype(value.dtype)
+    weights = _weights(query, key)
+    mixed = _multiply("...mn,...nd->...md", weights.astype(value.dtype), value)
+    return (mixed / weights.sum(axis=-1, keepdims=True)).astype(value.dtype)
+
+
+def _weights(query: Array, key: Array) -> Array:
+    """Softmax's numerators ``[lanes, heads, m, n]``, float32."""
+    scores = _multiply("...md,...nd->...mn", query, key)
+    return jnp.exp(scores - scores.max(axis=-1, keepdims=True))
+
+
+def _attend_forward(query: Array, key: Array, value: Array) -> tuple[Array, tuple[Array, ...]]:
+    mixed = _attend(query, key, value)
+    return mixed, (query, key, value, mixed)
+
+
+def _attend_backward(saved: tuple[Array, ...], gradient: Array) -> tuple[Array, Array, Array]:
+    query, key, value, mixed = saved
+    dtype = value.dtype
+    weights = _weights(query, key)
+    gradient = gradient / weights.sum(axis=-1, keepdims=True)
+    # The row's maximum and sum enter through one number a row: what softmax's gradient takes off for its constraint.
+    along = (gradient * mixed).sum(axis=-1, keepdims=True)
+    gradient = gradient.astype(dtype)
+    scores = weights * (_multiply("...md,...nd->...mn", gradient, value) - along)
+    weights, scores = weights.astype(dtype), scores.astype(dtype)
+    # Products that contract over m have the small operand first, as XLA's CPU compiler wants it.
+    return (
+        _multiply("...mn,...nd->...md", scores, key).astype(dtype),
+        _multiply("...md,...mn->...dn", query, scores).swapaxes(-1, -2).astype(dtype),
+        _multiply("...md,...mn->...dn", gradient, weights).swapaxes(-1, -2).astype(dtype),
+    )
+
+
+_attend.defvjp(_attend_forward, _attend_backward)

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from jdlm import predictor as predictors
 from jdlm.predictor import Predictor, map_lanes
 from jdlm.targets import Target
 
@@ -47,6 +48,17 @@ def draw_batch(key: Key[Array, ""], target: Target, batch_size: int) -> Masked:
     # As jax.random.permutation does it for short arrays, which takes three times as long to compile for many rows.
     order = jnp.argsort(jax.random.bits(key_order, (batch_size, length)), axis=1)
     return Masked(tokens, order >= revealed[:, None], length / (length - revealed))
+
+
+def split(batch: Masked, chunk: int) -> Masked:
+    """A batch in parts of one width, at most ``chunk``: each array as ``[parts, width, ...]``.
+
+    What fills the last part up has weight 0 and no masks.
+    """
+    real = predictors.split(jnp.arange(batch.tokens.shape[0]), chunk)
+    real = jnp.arange(real.size).reshape(real.shape) < batch.tokens.shape[0]
+    tokens, masked, weight = (predictors.split(array, chunk) for array in batch)
+    return Masked(tokens, masked & real[..., None], jnp.where(real, weight, 0))
 
 
 def loss(

@@ -13,6 +13,8 @@ from jdlm.targets import Target
 
 Apply = Callable[[Any, Array, Array | None], Array]
 
+_CACHE_BYTES = 2**23
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +29,10 @@ class Predictor:
       apply: ``(params, tokens [length], positions [m] or None) -> logits [length or m, vocab]``.
       length: number of positions of a sequence.
       vocab_size: number of tokens; the mask token has this id.
-      selective: whether asking for fewer positions costs less.
+      selective: asking for fewer positions costs less.
+      batched: ``apply`` takes any axes of lanes before the last of ``tokens`` and ``positions``, which is faster
+        than its ``vmap``.
+      chunk: lanes that `map_lanes` evaluates together unless told otherwise; all of them if None.
     """
 
     params: Any
@@ -35,6 +40,8 @@ class Predictor:
     length: int = dataclasses.field(metadata={"static": True})
     vocab_size: int = dataclasses.field(metadata={"static": True})
     selective: bool = dataclasses.field(default=False, metadata={"static": True})
+    batched: bool = dataclasses.field(default=False, metadata={"static": True})
+    chunk: int | None = dataclasses.field(default=None, metadata={"static": True})
 
     def __call__(self, tokens: Int[Array, " length"], positions: Int[Array, " m"] | None = None) -> Float[Array, "n v"]:
         """Logits (natural log, up to a constant per row) of the token at each position given the revealed ones.
@@ -104,19 +111,46 @@ def map_lanes(
     positions: Int[Array, "lanes m"] | None = None,
     chunk: int | None = None,
 ) -> Float[Array, "lanes n vocab"]:
-    """Logits of many sequences: the one place where a predictor is vmapped and its lanes are cut into chunks.
+    """Logits of many sequences: the one place where lanes get an axis and are cut into chunks.
 
     Args:
       predictor: the mask predictor.
       tokens: int32 ``[lanes, length]``.
       positions: int32 ``[lanes, m]`` positions wanted in each lane; all of them if None.
-      chunk: lanes evaluated together, which bounds memory; all of them if None.
+      chunk: lanes evaluated together at most, which bounds memory; ``predictor.chunk`` if None.
 
     Returns:
       ``[lanes, length or m, vocab]``.
     """
-    if chunk is None or chunk >= tokens.shape[0]:
-        return jax.vmap(predictor)(tokens) if positions is None else jax.vmap(predictor)(tokens, positions)
-    if positions is None:
-        return jax.lax.map(predictor, tokens, batch_size=chunk)
-    return jax.lax.map(lambda lane: predictor(*lane), (tokens, positions), batch_size=chunk)
+    chunk = predictor.chunk if chunk is None else chunk
+    given = (tokens,) if positions is None else (tokens, positions)
+
+    def together(given: tuple[Array, ...]) -> Array:
+        if predictor.batched:
+            return predictor.apply(predictor.params, given[0], None if positions is None else given[1])
+        return jax.vmap(predictor)(*given)
+
+    lanes = tokens.shape[0]
+    if chunk is None or chunk >= lanes:
+        return together(given)
+    parts = jax.tree.map(lambda array: split(array, chunk), given)
+    logits = jax.lax.map(together, parts)
+    return logits.reshape(-1, *logits.shape[2:])[:lanes]
+
+
+def split(array: Array, chunk: int) -> Array:
+    """Cuts the first axis into parts of one width, at most ``chunk``: ``[lanes, ...] -> [parts, width, ...]``.
+
+    The last row is repeated where the last part is not full, less than once for each part.
+    """
+    rows = array.shape[0]
+    parts = -(-rows // chunk)
+    width = -(-rows // parts)
+    if missing := parts * width - rows:
+        array = jnp.concatenate([array, jnp.repeat(array[-1:], missing, axis=0)])
+    return array.reshape(parts, width, *array.shape[1:])
+
+
+def chunk_size(bytes_per_lane: int, cache_bytes: int = _CACHE_BYTES) -> int:
+    """The largest power of two of lanes whose largest intermediate result fits the cache, at least 1."""
+    return 1 << (max(cache_bytes // bytes_per_lane, 1).bit_length() - 1)

@@ -4,7 +4,7 @@
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 
@@ -22,6 +22,12 @@ class NetworkConfig:
     """Width of the MLP's hidden layer over the width of the residual stream."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Precision of the matrix products; parameters, softmax and logits stay float32."""
+    attention: Literal["auto", "recompute", "library"] = "auto"
+    """How attention is computed: 'recompute' (fast on CPU), 'library' (JAX's own), 'auto' by the platform."""
+
+    def record(self) -> dict[str, int | str]:
+        """What tells networks apart: all fields but ``attention``, which changes nothing but rounding."""
+        return {name: value for name, value in asdict(self).items() if name != "attention"}
 
     def __post_init__(self):
         for name in ("width", "depth", "heads", "mlp_ratio"):
@@ -33,6 +39,8 @@ class NetworkConfig:
             )
         if self.dtype not in ("float32", "bfloat16"):
             raise ValueError(f"dtype={self.dtype!r} is unknown; use 'float32' or 'bfloat16'")
+        if self.attention not in ("auto", "recompute", "library"):
+            raise ValueError(f"attention={self.attention!r} is unknown; use 'auto', 'recompute' or 'library'")
 
 
 @dataclass(frozen=True)

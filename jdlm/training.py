@@ -99,6 +99,7 @@ def train(
     config: TrainingConfig,
     *,
     state: TrainingState | None = None,
+    chunk: int | None = None,
     on_chunk: Callable[[TrainingState, Progress], None] | None = None,
 ) -> TrainingState:
     """Trains a network on a target.
@@ -108,6 +109,8 @@ def train(
       target: the law to learn.
       config: steps, batch, optimizer, labels and seed.
       state: where to go on, from `init` or `jdlm.checkpoints.load`; used up by the call. The start if None.
+      chunk: sequences whose gradient is computed together, `jdlm.network.chunk_size` if None; the result is the same to
+        rounding.
       on_chunk: called after every ``config.chunk_steps`` steps and at the end. The state belongs to the run, which
         overwrites it with the next chunk: save or copy what is needed later.
 
@@ -130,7 +133,9 @@ def train(
     if step == config.steps:
         return state
     target = jax.device_put(target)
-    run = functools.partial(_run_chunk, _for_compilation(config), network_config)
+    if chunk is None:
+        chunk = network.chunk_size(network_config, target.length, gradient=True)
+    run = functools.partial(_run_chunk, _for_compilation(config), network_config, chunk)
     evaluation_key = jax.random.fold_in(state.key, _EVALUATION)
     state, *_ = run(state, target, step)  # compiles, and does nothing
     while step < config.steps:
@@ -189,9 +194,14 @@ def _for_compilation(config: TrainingConfig) -> TrainingConfig:
     return dataclasses.replace(config, seed=0, evaluation_draws=2)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
+@functools.partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
 def _run_chunk(
-    config: TrainingConfig, network_config: NetworkConfig, state: TrainingState, target: Target, stop: ArrayLike
+    config: TrainingConfig,
+    network_config: NetworkConfig,
+    chunk: int | None,
+    state: TrainingState,
+    target: Target,
+    stop: ArrayLike,
 ) -> tuple[TrainingState, Array, Array]:
     """Steps until ``stop``, at most ``chunk_steps``; each one's loss (0 beyond ``stop``) and whether all is finite."""
     model = functools.partial(_predictor, network_config, target)
@@ -201,10 +211,10 @@ def _run_chunk(
         key = jax.random.fold_in(jax.random.fold_in(state.key, _DATA), state.step)
         batch = objective.draw_batch(key, target, config.batch_size)
 
-        def loss(params: Any) -> Array:
+        def loss(params: Any, batch: objective.Masked) -> Array:
             return objective.loss(model(params), target, batch, config.labels)
 
-        value, gradient = jax.value_and_grad(loss)(state.params)
+        value, gradient = accumulated(loss, state.params, batch, chunk)
         # Per token, so that the norm to clip to does not depend on the length.
         gradient = jax.tree.map(lambda leaf: leaf / target.length, gradient)
         updates, moments = transform.update(gradient, state.optimizer, state.params)
@@ -222,6 +232,34 @@ def _run_chunk(
 
     state, losses = jax.lax.scan(body, state, length=config.chunk_steps)
     return state, losses, jnp.isfinite(optax.tree.norm((state.params, state.ema)))
+
+
+def accumulated(
+    loss: Callable[[Any, objective.Masked], Array], params: Any, batch: objective.Masked, chunk: int | None
+) -> tuple[Array, Any]:
+    """A loss and its gradient, computed on one part of the batch after the other and added up.
+
+    Args:
+      loss: ``(params, batch) -> mean over the batch``.
+      params: what the gradient is taken in.
+      batch: all sequences.
+      chunk: sequences in each part at most; all of them if None.
+
+    Returns:
+      The same as ``jax.value_and_grad(loss)(params, batch)``, to rounding.
+    """
+    batch_size = batch.tokens.shape[0]
+    if chunk is None or chunk >= batch_size:
+        return jax.value_and_grad(loss)(params, batch)
+    parts = objective.split(batch, chunk)
+    width = parts.tokens.shape[1]
+
+    def add(total: tuple[Array, Any], part: objective.Masked) -> tuple[tuple[Array, Any], None]:
+        return jax.tree.map(jnp.add, total, jax.value_and_grad(loss)(params, part)), None
+
+    nothing = (jnp.zeros(()), jax.tree.map(jnp.zeros_like, params))
+    total, _ = jax.lax.scan(add, nothing, parts)
+    return jax.tree.map(lambda leaf: leaf * np.float32(width / batch_size), total)
 
 
 def _check_finite(losses: np.ndarray, finite: bool, first: int, config: TrainingConfig) -> None:

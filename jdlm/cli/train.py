@@ -91,8 +91,10 @@ class _Recorder:
         """Takes in a chunk, and writes it unless the last writing was a moment ago."""
         from jdlm import rows, training
 
-        sections = (self.config.target, self.config.network, self.config.training)
-        cell = rows.cell(sections=[[type(section).__name__, dataclasses.asdict(section)] for section in sections])
+        target, network, training_config = self.config.target, self.config.network, self.config.training
+        settings = (dataclasses.asdict(target), network.record(), dataclasses.asdict(training_config))
+        names = (type(section).__name__ for section in (target, network, training_config))
+        cell = rows.cell(sections=[list(section) for section in zip(names, settings, strict=True)])
         self._rows += training.metric_rows(chunk, cell=cell, target=self.config.name, seed=self.config.training.seed)
         self.last = chunk
         finished = chunk.step == self.config.training.steps
