@@ -28,6 +28,7 @@ class Offer(NamedTuple):
       fitted: cost in nats per sequence on the curve on which it was chosen.
       cost: the same on the other measurement; this is the number to report.
       nelbo: NELBO in nats per sequence on the other measurement.
+      difference: NELBO above that of the offer ``"optimal"``, on the other measurement.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Offer(NamedTuple):
     fitted: Estimate | None
     cost: Estimate | None
     nelbo: Estimate | None
+    difference: Estimate | None
 
 
 def cost(schedule: Schedule, curve: CurveEstimate) -> Estimate:
@@ -99,13 +101,20 @@ def recommend(
             return (np.inf, np.inf)
         return (0.0 if kl is None else float(offer.schedule.num_steps), offer.fitted.value)
 
+    best = offers[0].schedule
+    if best is not None:
+        offers = [offer._replace(difference=_difference(offer.schedule, best, test)) for offer in offers]
     return sorted(offers, key=order)
 
 
 def _offer(name: str, schedule: Schedule | None, fit: CurveEstimate, test: CurveEstimate) -> Offer:
     if schedule is None:
-        return Offer(name, None, None, None, None)
-    return Offer(name, schedule, cost(schedule, fit), cost(schedule, test), test.dot(schedule.exposure()))
+        return Offer(name, None, None, None, None, None)
+    return Offer(name, schedule, cost(schedule, fit), cost(schedule, test), test.dot(schedule.exposure()), None)
+
+
+def _difference(schedule: Schedule | None, best: Schedule, test: CurveEstimate) -> Estimate | None:
+    return None if schedule is None else test.dot(schedule.exposure() - best.exposure())
 
 
 def _first(

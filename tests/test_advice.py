@@ -42,6 +42,20 @@ def test_with_a_number_of_steps_the_first_offer_is_the_best_of_all_size_lists():
         assert offers[0].nelbo.value == pytest.approx(offers[0].cost.value + curve().sum())
 
 
+def test_differences_to_optimal_and_their_errors():
+    """A level common to all counts cancels: only what differs between counts is left in the standard error."""
+    independent = np.full(LENGTH, 0.01)
+    together = CurveEstimate(curve(), np.hypot(independent, 5.0), 100, np.diag(independent**2) + 25.0)
+    offers = {offer.name: offer for offer in advice.recommend(together, together, BUILDERS, num_steps=4)}
+    best = offers["optimal"]
+    assert best.difference == (0.0, 0.0, 100)
+    for offer in (offers["uniform"], offers["cosine"]):
+        assert offer.difference.value == pytest.approx(offer.cost.value - best.cost.value)
+        changed = offer.schedule.exposure() - best.schedule.exposure()
+        assert offer.difference.standard_error == pytest.approx(0.01 * np.linalg.norm(changed), rel=1e-6)
+        assert offer.nelbo.standard_error > 39  # 5 nats a token, on all 8
+
+
 @pytest.mark.parametrize("goal", [0.05, 0.52, 1.02, 2.02, 5.02, 100.0])
 def test_with_a_goal_the_number_of_steps_is_the_smallest(goal):
     exact = advice.exact_curve(curve())

@@ -2,9 +2,11 @@ import dataclasses
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from jdlm import config as configs
+from jdlm import schedules
 from jdlm.config import (
     Config,
     MixtureConfig,
@@ -65,8 +67,9 @@ def test_a_table_of_a_wrong_size_is_refused():
 
 
 def written(words):
-    """Every word of a table as a preset writes it."""
-    return sorted(name + (f":{word.example}" if word.parameter else "") for name, word in words.items())
+    """Every word of a table as a preset writes it, with each value that it may take if they are few."""
+    values = {name: word.choices or (word.example,) for name, word in words.items() if word.parameter}
+    return sorted(f"{name}:{value}" if value else name for name in words for value in values.get(name, ("",)))
 
 
 @pytest.mark.parametrize("word", written(configs.SCHEDULES))
@@ -77,12 +80,31 @@ def test_every_word_makes_the_schedule_of_that_name(word, tmp_path):
     assert schedule.num_steps == (8 if word in configs.ONE_TOKEN_A_STEP else 4)
 
 
+def test_every_schedule_of_the_library_has_a_word():
+    """But for a list of sizes that somebody has written down."""
+    builders = {name for name in schedules.__all__ if name.islower() and not name.endswith("_times")}
+    assert {word.name for word in configs.SCHEDULES.values()} == builders - {"fixed"}
+
+
+def test_exponential_thinning_takes_its_own_times():
+    """Half a token is unmasked at the first, half a one masked at the last; equal steps above 1, one ratio below."""
+    built = build_schedule("ancestral:exponential", 32, 8)
+    times = schedules.exponential_times(32, 7)
+    np.testing.assert_allclose(np.exp(-times[0]), 1 / 64)
+    np.testing.assert_allclose(1 - np.exp(-times[-1]), 1 / 64)
+    late = times[times < 1]
+    np.testing.assert_allclose(late[1:] / late[:-1], late[1] / late[0])
+    early = times[times > 1]
+    np.testing.assert_allclose(np.diff(early), np.log(late[1] / late[0]))
+    np.testing.assert_array_equal(built.exposure(), schedules.ancestral(32, times, "exponential").exposure())
+
+
 def test_a_sweep_builds_each_word_at_each_number_of_steps():
     progress = []
     words = ("uniform", "first_hitting", "cosine")
-    schedules = build_schedules(words, 8, (2, 4), progress=lambda *now: progress.append(now))
+    built = build_schedules(words, 8, (2, 4), progress=lambda *now: progress.append(now))
     assert progress[0] == (0, 5, "uniform K=2") and progress[-1] == (5, 5, "done")
-    found = [(schedule.name, schedule.num_steps) for schedule in schedules]
+    found = [(schedule.name, schedule.num_steps) for schedule in built]
     assert found == [("uniform", 2), ("uniform", 4), ("first_hitting", 8), ("cosine", 2), ("cosine", 4)]
 
 
@@ -113,6 +135,7 @@ def test_every_word_makes_a_planner(word):
         (lambda word: build_schedule(word, 8, 2), "cosine:", "takes nothing after the colon; write 'cosine'"),
         (lambda word: build_schedule(word, 8, 2), "euler", r"needs a masking \(linear, .*, as in 'euler:linear'"),
         (lambda word: build_schedule(word, 8, 1), "tau_leaping:linear", "needs at least 2 steps"),
+        (lambda word: build_schedule(word, 8, 1), "euler:exponential", "needs at least 2 steps"),
         (lambda word: build_schedule(word, 8, 2), "optimal", "made for an exact entropy curve"),
         (lambda word: SweepConfig(schedules=(word,)), "geometric:x", "needs a number ratio"),
         (lambda word: SweepConfig(planners=(word,)), "entropy_sum", "needs a number eta"),

@@ -128,6 +128,7 @@ def _curves(resource, target, given: RecommendOptions) -> "tuple[CurveEstimate, 
                 target.on(split),
                 key,
                 given.samples,
+                nested=True,
                 progress=lambda done, total, first=number: bar.update(first * total + done, 2 * total),
             )
             measured.append(half.cross_entropy)
@@ -140,12 +141,14 @@ def _print(offers: "list[Offer]", test: "CurveEstimate", given: RecommendOptions
     print(f"goal: {goal}; measured on {source}")
     print(f"one token a step: NELBO {_number(sequential)} nats per sequence in {len(test.values)} steps")
     print()
-    print(f"{'schedule':16} {'steps':>5}  {'cost, nats':>20}  {'NELBO, nats':>20}")
+    print(f"{'schedule':16} {'steps':>5}  {'cost, nats':>20}  {'above optimal, nats':>20}  {'NELBO, nats':>20}")
     for offer in offers:
         if offer.schedule is None:
             print(f"{offer.name:16} {'-':>5}  {'goal out of reach':>20}")
             continue
-        print(f"{offer.name:16} {offer.schedule.num_steps:5d}  {_number(offer.cost):>20}  {_number(offer.nelbo):>20}")
+        numbers = (offer.cost, offer.difference, offer.nelbo)
+        columns = "  ".join(f"{'-' if number is None else _number(number):>20}" for number in numbers)
+        print(f"{offer.name:16} {offer.schedule.num_steps:5d}  {columns}")
     from jdlm.schedules import Atoms
 
     best = offers[0]

@@ -33,7 +33,7 @@ class Word(NamedTuple):
 
 
 def _thinning(name: str) -> Word:
-    return Word(name, parameter="masking", example="linear", choices=("linear", "cosine", "polynomial"))
+    return Word(name, parameter="masking", example="linear", choices=("linear", "cosine", "polynomial", "exponential"))
 
 
 SCHEDULES = {
@@ -133,7 +133,8 @@ def build_schedule(
       text: one of ``SCHEDULES``, with its value if it takes one.
       length: number of tokens.
       num_steps: number of steps K, at most ``length``; words that reveal one token a step do not read it. Thinning
-        takes equally spaced times, so many that a final step, which reveals what is left, is among the K.
+        takes equally spaced times from 1 to 0 (``exponential`` masking: ``exponential_times``), so many that a final
+        step, which reveals what is left, is among the K.
       curve: gives the entropy curve ``[length]`` that ``optimal`` is made for; called only for that word.
       cache: folder where solved minimax laws are kept.
       progress: called with a line of text now and then while a law is solved.
@@ -156,15 +157,23 @@ def build_schedule(
             )
         schedule = builder(curve(), num_steps)
     elif word.choices:
-        schedule = builder(length, schedules.uniform_times(num_steps), *value)
-        if schedule.num_steps > num_steps:
-            if num_steps == 1:
-                raise ValueError(f"schedule {text!r} needs at least 2 steps, the last of which reveals what is left")
-            schedule = builder(length, schedules.uniform_times(num_steps - 1), *value)
+        schedule = _thinned(builder, text, length, num_steps, *value)
     else:
         options = {"cache": cache, "progress": progress} if word.name == "minimax" else {}
         schedule = builder(length, num_steps, *word.arguments, *value, **options)
     return dataclasses.replace(schedule, name=text)
+
+
+def _thinned(builder: "Callable[..., Schedule]", text: str, length: int, num_steps: int, masking: str) -> "Schedule":
+    from jdlm import schedules
+
+    exponential = masking == "exponential"
+    for count in range(num_steps, max(num_steps - 2, 0), -1):  # one less where a final reveal is added
+        times = schedules.exponential_times(length, count) if exponential else schedules.uniform_times(count)
+        schedule = builder(length, times, masking)
+        if schedule.num_steps <= num_steps:
+            return schedule
+    raise ValueError(f"schedule {text!r} needs at least 2 steps, the last of which reveals what is left")
 
 
 def build_schedules(

@@ -6,7 +6,7 @@ from jdlm.schedules.minimax import minimax
 from jdlm.schedules.optimized import best_fixed, optimal
 from jdlm.schedules.random_phase import random_phase
 from jdlm.schedules.schedule import Atoms, Certificate, Chain, Schedule
-from jdlm.schedules.thinning import adaptive_times, ancestral, euler, tau_leaping, uniform_times
+from jdlm.schedules.thinning import adaptive_times, ancestral, euler, exponential_times, tau_leaping, uniform_times
 
 __all__ = [
     "Atoms",
@@ -18,6 +18,7 @@ __all__ = [
     "best_fixed",
     "cosine",
     "euler",
+    "exponential_times",
     "first_hitting",
     "fixed",
     "geometric",

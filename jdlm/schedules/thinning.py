@@ -156,6 +156,32 @@ def adaptive_times(kappa: float, start: float = 1.0, stop: float = 1e-2) -> Floa
     return np.asarray(times)
 
 
+def exponential_times(length: int, num_steps: int) -> Float[np.ndarray, " times"]:
+    """Times ``[num_steps + 1]`` for "exponential" masking of ``length`` tokens, with a final reveal to follow.
+
+    From ``log(2 * length)``, where half a token is expected to be unmasked, to ``-log(1 - 1/(2 * length))``, where half
+    a token is expected to be masked; on the way equal steps above 1 and a constant ratio below, so equally spaced in
+    the integral of ``1 / min(1, tau)``. That is the rule of :func:`adaptive_times` with a number of steps in place of
+    ``kappa``; the two ends are a choice of this project.
+
+    Args:
+      length: number of tokens, at least 2.
+      num_steps: number of steps without the final reveal, at least 1.
+
+    Raises:
+      ValueError: no step, or fewer than 2 tokens.
+
+    >>> exponential_times(32, 4).round(3)
+    array([4.159, 2.331, 0.609, 0.098, 0.016])
+    """
+    if num_steps < 1 or length < 2:
+        raise ValueError(f"num_steps={num_steps}, length={length}; use at least 1 step and 2 tokens")
+    start, stop = np.log(2 * length), -np.log1p(-0.5 / length)
+    clock = np.linspace(start - 1.0, np.log(stop), num_steps + 1)
+    times = np.where(clock > 0.0, clock + 1.0, np.exp(np.minimum(clock, 0.0)))
+    return _decreasing(times)
+
+
 def _steps(times: ArrayLike, masking: Masking) -> tuple[np.ndarray, np.ndarray, _Masked]:
     if masking not in _MASKED:
         raise ValueError(f"masking={masking!r} is not a masking schedule; use one of {', '.join(_MASKED)}")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jdlm import schedules
-from jdlm.schedules import Schedule, uniform_times
+from jdlm.schedules import Schedule, exponential_times, uniform_times
 
 
 class Member(NamedTuple):
@@ -46,6 +46,7 @@ FAMILY = [
     Member("euler-exponential", lambda n, k: schedules.euler(n, uniform_times(k, 2.0), "exponential")),
     Member("tau_leaping-linear", lambda n, k: schedules.tau_leaping(n, uniform_times(k), "linear")),
     Member("tau_leaping-cosine", lambda n, k: schedules.tau_leaping(n, uniform_times(k), "cosine")),
+    Member("exponential", lambda n, k: schedules.ancestral(n, exponential_times(n, k - 1), "exponential")),
     Member("adaptive", lambda n, k: schedules.ancestral(n, schedules.adaptive_times(0.5, stop=0.2), "linear")),
     Member("leftover", lambda n, k: schedules.tau_leaping(n, uniform_times(k), "linear", final_reveal=False), False),
 ]

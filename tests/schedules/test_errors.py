@@ -63,6 +63,8 @@ EYE = [[0.5, 0.5], [0.0, 1.0]]
         (lambda: schedules.uniform_times(4, 0.2, 0.7), "must decrease"),
         (lambda: schedules.adaptive_times(1.0), "kappa=1.0 is not a relative step"),
         (lambda: schedules.adaptive_times(0.5, stop=0.0), "stop=0.0 and start=1.0"),
+        (lambda: schedules.exponential_times(8, 0), "num_steps=0, length=8"),
+        (lambda: schedules.exponential_times(1, 1), "length=1; use at least 1 step and 2 tokens"),
         (lambda: atoms([1.0], [[2, 1, 2]]), "sizes sum to 5; they must sum to the length 4"),
         (lambda: atoms([0.5, 0.6], [[2, 2], [3, 1]]), "weights sum to 1.1"),
         (lambda: atoms([-0.5, 1.5], [[2, 2], [3, 1]]), "weights hold -0.5"),
