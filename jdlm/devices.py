@@ -49,12 +49,28 @@ def is_main() -> bool:
 
 def spread(mesh: Mesh | None, tree: Any) -> Any:
     """Arrays whose first axis is cut into equal parts, one a device; every process gives all rows."""
-    return jax.device_put(tree, None if mesh is None else NamedSharding(mesh, PartitionSpec(AXIS)))
+    return _put(mesh, tree, PartitionSpec(AXIS))
 
 
 def replicate(mesh: Mesh | None, tree: Any) -> Any:
     """Arrays that every device has whole."""
-    return jax.device_put(tree, None if mesh is None else NamedSharding(mesh, PartitionSpec()))
+    return _put(mesh, tree, PartitionSpec())
+
+
+def _put(mesh: Mesh | None, tree: Any, spec: PartitionSpec) -> Any:
+    if mesh is None:
+        return jax.device_put(tree)
+    sharding = NamedSharding(mesh, spec)
+    if not on_many_hosts(mesh):
+        return jax.device_put(tree, sharding)
+
+    def one(array: Any) -> jax.Array:
+        if isinstance(array, jax.Array) and jax.dtypes.issubdtype(array.dtype, jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(one(jax.random.key_data(array)), impl=jax.random.key_impl(array))
+        array = np.asarray(array)
+        return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
+
+    return jax.tree.map(one, tree)
 
 
 def fetch(tree: Any) -> Any:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from jdlm import curves, evaluate, exact, marginals, rows
 from jdlm.planners import Planner, random
@@ -104,6 +105,7 @@ def sweep(
     planners: Sequence[Planner] = (random(),),
     identities: Mapping[str, str] | None = None,
     batch_size: int | None = None,
+    mesh: Mesh | None = None,
     on_row: Callable[[list[Row]], None] | None = None,
     on_samples: Callable[[str, Results], None] | None = None,
     progress: Progress | None = None,
@@ -124,6 +126,7 @@ def sweep(
       planners: which positions a step reveals. Each that takes its sizes from a schedule is run with all schedules.
       identities: by predictor name, what tells it apart from others of the name (a checkpoint's hash).
       batch_size: slots of the sampler's compiled program; chosen from the shapes if None.
+      mesh: devices that share the sampling, see `jdlm.devices.mesh`.
       on_row: called with the rows of each finished part.
       on_samples: called with a predictor's name and all that was sampled with it, in one queue for all cells.
       progress: called with (predictor calls done, in all, what is next).
@@ -195,7 +198,11 @@ def sweep(
         what = f"{len(mine)} cells with the {name}"
         report(what)
         results = sample_all(
-            predictor, requests, batch_size=batch_size, progress=_until(done, per_predictor, total, what, progress)
+            predictor,
+            requests,
+            batch_size=batch_size,
+            mesh=mesh,
+            progress=_until(done, per_predictor, total, what, progress),
         )
         report(what, per_predictor)
         if on_samples is not None:

@@ -14,10 +14,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import Mesh, PartitionSpec
 from jax.typing import ArrayLike
 from jaxtyping import Array, Int, Key
 
-from jdlm import evaluate, network, objective, rows
+from jdlm import devices, evaluate, network, objective, rows
 from jdlm.predictor import Predictor
 from jdlm.settings import NetworkConfig, TrainingConfig
 from jdlm.targets import Target
@@ -100,6 +101,7 @@ def train(
     *,
     state: TrainingState | None = None,
     chunk: int | None = None,
+    mesh: Mesh | None = None,
     on_chunk: Callable[[TrainingState, Progress], None] | None = None,
 ) -> TrainingState:
     """Trains a network on a target.
@@ -111,6 +113,8 @@ def train(
       state: where to go on, from `init` or `jdlm.checkpoints.load`; used up by the call. The start if None.
       chunk: sequences whose gradient is computed together, `jdlm.network.chunk_size` if None; the result is the same to
         rounding.
+      mesh: devices that share each batch, see `jdlm.devices.mesh`; the default device if None. The result is the same
+        to rounding, and a run may go on with other devices.
       on_chunk: called after every ``config.chunk_steps`` steps and at the end. The state belongs to the run, which
         overwrites it with the next chunk: save or copy what is needed later.
 
@@ -132,29 +136,34 @@ def train(
         raise ValueError(f"the state is at step {step}, beyond steps={config.steps}; use steps={step} or more")
     if step == config.steps:
         return state
-    target = jax.device_put(target)
+    state, laws = devices.replicate(mesh, (state, target))
+    if config.batch_size % devices.size(mesh):
+        raise ValueError(
+            f"batch_size={config.batch_size} is not a multiple of the {mesh.size} devices; "
+            f"use {-(-config.batch_size // mesh.size) * mesh.size}, or fewer devices"
+        )
     if chunk is None:
         chunk = network.chunk_size(network_config, target.length, gradient=True)
-    run = functools.partial(_run_chunk, _for_compilation(config), network_config, chunk)
-    evaluation_key = jax.random.fold_in(state.key, _EVALUATION)
-    state, *_ = run(state, target, step)  # compiles, and does nothing
+    run = functools.partial(_run_chunk, _for_compilation(config), network_config, chunk, mesh)
+    evaluation_key = jax.random.fold_in(devices.own_copy(state.key), _EVALUATION)
+    state, *_ = run(state, laws, step)  # compiles, and does nothing
     while step < config.steps:
         first, step = step, min(step + config.chunk_steps, config.steps)
         started = time.perf_counter()
-        state, losses, finite = run(state, target, step)
-        losses = np.asarray(losses, np.float64)[: step - first]
+        state, losses, finite = run(state, laws, step)
+        losses = devices.fetch(losses).astype(np.float64)[: step - first]
         seconds = time.perf_counter() - started
-        _check_finite(losses, bool(finite), first, config)
+        _check_finite(losses, bool(devices.fetch(finite)), first, config)
         error = None
         if exact:
-            model = _predictor(network_config, target, state.ema)
+            model = _predictor(network_config, target, devices.own_copy(state.ema))
             measured = evaluate.cross_entropy_curve(model, target, evaluation_key, config.evaluation_draws)
             error = evaluate.learning_error(measured)
         if on_chunk is not None:
             # Batches are independent, the sequences of one batch are not: their counts are stratified.
             spread = float(losses.std(ddof=1) / np.sqrt(len(losses))) if len(losses) > 1 else float("nan")
             mean = evaluate.Estimate(float(losses.mean()), spread, len(losses) * config.batch_size)
-            on_chunk(state, Progress(step, mean, len(losses) / seconds, error))
+            on_chunk(devices.own_copy(state), Progress(step, mean, len(losses) / seconds, error))
     return state
 
 
@@ -194,11 +203,12 @@ def _for_compilation(config: TrainingConfig) -> TrainingConfig:
     return dataclasses.replace(config, seed=0, evaluation_draws=2)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3), donate_argnums=4)
 def _run_chunk(
     config: TrainingConfig,
     network_config: NetworkConfig,
     chunk: int | None,
+    mesh: Mesh | None,
     state: TrainingState,
     target: Target,
     stop: ArrayLike,
@@ -207,14 +217,23 @@ def _run_chunk(
     model = functools.partial(_predictor, network_config, target)
     transform = optimizer(config)
 
+    def gradients(params: Any, target: Target, batch: objective.Masked) -> tuple[Array, Any]:
+        def loss(params: Any, batch: objective.Masked) -> Array:
+            return objective.loss(model(params), target, batch, config.labels)
+
+        own = accumulated(loss, params, batch, chunk)
+        return own if mesh is None else jax.lax.pmean(own, devices.AXIS)
+
+    if mesh is not None:
+        whole, cut = PartitionSpec(), PartitionSpec(devices.AXIS)
+        # Unchecked: the mean is taken here, once, and not wherever the checker would find that it must be.
+        gradients = jax.shard_map(gradients, mesh=mesh, in_specs=(whole, whole, cut), out_specs=whole, check_vma=False)
+
     def one_step(state: TrainingState) -> tuple[TrainingState, Array]:
         key = jax.random.fold_in(jax.random.fold_in(state.key, _DATA), state.step)
         batch = objective.draw_batch(key, target, config.batch_size)
 
-        def loss(params: Any, batch: objective.Masked) -> Array:
-            return objective.loss(model(params), target, batch, config.labels)
-
-        value, gradient = accumulated(loss, state.params, batch, chunk)
+        value, gradient = gradients(state.params, target, batch)
         # Per token, so that the norm to clip to does not depend on the length.
         gradient = jax.tree.map(lambda leaf: leaf / target.length, gradient)
         updates, moments = transform.update(gradient, state.optimizer, state.params)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import tyro
 
+from jdlm.cli.hosts import HostOptions
 from jdlm.config import SweepConfig, TargetConfig, nearest
 from jdlm.settings import NetworkConfig, TrainingConfig
 
@@ -22,7 +23,7 @@ RUNS_FOLDER = Path("runs")
 
 
 @dataclass(frozen=True)
-class TrainOptions:
+class TrainOptions(HostOptions):
     """Options of ``train.py``."""
 
     target: TargetConfig
@@ -40,7 +41,7 @@ class TrainOptions:
 
 
 @dataclass(frozen=True)
-class ResumeOptions:
+class ResumeOptions(HostOptions):
     """Options of ``train.py --resume RUN``: none that would change the run."""
 
     resume: str
@@ -50,7 +51,7 @@ class ResumeOptions:
 
 
 @dataclass(frozen=True)
-class SweepRunOptions:
+class SweepRunOptions(HostOptions):
     """Options of ``sample.py sweep RUN``."""
 
     sweep: SweepConfig
@@ -60,7 +61,7 @@ class SweepRunOptions:
 
 
 @dataclass(frozen=True)
-class SweepPresetOptions:
+class SweepPresetOptions(HostOptions):
     """Options of ``sample.py sweep PRESET``, which makes a new run of the oracle alone."""
 
     target: TargetConfig

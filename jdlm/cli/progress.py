@@ -4,6 +4,13 @@ import sys
 import time
 
 _SECONDS_BETWEEN_LINES = 10.0
+_silent = False
+
+
+def silence() -> None:
+    """Nothing is shown from now on, for processes that repeat what another one shows."""
+    global _silent
+    _silent = True
 
 
 class Progress:
@@ -29,7 +36,7 @@ class Progress:
 
     def update(self, done: int, total: int, note: str = "") -> None:
         """Says that ``done`` of ``total`` are done; ``note`` is shown beside it."""
-        if sys.stderr is None:
+        if sys.stderr is None or _silent:
             return
         if sys.stderr.isatty():
             self._draw(done, total, note)
@@ -40,7 +47,7 @@ class Progress:
         """Begins at ``done``, for a task that is continued: what was done before does not count for the speed."""
         self._first_done = done
         self._start = self._last = time.monotonic()
-        if sys.stderr is None:
+        if sys.stderr is None or _silent:
             return
         if sys.stderr.isatty():
             self._draw(done, total, "compiling")

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from jdlm import presets, runs
-from jdlm.cli import cache, interrupt, options, progress
+from jdlm.cli import cache, hosts, interrupt, options, progress
 from jdlm.cli.resource import Resource, data_sha256, load_network, load_predictor, resolve
 from jdlm.config import Config, SweepConfig, build_planner, build_schedules
 
@@ -37,7 +37,8 @@ def main(arguments: list[str]) -> int:
         given = options.parse(options.SweepRunOptions(config.sweep), rest, program, description)
         config = dataclasses.replace(config, sweep=given.sweep)
         runs.check_writable(resource.folder)
-        _sweep_into(resource.folder, dataclasses.replace(resource, config=config))
+        cache.compiled_programs()
+        _sweep_into(resource.folder, dataclasses.replace(resource, config=config), hosts.connect(given))
         return 0
     given = options.parse(options.SweepPresetOptions(config.target, config.sweep), rest, program, description)
     if config.training is not None:
@@ -45,14 +46,21 @@ def main(arguments: list[str]) -> int:
     config = dataclasses.replace(config, target=given.target, sweep=given.sweep, network=None, training=None)
     name = given.name or config.name + ("-oracle" if resource.config.training is not None else "")
     cache.compiled_programs()
+    mesh = hosts.connect(given)
+    from jdlm import devices
+
     target = config.target.build()
+
     load_predictor(Resource(word, config, None), target)
+    if not devices.is_main():
+        _sweep_into(None, Resource(name, config, None), mesh)
+        return 0
     with runs.draft(given.runs_folder, name, exact=given.name is not None) as draft:
         runs.write_config(draft.folder, config)
         runs.write_manifest(
             draft.folder, runs.new_manifest(config, options.command_line(), data_sha256=data_sha256(target))
         )
-        _sweep_into(draft.folder, Resource(name, config, None), draft)
+        _sweep_into(draft.folder, Resource(name, config, None), mesh, draft)
     return 0
 
 
@@ -69,10 +77,12 @@ def figures_main(arguments: list[str]) -> int:
     return 0
 
 
-def _sweep_into(folder: Path, resource: Resource, draft: runs.Draft | None = None) -> None:
-    """Writes ``sweep.csv``, the figures and the manifest's entry; the rows of an older sweep stay until the end."""
-    cache.compiled_programs()
-    from jdlm import evaluate, rows, sweeps
+def _sweep_into(folder: Path | None, resource: Resource, mesh, draft: runs.Draft | None = None) -> None:
+    """Writes ``sweep.csv``, the figures and the manifest's entry; the rows of an older sweep stay until the end.
+
+    Processes other than the main one write nothing.
+    """
+    from jdlm import devices, evaluate, rows, sweeps
 
     config, started = resource.config, runs.now()
     sweep = config.sweep
@@ -107,10 +117,13 @@ def _sweep_into(folder: Path, resource: Resource, draft: runs.Draft | None = Non
             seed=sweep.seed,
             planners=[build_planner(word) for word in sweep.planners],
             batch_size=sweep.batch_size,
-            identities=_identities(folder, network is not None),
+            identities=_identities(resource.folder, network is not None),
             on_samples=lambda name, results: sampling.update({name: _usage(results)}),
+            mesh=mesh,
             progress=report,
         )
+    if not devices.is_main():
+        return
     rows.write(folder / runs.SWEEP, table)
     entry = {"command": options.command_line(), "started": started, "finished": runs.now()}
     entry |= {"options": dataclasses.asdict(sweep), "sampling": sampling, **runs.environment()}
@@ -134,7 +147,7 @@ def _usage(results) -> dict:
     }
 
 
-def _identities(folder: Path, trained: bool) -> dict[str, str]:
+def _identities(folder: Path | None, trained: bool) -> dict[str, str]:
     """What tells this run's network from another one of the same name."""
     if not trained:
         return {}

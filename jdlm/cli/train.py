@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from jdlm import presets, runs
-from jdlm.cli import cache, interrupt, options, progress
+from jdlm.cli import cache, hosts, interrupt, options, progress
 from jdlm.cli.resource import data_sha256
 from jdlm.config import Config
 
@@ -34,13 +34,17 @@ def main(arguments: list[str]) -> int:
     sections = {"target": given.target, "network": given.network, "training": given.training, "sweep": given.sweep}
     config = dataclasses.replace(config, **sections)
     cache.compiled_programs()
+    mesh = hosts.connect(given)
     target = config.target.build()  # a law that is none is refused before anything is written
+    if not _writes():
+        _train(_Listener(config), None, mesh)
+        return 0
     with runs.draft(given.runs_folder, given.name or config.name, exact=given.name is not None) as draft:
         runs.write_config(draft.folder, config)
         runs.write_manifest(
             draft.folder, runs.new_manifest(config, options.command_line(), data_sha256=data_sha256(target))
         )
-        _train(_Recorder(draft, config), state=None)
+        _train(_Recorder(draft, config), None, mesh)
     return 0
 
 
@@ -58,9 +62,13 @@ def _resume(arguments: list[str]) -> int:
         raise ValueError(f"{folder} is a run of the oracle alone; there is no training to continue")
     runs.check_writable(folder)
     cache.compiled_programs()
+    mesh = hosts.connect(given)
     from jdlm import checkpoints
 
     state = checkpoints.load(folder / runs.CHECKPOINT, config.network, config.target.build(), config.training)
+    if not _writes():
+        _train(_Listener(config, step=int(state.step)), state, mesh)
+        return 0
     recorder = _Recorder(runs.Draft(folder, folder, exact=True, published=True), config)
     recorder.drop_rows_after(int(state.step))
     if int(state.step) == config.training.steps:
@@ -68,24 +76,41 @@ def _resume(arguments: list[str]) -> int:
         return 0
     manifest["resumed"] = [*manifest.get("resumed", []), {"step": int(state.step), "time": runs.now()}]
     runs.write_manifest(folder, manifest)
-    _train(recorder, state)
+    _train(recorder, state, mesh)
     return 0
 
 
-class _Recorder:
+def _writes() -> bool:
+    from jdlm import devices
+
+    return devices.is_main()
+
+
+class _Listener:
+    """Takes in what a training says and writes nothing: one process of a run does the writing."""
+
+    def __init__(self, config: Config, step: int = 0):
+        self.config, self.step, self.last = config, step, None
+        self.folder = Path()
+
+    def record(self, state, chunk) -> None:
+        """Takes in a chunk."""
+        self.last = chunk
+
+    def save(self, state) -> None:
+        """Does nothing."""
+
+
+class _Recorder(_Listener):
     """Writes metrics, checkpoint and manifest as the training goes on; a run can be continued from each of them.
 
     Metrics are written before the checkpoint, and those of steps after it are dropped on resuming.
     """
 
     def __init__(self, draft: runs.Draft, config: Config):
-        self.config, self.step, self.last = config, 0, None
+        super().__init__(config)
         self._draft, self._rows, self._saved = draft, [], float("-inf")
-
-    @property
-    def folder(self) -> Path:
-        """Where the run is; hidden before the first checkpoint."""
-        return self._draft.folder
+        self.folder = draft.folder  # hidden before the first checkpoint
 
     def record(self, state, chunk) -> None:
         """Takes in a chunk, and writes it unless the last writing was a moment ago."""
@@ -113,7 +138,7 @@ class _Recorder:
         checkpoints.save(self.folder / runs.CHECKPOINT, state, self.config.network)
         finished = {"finished": runs.now()} if step == self.config.training.steps else {}
         runs.write_manifest(self.folder, runs.read_manifest(self.folder) | {"steps_done": step} | finished)
-        self._draft.publish()
+        self.folder = self._draft.publish()
         self.step, self._saved = step, time.monotonic()
 
     def drop_rows_after(self, step: int) -> None:
@@ -126,7 +151,7 @@ class _Recorder:
             rows.write(path, [row for row in rows.read(path) if row.index <= step])
 
 
-def _train(recorder: _Recorder, state) -> None:
+def _train(recorder: _Listener, state, mesh) -> None:
     from jdlm import training
 
     config = recorder.config
@@ -145,7 +170,9 @@ def _train(recorder: _Recorder, state) -> None:
                 stop.check()
 
         try:
-            training.train(config.network, config.target.build(), config.training, state=state, on_chunk=on_chunk)
+            training.train(
+                config.network, config.target.build(), config.training, state=state, mesh=mesh, on_chunk=on_chunk
+            )
         except KeyboardInterrupt:
             if recorder.step == 0:
                 raise KeyboardInterrupt("interrupted before the first checkpoint; nothing was written") from None

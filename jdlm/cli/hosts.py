@@ -1,0 +1,64 @@
+"""Several devices and hosts: connects the processes of a command and chooses the devices that share its work."""
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from jdlm.cli import progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostOptions:
+    """Options of the commands that spread their work."""
+
+    devices: int | None = None
+    """Number of devices that share the work; all there are by default."""
+    coordinator: str | None = None
+    """For several hosts, each of which runs this command: HOST:PORT of the first one, or auto to ask the cluster."""
+    num_processes: int | None = None
+    """Number of processes in all, with --coordinator HOST:PORT."""
+    process_id: int | None = None
+    """Number of this process, from 0; process 0 alone writes files, into a folder that all can read."""
+
+    def __post_init__(self):
+        if self.devices is not None and self.devices < 1:
+            raise ValueError(f"devices={self.devices} is less than 1; use at least 1, or leave it out")
+        given = (self.num_processes, self.process_id)
+        if self.coordinator in (None, "auto"):
+            if given != (None, None):
+                raise ValueError("--num-processes and --process-id need --coordinator HOST:PORT")
+            return
+        if ":" not in self.coordinator:
+            raise ValueError(f"coordinator={self.coordinator!r} is no address; use HOST:PORT, or auto")
+        if None in given or not 0 <= self.process_id < self.num_processes:
+            raise ValueError(
+                f"num_processes={self.num_processes}, process_id={self.process_id}; "
+                "give both with --coordinator, process_id from 0 to num_processes - 1"
+            )
+
+
+def connect(given: HostOptions) -> Any:
+    """The mesh of all devices (None for a single one), after connecting the processes; to be called once, first.
+
+    Raises:
+      ValueError: no cluster is found, or there are fewer devices.
+    """
+    import jax
+
+    if given.coordinator == "auto":
+        try:
+            jax.distributed.initialize()
+        except (ValueError, RuntimeError) as error:
+            raise ValueError(
+                f"--coordinator auto finds no cluster ({error}); give HOST:PORT, --num-processes and --process-id"
+            ) from None
+    elif given.coordinator is not None:
+        jax.distributed.initialize(given.coordinator, given.num_processes, given.process_id)
+    from jdlm import devices
+
+    if not devices.is_main():
+        # The others do the same work and would say the same; errors are worth hearing from each.
+        sys.stdout = open(os.devnull, "w")
+        progress.silence()
+    return devices.mesh(given.devices)
