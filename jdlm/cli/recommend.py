@@ -33,7 +33,7 @@ class RecommendOptions:
     """Goal: the largest cost that is acceptable, in nats per sequence."""
     num_steps: int | None = None
     """Goal: the number of steps, at most the length."""
-    samples: int = 256
+    samples: int = 512
     """Sequences for each revealed count, on each of the two parts."""
     oracle: bool = False
     """Advise on the target's exact conditionals instead of the trained network."""
