@@ -130,6 +130,13 @@ FAULTS = [
         "tests/test_evaluate.py::test_cross_entropy_curve_is_that_of_enumeration",
     ),
     (
+        "nested curves taken for independent ones",
+        "jdlm/evaluate.py",
+        "if self.covariance is None:",
+        "if True:",
+        "tests/test_evaluate.py::test_the_standard_error_of_any_weights_is_right",
+    ),
+    (
         "audit blind to impossible outcomes",
         "jdlm/audit.py",
         "if observed[expected == 0.0].any():",

@@ -1,11 +1,15 @@
 """``sample.py recommend`` on the oracle of a preset: its table, its export and its refusals."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 
-from jdlm import cli
+from jdlm import advice, cli
+from jdlm.cli import recommend
+from jdlm.evaluate import CurveEstimate
+from jdlm.schedules import uniform
 
 
 def run(*arguments: str) -> int:
@@ -36,6 +40,18 @@ def test_a_number_of_steps_is_used_as_well_as_it_can_be(capsys):
     costs, above = np.array([line.split()[2:4] for line in lines[start + 1 : start + 8]], float).T
     np.testing.assert_allclose(above, costs - costs[0], atol=1.1e-4)
     assert lines[start + 1].startswith("optimal") and (np.diff(costs) >= 0).all() and 0 < costs[0] < costs[-1]
+
+
+def test_a_choice_that_another_part_of_the_data_refutes_is_said(capsys):
+    """A curve on which equal steps are best, after one on which a first single token seemed worth a lot."""
+    error = np.full(8, 0.001)
+    straight = CurveEstimate(np.linspace(2.0, 1.3, 8), error, 100)
+    misleading = straight._replace(values=straight.values + np.eye(8)[0])
+    given = recommend.RecommendOptions(num_steps=4)
+    for fit, said in ((misleading, True), (straight, False)):
+        offers = advice.recommend(fit, straight, {"uniform": partial(uniform, 8)}, num_steps=4)
+        recommend._print(offers, straight, given, "a test")
+        assert ("note: on the second part uniform cost less" in capsys.readouterr().out) is said
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ class RecommendOptions:
     """Goal: the largest cost that is acceptable, in nats per sequence."""
     num_steps: int | None = None
     """Goal: the number of steps, at most the length."""
-    samples: int = 256
+    samples: int = 512
     """Sequences for each revealed count, on each of the two parts."""
     oracle: bool = False
     """Advise on the target's exact conditionals instead of the trained network."""
@@ -160,10 +160,23 @@ def _print(offers: "list[Offer]", test: "CurveEstimate", given: RecommendOptions
     law = best.schedule.law()
     if isinstance(law, Atoms) and len(law.sizes) == 1:
         print("tokens per step: " + " ".join(str(size) for size in law.sizes[0] if size))
+    better = [offer.name for offer in offers if given.num_steps is not None and _clearly_below(offer, best)]
+    if better:
+        print(
+            f"note: on the second part {', '.join(better)} cost less by more than two standard errors; "
+            f"use that, or --samples {4 * given.samples}"
+        )
     if given.kl is not None and best.cost.value > given.kl:
         print(
             f"note: on the second part it costs more than the goal; ask for less, or use --samples {4 * given.samples}"
         )
+
+
+def _clearly_below(offer: "Offer", best: "Offer") -> bool:
+    """Whether an offer's NELBO is below that of ``best``, which is `optimal`, by more than two standard errors."""
+    if best.name != "optimal" or offer.difference.n == 0:
+        return False
+    return offer.difference.value < -2.0 * offer.difference.standard_error
 
 
 def _number(estimate) -> str:
