@@ -239,6 +239,8 @@ def main():
     peak = operations / np.min([seconds.pop(name) for name in multiplications], axis=0)
     case = f"forward, {lanes} of length {length}"
     rows = timing.compare(seconds, "PyTorch", case)
+    for name in seconds.keys() - {"jdlm", "PyTorch"}:
+        rows.append(timing.figure(name, "ratio to jdlm", seconds[name] / seconds["jdlm"], case))
     share = lanes * forward_flops(config, length, vocab_size) / seconds["jdlm"] / peak
     rows.append(timing.figure("jdlm", "share of matmul peak", share, case))
     rows.append(timing.figure("jdlm", "largest difference of logits", difference, case))

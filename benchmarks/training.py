@@ -36,7 +36,7 @@ class Uniform(Target):
 def main():
     options = timing.parser(__doc__, "training")
     options.add_argument("--compile", action="store_true", help="also torch.compile, which takes minutes")
-    options.add_argument("--steps", type=int, default=2, help="optimizer steps in a round (%(default)s)")
+    options.add_argument("--steps", type=int, default=4, help="optimizer steps in a round (%(default)s)")
     args = options.parse_args()
     rounds = 2 if args.quick else args.rounds
     config, length, vocab_size, lanes, params = peers.example(args.quick)
