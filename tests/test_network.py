@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jdlm import network
-from jdlm.predictor import map_lanes
+from jdlm.predictor import chunk_size, map_lanes
 from jdlm.settings import NetworkConfig
 from tests.reference import network as reference
 
@@ -64,6 +64,84 @@ def test_positions_equal_the_full_call(params, tokens, logits):
     assert found.shape == (2, 3, VOCAB)
     expected = np.take_along_axis(logits[:2], np.asarray(positions)[..., None], axis=1)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_chunks_equal_all_lanes_at_once(params, tokens, logits):
+    predictor = network.predictor(CONFIG, params, LENGTH, VOCAB)
+    positions = jnp.stack([jnp.roll(jnp.arange(LENGTH), lane)[:2] for lane in range(len(tokens))])
+    asked = np.take_along_axis(logits, np.asarray(positions)[..., None], axis=1)
+    # At most 7 of 20: three parts of 7, the last of which is one short.
+    for given, expected in ((None, logits), (positions, asked)):
+        found = jax.jit(map_lanes, static_argnums=3)(predictor, tokens, given, 7)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_vmap_of_single_sequences_equals_the_batch(params, tokens, logits):
+    """For callers that know nothing of lanes; the gradient goes through the same rules."""
+    predictor = network.predictor(CONFIG, params, LENGTH, VOCAB)
+    np.testing.assert_allclose(jax.jit(jax.vmap(predictor))(tokens), logits, rtol=1e-5, atol=1e-6)
+
+
+def derivatives(config, params, tokens, positions=None):
+    weight = jnp.asarray(np.random.default_rng(1).normal(size=(len(tokens), LENGTH, VOCAB)), jnp.float32)
+
+    @jax.jit
+    @jax.value_and_grad
+    def total(params):
+        out = map_lanes(network.predictor(config, params, LENGTH, VOCAB), tokens, positions)
+        return (weight[:, : out.shape[1]] * jnp.sin(out)).sum()
+
+    return total(params)
+
+
+def assert_close(found, expected, tolerance):
+    scale = max(np.abs(leaf).max() for leaf in jax.tree.leaves(expected))
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=tolerance * scale)
+
+
+@pytest.mark.parametrize(("dtype", "asked"), [("float32", None), ("bfloat16", [5, 0, 3])])
+def test_choices_of_attention_agree(params, tokens, dtype, asked):
+    """Values and gradients; the library's attention and its gradient share no code with this project's."""
+    positions = None if asked is None else jnp.broadcast_to(jnp.array(asked), (len(tokens), 3))
+    configs = [NetworkConfig(16, 1, 4, dtype=dtype, attention=choice) for choice in ("recompute", "library")]
+    params = params | {"blocks": {0: params["blocks"][0]}}
+    (value, gradient), expected = (derivatives(config, params, tokens, positions) for config in configs)
+    # float32: rounding; bfloat16: 2**-9 for each of about ten products, there and back.
+    tolerance = {"float32": 2e-5, "bfloat16": 0.05}[dtype]
+    np.testing.assert_allclose(value, expected[0], rtol=tolerance, atol=10 * tolerance)
+    assert_close(gradient, expected[1], tolerance)
+
+
+def test_gradient_equals_differences_of_the_float64_twin(params, tokens):
+    """Along random directions, so that every parameter takes part."""
+    exact = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
+    weight = np.random.default_rng(1).normal(size=(3, LENGTH, VOCAB))
+
+    def total(leaves):
+        return sum(
+            (w * np.sin(reference.logits(leaves, np.asarray(lane), CONFIG.heads))).sum()
+            for w, lane in zip(weight.astype("f"), tokens[:3], strict=True)
+        )
+
+    _, gradient = derivatives(CONFIG, params, tokens[:3])
+    rng = np.random.default_rng(2)
+    for _ in range(3):
+        step = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape) * 1e-5, exact)
+        ahead, behind = (total(jax.tree.map(lambda x, d, s=s: x + s * d, exact, step)) for s in (1, -1))
+        along = sum((g * d).sum() for g, d in zip(*map(jax.tree.leaves, (gradient, step)), strict=True))
+        size = np.sqrt(sum((np.asarray(g, np.float64) ** 2).sum() for g in jax.tree.leaves(gradient))) * 1e-5
+        assert abs((ahead - behind) / 2 - along) < 1e-4 * size
+
+
+def test_lanes_in_a_chunk_follow_from_the_shapes(monkeypatch):
+    assert [chunk_size(bytes_per_lane, 1000) for bytes_per_lane in (1, 100, 500, 501, 2000)] == [512, 8, 2, 1, 1]
+    wide = NetworkConfig(width=128, depth=4, heads=4)
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
+    assert network.chunk_size(wide, 256) == 8 and network.chunk_size(wide, 256, gradient=True) == 4
+    assert network.chunk_size(NetworkConfig(), 32) >= 64
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert network.chunk_size(wide, 256) is None
 
 
 def test_every_position_sees_every_other(params):

@@ -16,6 +16,7 @@ from tests.reference import training as reference
 
 LENGTH, VOCAB = 4, 3
 NETWORK = NetworkConfig(width=8, depth=1, heads=2, mlp_ratio=2)
+PART = 4  # sequences at once, so that each step of these runs adds up two parts
 CONFIG = TrainingConfig(
     steps=100, batch_size=6, learning_rate=0.01, warmup_steps=2, chunk_steps=40, evaluation_draws=16
 )
@@ -34,7 +35,7 @@ def run(state=None, config=CONFIG, target=TARGET):
     def on_chunk(state, progress):
         seen.append((copy(state), progress))
 
-    return training.train(NETWORK, target, config, state=state, on_chunk=on_chunk), seen
+    return training.train(NETWORK, target, config, state=state, chunk=PART, on_chunk=on_chunk), seen
 
 
 def copy(state):
@@ -119,10 +120,34 @@ def test_sequences_of_a_batch_have_sets_of_their_own(draws):
     assert stats.binomtest(int(same.sum()), len(same), 1 / 6).pvalue > 1e-6
 
 
+def test_parts_of_a_batch_add_up_to_the_whole(draws):
+    """Loss and gradient of 7 sequences in two parts of 4, where one row is too many."""
+    params = draws[0].params
+    batch = jax.tree.map(lambda leaf: jnp.asarray(leaf[:, :5].reshape(-1, *leaf.shape[2:])[:7]), draws[1][0])
+
+    def loss(params, batch):
+        return objective.loss(network.predictor(NETWORK, params, LENGTH, VOCAB), TARGET, batch, "oracle")
+
+    expected = jax.jit(jax.value_and_grad(loss))(params, batch)
+    found = jax.jit(lambda params, batch: training.accumulated(loss, params, batch, 5))(params, batch)
+    for one, other in zip(*map(jax.tree.leaves, (found, expected)), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5 * float(expected[0]))
+
+
+def test_what_fills_a_part_up_has_no_weight(draws):
+    batch = jax.tree.map(lambda leaf: leaf[0], draws[1][0])
+    parts = objective.split(jax.tree.map(jnp.asarray, batch), 5)  # 6 sequences in two parts of 3
+    assert parts.tokens.shape == (2, 3, LENGTH)
+    np.testing.assert_array_equal(parts.tokens.reshape(6, LENGTH), batch.tokens)
+    parts = objective.split(jax.tree.map(lambda leaf: jnp.asarray(leaf[:5]), batch), 3)  # one row too many
+    np.testing.assert_array_equal(parts.weight.reshape(6), np.append(batch.weight[:5], 0))
+    assert not parts.masked[1, 2].any()
+
+
 def test_each_step_draws_a_batch_of_its_own(trained):
     config = training._for_compilation(CONFIG)
     losses = [
-        training._run_chunk(config, NETWORK, None, copy(trained[0])._replace(step=jnp.int32(step)), TARGET, step + 1)[1]
+        training._run_chunk(config, NETWORK, PART, copy(trained[0])._replace(step=jnp.int32(step)), TARGET, step + 1)[1]
         for step in (10, 10, 11)
     ]
     assert losses[0][0] == losses[1][0] != losses[2][0]
@@ -191,7 +216,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_callback(trained):
     state.params["head"]["bias"] = state.params["head"]["bias"].at[0].set(jnp.nan)
     reported = []
     with pytest.raises(FloatingPointError, match=r"the loss is nan at step 40; the last good state .* step 40; lower"):
-        training.train(NETWORK, TARGET, CONFIG, state=state, on_chunk=lambda *a: reported.append(a))
+        training.train(NETWORK, TARGET, CONFIG, state=state, chunk=PART, on_chunk=lambda *a: reported.append(a))
     assert not reported
 
 
@@ -202,7 +227,7 @@ def test_parameters_that_are_not_finite_stop_too(trained):
     with pytest.raises(
         FloatingPointError, match=r"a parameter is not finite at step 80; the last good state .* step 40"
     ):
-        training.train(NETWORK, TARGET, CONFIG, state=state)
+        training.train(NETWORK, TARGET, CONFIG, state=state, chunk=PART)
 
 
 def test_weight_decay_is_on_matrices_alone():
@@ -235,7 +260,7 @@ def test_a_target_without_conditionals_trains_on_samples(trained, monkeypatch):
 def test_a_state_beyond_the_end_is_refused():
     state = training.init(NETWORK, TARGET, CONFIG)._replace(step=jnp.int32(101))
     with pytest.raises(ValueError, match="step 101, beyond steps=100; use steps=101 or more"):
-        training.train(NETWORK, TARGET, CONFIG, state=state)
+        training.train(NETWORK, TARGET, CONFIG, state=state, chunk=PART)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,69 @@
+"""The sampler against its own forward passes and against PyTorch loops in the way of LLaDA and of MDLM.
+
+    python benchmarks/sampling.py --compile
+
+Length 256, 32 tokens, width 128, 4 blocks, 64 sequences, 32 steps, equal weights. The floor is one forward pass at
+all positions for each step, without anything else. jdlm runs through `jdlm.sampling.sample`, under equal sizes and
+under the minimax law, whose sizes are drawn for each sequence.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import peers
+import timing
+import torch
+
+from jdlm import network, sampling, schedules
+from jdlm.predictor import map_lanes
+
+
+def main():
+    options = timing.parser(__doc__, "sampling")
+    options.add_argument("--compile", action="store_true", help="also torch.compile, which takes minutes")
+    options.add_argument("--num-steps", type=int, default=32, help="steps of all samplers (%(default)s)")
+    args = options.parse_args()
+    rounds, num_steps = (2, 4) if args.quick else (args.rounds, args.num_steps)
+    config, length, vocab_size, lanes, params = peers.example(args.quick)
+    predictor = network.predictor(config, params, length, vocab_size)
+    model = peers.twin(config, params, length, vocab_size).eval()
+    forward = jax.jit(map_lanes)
+    masks = jnp.full((lanes, length), vocab_size, jnp.int32)
+
+    def floor():
+        for _ in range(num_steps):
+            forward(predictor, masks).block_until_ready()
+
+    def ours(sizes):
+        key = jax.random.key(0)
+        return lambda: sampling.sample(key, predictor, sizes, batch_size=lanes).block_until_ready()
+
+    equal = np.asarray(sampling.draw_sizes(jax.random.key(1), schedules.uniform(length, num_steps), lanes))
+    drawn = np.asarray(sampling.draw_sizes(jax.random.key(1), schedules.minimax(length, num_steps, "tc"), lanes))
+    shape = (lanes, length, vocab_size, num_steps)
+
+    def loops(compute, suffix=""):
+        return {
+            f"PyTorch as LLaDA{suffix}": lambda: peers.llada_sample(compute, *shape),
+            f"PyTorch as LLaDA, by confidence{suffix}": lambda: peers.llada_sample(compute, *shape, "low_confidence"),
+            f"PyTorch as MDLM{suffix}": lambda: peers.mdlm_sample(compute, *shape),
+        }
+
+    programs = {"forward passes": floor, "jdlm, equal sizes": ours(equal), "jdlm, minimax": ours(drawn)} | loops(model)
+    if args.compile:
+        with torch.inference_mode():
+            fast = peers.compiled(model, torch.full((lanes, length), vocab_size))
+        if fast is not None:
+            programs |= loops(fast, ", compiled")
+    seconds = timing.in_turn(programs, rounds)
+    case = f"{lanes} of length {length} in {num_steps} steps"
+    rows = timing.compare(seconds, "PyTorch as LLaDA", case)
+    rows += [row for row in timing.compare(seconds, "forward passes", case) if row.metric != "seconds"]
+    calls = {"jdlm, equal sizes": equal, "jdlm, minimax": drawn}
+    rows += [timing.figure(name, "mean NFE", (sizes > 0).sum(axis=1).mean(), case) for name, sizes in calls.items()]
+    timing.report(rows)
+    timing.write(args.out, "sampling", rows)
+
+
+if __name__ == "__main__":
+    main()
