@@ -29,7 +29,10 @@ def main(count: int, folder: Path) -> None:
     params = network.build(NETWORK, 8, 3).init(jax.random.key(3))
     params["head"]["kernel"] = jax.random.normal(jax.random.key(4), (16, 3))
     out = {"steps": [], "losses": []}
-    for name, mine in (("oracle", predictor.oracle(TARGET)), ("network", network.predictor(NETWORK, params, 8, 3))):
+    predictors = {"oracle": predictor.oracle(TARGET)}
+    if jax.process_count() == 1 and not folder.exists():
+        predictors["network"] = network.predictor(NETWORK, params, 8, 3)
+    for name, mine in predictors.items():
         results = sampling.sample_all(mine, [request], batch_size=16, mesh=mesh)
         out[name] = np.asarray(results.parts[0][0]).tolist()
         out["share"] = results.usage.share
@@ -45,6 +48,7 @@ def main(count: int, folder: Path) -> None:
     print(json.dumps(out))
 
 
-if len(sys.argv) > 3:
-    jax.distributed.initialize(sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
-main(int(sys.argv[1]), Path(sys.argv[2]))
+if __name__ == "__main__":
+    if len(sys.argv) > 3:
+        jax.distributed.initialize(sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
+    main(int(sys.argv[1]), Path(sys.argv[2]))

@@ -64,9 +64,8 @@ def test_samples_of_the_oracle_have_the_same_bits_on_any_devices(spread, name):
     assert spread[name]["share"] > 0.8
 
 
-@pytest.mark.parametrize("name", SPREAD)
-def test_samples_of_a_network_differ_in_less_than_one_token_in_a_thousand(spread, name):
-    assert (np.array(spread["one"]["network"]) != spread[name]["network"]).mean() < 1e-3
+def test_samples_of_a_network_differ_in_less_than_one_token_in_a_thousand(spread):
+    assert (np.array(spread["one"]["network"]) != spread["eight"]["network"]).mean() < 1e-3
 
 
 @pytest.mark.parametrize("name", SPREAD)
