@@ -17,7 +17,7 @@ from jdlm.predictor import Predictor
 from jdlm.predictor import chunk_size as predictor_chunk_size
 from jdlm.settings import NetworkConfig
 
-_GRADIENT_ARRAYS = 2
+_GRADIENT_ARRAYS = 2  # of a gradient, for each one of a forward pass; measured
 _layer_norm = functools.partial(nnx.LayerNorm, dtype=jnp.float32)
 
 

@@ -13,7 +13,7 @@ from jdlm.targets import Target
 
 Apply = Callable[[Any, Array, Array | None], Array]
 
-_CACHE_BYTES = 2**23
+_CACHE_BYTES = 2**23  # measured on two cores: docs/decisions/network-on-cpu.md
 
 
 @jax.tree_util.register_dataclass
