@@ -10,7 +10,6 @@ one CPU here, in processes of their own: this shows what the mesh itself costs, 
 
 import argparse
 import os
-import pathlib
 import subprocess
 import sys
 import time

@@ -118,7 +118,7 @@ def sample_all(
         raise ValueError(f"batch_size={width}; use at least 1")
     layout = slots.layout(predictor.length, width, predictor.chunk or width)
     parts: list[Any] = [None] * len(requests)
-    usages, done = [], 0
+    usages, done = [slots.Usage(0, 0, 0)], 0
     for members, planners in _groups([request.planner for request in requests]):
         lanes = [lanes_of(requests[i], predictor, planners.index(requests[i].planner)) for i in members]
         together = Lanes(*(np.concatenate(arrays) for arrays in zip(*lanes, strict=True)))
@@ -135,7 +135,7 @@ def sample_all(
             parts[i] = (mine, Info(*info))
         usages.append(usage)
         done += usage.steps
-    return Results(parts, slots.Usage(*map(sum, zip(*usages, strict=True))), (layout,) * len(usages))
+    return Results(parts, slots.Usage(*map(sum, zip(*usages, strict=True))), (layout,) * (len(usages) - 1))
 
 
 def default_slots(length: int, vocab_size: int) -> int:
@@ -199,8 +199,9 @@ def sample(
 ) -> Int32[Array, "lanes length"]:
     """Sequences drawn from a predictor, one a lane, each under its own row of reveal sizes.
 
-    Lanes with different schedules and numbers of steps run side by side. At one ``batch_size`` the result of a lane
-    depends on the key, its index, its sizes and its given tokens alone: not on the other lanes or their order.
+    Lanes with different schedules and numbers of steps run side by side. The result of a lane depends on the key, its
+    index, its sizes and its given tokens alone: not on the other lanes, their order or ``batch_size``. The logits of a
+    network, though, are rounded differently beside other lanes, so about one of its tokens in a million may differ.
 
     Args:
       key: typed key (`jax.random.key`).
@@ -212,7 +213,7 @@ def sample(
       given: int ``[length]`` or ``[lanes, length]`` tokens known from the start, with the mask id ``vocab_size``
         where a token is to be drawn; all masks by default.
       indices: int ``[lanes]`` global sample numbers; 0..lanes-1 by default.
-      batch_size: lanes in the compiled program (default 128); requests are padded to a multiple of it.
+      batch_size: slots of the compiled program; chosen from the shapes by `default_slots` if None.
       allow_leftover: accept rows of ``sizes`` that leave masks; they stay in the result as the mask id.
 
     Returns:

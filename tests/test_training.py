@@ -147,7 +147,9 @@ def test_what_fills_a_part_up_has_no_weight(draws):
 def test_each_step_draws_a_batch_of_its_own(trained):
     config = training._for_compilation(CONFIG)
     losses = [
-        training._run_chunk(config, NETWORK, PART, copy(trained[0])._replace(step=jnp.int32(step)), TARGET, step + 1)[1]
+        training._run_chunk(
+            config, NETWORK, PART, None, copy(trained[0])._replace(step=jnp.int32(step)), TARGET, step + 1
+        )[1]
         for step in (10, 10, 11)
     ]
     assert losses[0][0] == losses[1][0] != losses[2][0]
