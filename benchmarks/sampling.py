@@ -22,6 +22,9 @@ def main():
     options = timing.parser(__doc__, "sampling")
     options.add_argument("--compile", action="store_true", help="also torch.compile, which takes minutes")
     options.add_argument("--num-steps", type=int, default=32, help="steps of all samplers (%(default)s)")
+    options.add_argument(
+        "--alone", action="store_true", help="without PyTorch's loops: against the forward passes only"
+    )
     args = options.parse_args()
     rounds, num_steps = (2, 4) if args.quick else (args.rounds, args.num_steps)
     config, length, vocab_size, lanes, params = peers.example(args.quick)
@@ -49,16 +52,18 @@ def main():
             f"PyTorch as MDLM{suffix}": lambda: peers.mdlm_sample(compute, *shape),
         }
 
-    programs = {"forward passes": floor, "jdlm, equal sizes": ours(equal), "jdlm, minimax": ours(drawn)} | loops(model)
-    if args.compile:
+    programs = {"forward passes": floor, "jdlm, equal sizes": ours(equal), "jdlm, minimax": ours(drawn)}
+    programs |= {} if args.alone else loops(model)
+    if args.compile and not args.alone:
         with torch.inference_mode():
             fast = peers.compiled(model, torch.full((lanes, length), vocab_size))
         if fast is not None:
             programs |= loops(fast, ", compiled")
     seconds = timing.in_turn(programs, rounds)
     case = f"{lanes} of length {length} in {num_steps} steps"
-    rows = timing.compare(seconds, "PyTorch as LLaDA", case)
-    rows += [row for row in timing.compare(seconds, "forward passes", case) if row.metric != "seconds"]
+    rows = timing.compare(seconds, "forward passes", case)
+    if not args.alone:
+        rows += [row for row in timing.compare(seconds, "PyTorch as LLaDA", case) if row.metric != "seconds"]
     calls = {"jdlm, equal sizes": equal, "jdlm, minimax": drawn}
     rows += [timing.figure(name, "mean NFE", (sizes > 0).sum(axis=1).mean(), case) for name, sizes in calls.items()]
     timing.report(rows)
