@@ -15,6 +15,11 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 AXIS = "rows"
 
 
+def on_cpu() -> bool:
+    """Whether arrays are on the CPU unless something else is asked for: the one place that asks for the platform."""
+    return jax.default_backend() == "cpu"
+
+
 def mesh(count: int | None = None) -> Mesh | None:
     """The mesh of all devices of all processes, or of the first ``count``; None for a single one.
 

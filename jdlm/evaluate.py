@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 from numpy.typing import ArrayLike
 
+from jdlm import devices
 from jdlm.planners import Planner, random
 from jdlm.predictor import Predictor, map_lanes, oracle
 from jdlm.requests import Request
@@ -177,7 +178,7 @@ def cross_entropy_curve(
     terms = _in_batches(
         lambda indices: _curve_terms(key, predictor, target, indices, n, distinct, exact),
         length * n,
-        batch_size or (_CPU_WIDTH if jax.default_backend() == "cpu" else DEFAULT_WIDTH),
+        batch_size or (_CPU_WIDTH if devices.on_cpu() else DEFAULT_WIDTH),
         progress,
     )
     curves = [_curve(values.reshape(length, n), nested) for values in terms]

@@ -13,6 +13,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int, Key
 
+from jdlm import devices
 from jdlm.predictor import Predictor
 from jdlm.predictor import chunk_size as predictor_chunk_size
 from jdlm.settings import NetworkConfig
@@ -93,15 +94,10 @@ def chunk_size(config: NetworkConfig, length: int, *, gradient: bool = False) ->
       length: positions of a sequence.
       gradient: for a training step, which goes through more arrays of the same size at once.
     """
-    if not _on_cpu():
+    if not devices.on_cpu():
         return None
     widest = max(config.heads * length, config.mlp_ratio * config.width)  # scores or hidden layer of one position
     return predictor_chunk_size(4 * length * widest * (_GRADIENT_ARRAYS if gradient else 1))
-
-
-def _on_cpu() -> bool:
-    """The one place that asks for the platform."""
-    return jax.default_backend() == "cpu"
 
 
 def num_parameters(params: Any) -> int:
@@ -151,7 +147,7 @@ class _Block(nnx.Module):
         width, hidden = config.width, config.mlp_ratio * config.width
         self.heads = config.heads
         self.linear = functools.partial(_linear, dtype=jnp.dtype(config.dtype))
-        recompute = config.attention == "recompute" or (config.attention == "auto" and _on_cpu())
+        recompute = config.attention == "recompute" or (config.attention == "auto" and devices.on_cpu())
         self.attend = _attend_heads if recompute else jax.nn.dot_product_attention
         self.norm_attention = _layer_norm(width, rngs=rngs)
         self.query = nnx.Linear(width, width, rngs=rngs)

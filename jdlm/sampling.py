@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from jdlm import slots
 from jdlm.draws import Draw
 from jdlm.planners import Planner, has_fixed_order, random
-from jdlm.predictor import Predictor
+from jdlm.predictor import Predictor, chunk_size
 from jdlm.requests import Lanes, Request, lanes_of
 from jdlm.steps import lane_keys
 
@@ -140,8 +140,7 @@ def sample_all(
 
 def default_slots(length: int, vocab_size: int) -> int:
     """Lanes that are advanced together if nothing else is asked for: 128, fewer where sequences are long."""
-    lanes = 2**24 // (length * max(length, vocab_size))
-    return max(8, min(DEFAULT_WIDTH, 2 ** int(lanes.bit_length() - 1)))
+    return max(8, min(DEFAULT_WIDTH, chunk_size(length * max(length, vocab_size), 2**24)))
 
 
 def _groups(planners: Sequence[Planner]) -> list[tuple[list[int], list[Planner]]]:

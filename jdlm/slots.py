@@ -111,12 +111,11 @@ def run(
             np.array([(waiting[rows] > 0).sum() for rows in hands], np.int32),
         )
         report = _added(progress, int(nfe.sum()))
-        end = _drive(predictor, table, queue, kind, mesh, report)
-        columns = (tokens, end.lanes.tokens), (path_log_prob, end.lanes.path_log_prob), (nfe, end.lanes.step)
-        for mine, column in columns:
+        *columns, calls = _drive(predictor, table, queue, kind, mesh, report)
+        for mine, column in zip((tokens, path_log_prob, nfe), columns, strict=True):
             for rows, part in zip(hands, np.split(column, parts), strict=True):
                 mine[rows] = part[: len(rows)]
-        evaluated += int(end.evaluated.sum())
+        evaluated += int(calls.sum())
     return tokens, path_log_prob, nfe, Usage(int(nfe.sum()), int(shared.sum()), evaluated)
 
 
@@ -135,8 +134,11 @@ def _drive(
     kind: Kind,
     mesh: Mesh | None,
     progress: Callable[[int], None] | None,
-) -> State:
-    """Runs a queue to its end, in calls of about a second."""
+) -> tuple[np.ndarray, ...]:
+    """Runs a queue to its end, in calls of about a second.
+
+    Returns tokens, path log probabilities and NFE of all rows, and how many lanes each device evaluated.
+    """
     slots = kind.layout.slots
     parts, rows = devices.size(mesh), len(queue.lanes.start)
     zeros, one = np.zeros(rows, np.int32), np.zeros(parts, np.int32)
@@ -155,6 +157,7 @@ def _drive(
         if progress is not None:
             progress(int(np.sum(devices.fetch(done))))
         if not more:
-            return devices.fetch(state)
+            lanes = state.lanes
+            return devices.fetch((lanes.tokens, lanes.path_log_prob, lanes.step, state.evaluated))
         seconds = max(time.perf_counter() - started, 1e-3)
         budget = 1 + int(budget * min(max(_SECONDS / seconds, 0.25), 4.0))

@@ -136,12 +136,12 @@ def train(
         raise ValueError(f"the state is at step {step}, beyond steps={config.steps}; use steps={step} or more")
     if step == config.steps:
         return state
-    state, laws = devices.replicate(mesh, (state, target))
     if config.batch_size % devices.size(mesh):
         raise ValueError(
             f"batch_size={config.batch_size} is not a multiple of the {mesh.size} devices; "
             f"use {-(-config.batch_size // mesh.size) * mesh.size}, or fewer devices"
         )
+    state, laws = devices.replicate(mesh, (state, target))
     if chunk is None:
         chunk = network.chunk_size(network_config, target.length, gradient=True)
     run = functools.partial(_run_chunk, _for_compilation(config), network_config, chunk, mesh)
