@@ -3,7 +3,8 @@
     python benchmarks/peers.py
 
 compares the forward pass of jdlm, at all positions and at one in sixteen, with that of PyTorch, eager and compiled:
-equal weights, and the logits are compared first. The other benchmarks import this file; jdlm itself never imports
+equal weights, and the logits are compared first. jdlm has a device for each core, as its command line has, and once
+also one device of many threads. The other benchmarks import this file; jdlm itself never imports
 PyTorch. It is written from the papers' text (LLaDA: arXiv 2502.09992, MDLM: arXiv 2406.07524), for a network that is
 told no time.
 """
@@ -16,11 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 import timing
 import torch
+from jax.sharding import Mesh
 from torch import nn
 from torch.nn import functional
 
-from jdlm import network
-from jdlm.predictor import map_lanes
+from jdlm import devices, network
+from jdlm.predictor import Predictor, map_lanes
 from jdlm.settings import NetworkConfig, TrainingConfig
 
 
@@ -206,19 +208,28 @@ def products(quick: bool) -> tuple[dict[str, Callable], float]:
     return programs, 2.0 * size**3
 
 
+def forward_pass(predictor: Predictor, mesh: Mesh | None, *arrays) -> Callable[[], jax.Array]:
+    """The logits of tokens ``[lanes, length]`` (at positions ``[lanes, m]``), computed by the devices of a mesh."""
+    cut = (False, *(True for _ in arrays))
+    program = jax.jit(devices.sharded(mesh, map_lanes, cut, result_cut=True))
+    predictor, arrays = devices.replicate(mesh, predictor), devices.spread(mesh, arrays)
+    return lambda: program(predictor, *arrays).block_until_ready()
+
+
 def main():
     options = timing.parser(__doc__, "peers")
     options.add_argument("--compile", action="store_true", help="also torch.compile, which takes minutes")
     args = options.parse_args()
     rounds = 2 if args.quick else args.rounds
+    devices.use_cores()
+    mesh = devices.mesh()
     config, length, vocab_size, lanes, params = example(args.quick)
     predictor = network.predictor(config, params, length, vocab_size)
     model = twin(config, params, length, vocab_size).eval()
     rng = np.random.default_rng(1)
     tokens = rng.integers(0, vocab_size + 1, (lanes, length))
     asked = np.stack([rng.permutation(length)[: math.ceil(length / 16)] for _ in range(lanes)])
-    ours, positions, theirs = jnp.asarray(tokens, jnp.int32), jnp.asarray(asked, jnp.int32), torch.from_numpy(tokens)
-    forward = jax.jit(map_lanes)
+    ours, positions, theirs = tokens.astype(np.int32), asked.astype(np.int32), torch.from_numpy(tokens)
 
     def run_torch(compute):
         with torch.inference_mode():
@@ -226,8 +237,9 @@ def main():
 
     programs = {
         "PyTorch": lambda: run_torch(model),
-        "jdlm": lambda: forward(predictor, ours).block_until_ready(),
-        f"jdlm, {asked.shape[1]} positions": lambda: forward(predictor, ours, positions).block_until_ready(),
+        "jdlm": forward_pass(predictor, mesh, ours),
+        f"jdlm, {asked.shape[1]} positions": forward_pass(predictor, mesh, ours, positions),
+        "jdlm, one device": forward_pass(predictor, None, ours),
     }
     difference = np.abs(np.asarray(programs["jdlm"]()) - programs["PyTorch"]().numpy()).max()
     if difference > 1e-4:

@@ -3,19 +3,19 @@
     python benchmarks/sampling.py --compile
 
 Length 256, 32 tokens, width 128, 4 blocks, 64 sequences, 32 steps, equal weights. The floor is one forward pass at
-all positions for each step, without anything else. jdlm runs through `jdlm.sampling.sample`, under equal sizes and
-under the minimax law, whose sizes are drawn for each sequence.
+all positions for each step, without anything else. jdlm runs through `jdlm.sampling.sample_all`, under equal sizes and
+under the minimax law, whose sizes are drawn for each sequence. It has a device for each core, as its command line has;
+so has the floor.
 """
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import peers
 import timing
 import torch
 
-from jdlm import network, sampling, schedules
-from jdlm.predictor import map_lanes
+from jdlm import devices, network, planners, sampling, schedules
+from jdlm.requests import Request
 
 
 def main():
@@ -27,19 +27,20 @@ def main():
     )
     args = options.parse_args()
     rounds, num_steps = (2, 4) if args.quick else (args.rounds, args.num_steps)
+    devices.use_cores()
+    mesh = devices.mesh()
     config, length, vocab_size, lanes, params = peers.example(args.quick)
     predictor = network.predictor(config, params, length, vocab_size)
     model = peers.twin(config, params, length, vocab_size).eval()
-    forward = jax.jit(map_lanes)
-    masks = jnp.full((lanes, length), vocab_size, jnp.int32)
+    forward = peers.forward_pass(predictor, mesh, np.full((lanes, length), vocab_size, np.int32))
 
     def floor():
         for _ in range(num_steps):
-            forward(predictor, masks).block_until_ready()
+            forward()
 
     def ours(sizes):
-        key = jax.random.key(0)
-        return lambda: sampling.sample(key, predictor, sizes, batch_size=lanes).block_until_ready()
+        request = Request(jax.random.key(0), planners.random(), sizes)
+        return lambda: sampling.sample_all(predictor, [request], batch_size=lanes // devices.size(mesh), mesh=mesh)
 
     equal = np.asarray(sampling.draw_sizes(jax.random.key(1), schedules.uniform(length, num_steps), lanes))
     drawn = np.asarray(sampling.draw_sizes(jax.random.key(1), schedules.minimax(length, num_steps, "tc"), lanes))

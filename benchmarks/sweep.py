@@ -3,9 +3,9 @@
     python benchmarks/sweep.py
 
 Schedules with fixed and with random sizes, four numbers of steps, drawn and forced lanes, run as `jdlm.sweeps` runs
-them: one call of `jdlm.sampling.sample_all`. At least 50 lanes a slot. The unit of cost is one full call: all positions
-of all lanes, in the sampler's own chunks, timed in turn with the queue. A ratio below 1 is possible, because first
-steps are shared and only wanted positions are asked for.
+them: one call of `jdlm.sampling.sample_all`, a device for each core, at least 50 lanes a slot. The unit of cost is one
+full call on the same devices: all positions of all lanes, in the sampler's own chunks, timed in turn with the queue. A
+ratio below 1 is possible, because first steps are shared and only wanted positions are asked for.
 
 Compilations are counted by JAX's own events, in this process, while the sweep runs for the first time.
 """
@@ -13,11 +13,10 @@ Compilations are counted by JAX's own events, in this process, while the sweep r
 import time
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import timing
 
-from jdlm import network, planners, rounds, sampling, schedules
+from jdlm import devices, network, planners, rounds, sampling, schedules
 from jdlm.predictor import Predictor, map_lanes
 from jdlm.requests import Request
 from jdlm.settings import NetworkConfig
@@ -59,6 +58,8 @@ def main() -> None:
     args = parser.parse_args()
     cases = QUICK if args.quick else {case: CASES[case] for case in ([args.case] if args.case else CASES)}
     rows = []
+    devices.use_cores()
+    mesh = devices.mesh()
     for case, (length, vocab, config, counts, slots) in cases.items():
         predictor = make(length, vocab, config)
         lanes = -(-50 * slots // (4 * len(counts)))
@@ -70,18 +71,20 @@ def main() -> None:
                 compiled.append(seconds)
 
         def queue(predictor=predictor, requests=requests, slots=slots):
-            return sampling.sample_all(predictor, requests, batch_size=slots)
+            return sampling.sample_all(predictor, requests, batch_size=slots // devices.size(mesh), mesh=mesh)
 
         jax.monitoring.register_event_duration_secs_listener(listen)
         before, start = rounds.advance._cache_size(), time.perf_counter()
         results = queue()
         first = time.perf_counter() - start
         programs, loops = len(compiled), rounds.advance._cache_size() - before
-        tokens = jnp.full((results.layouts[0].slots, length), vocab, jnp.int32)
-        full = jax.jit(map_lanes)
+        tokens = devices.spread(mesh, np.full((results.layouts[0].slots * devices.size(mesh), length), vocab, np.int32))
+        full = jax.jit(devices.sharded(mesh, map_lanes, (False, True), result_cut=True))
         repeats = 1 if args.quick else 4
 
-        def call(predictor=predictor, tokens=tokens, full=full, repeats=repeats):
+        everywhere = devices.replicate(mesh, predictor)
+
+        def call(predictor=everywhere, tokens=tokens, full=full, repeats=repeats):
             for _ in range(repeats):
                 full(predictor, tokens).block_until_ready()
 
@@ -105,7 +108,7 @@ def main() -> None:
         ]
         both = requests_of(length, counts, 4, vocab, [planners.random(), planners.confidence(), planners.margin()])
         before = rounds.advance._cache_size()
-        sampling.sample_all(predictor, both, batch_size=slots)
+        sampling.sample_all(predictor, both, batch_size=slots // devices.size(mesh), mesh=mesh)
         rows.append(
             timing.figure(
                 "with confidence and margin", "more loops compiled", rounds.advance._cache_size() - before, case

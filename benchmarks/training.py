@@ -3,7 +3,8 @@
     python benchmarks/training.py --compile
 
 Length 256, 32 tokens, width 128, 4 blocks, batch 64, AdamW, sampled labels. Both draw a new batch in every step, clip
-the gradient and update all parameters; jdlm also keeps its running mean. A round is a few steps through the public
+the gradient and update all parameters; jdlm also keeps its running mean. It has a device for each core, as its command
+line has, and once also one device of many threads. A round is a few steps through the public
 `jdlm.training.train`, on a target without exact conditionals, so that no evaluation is timed.
 """
 
@@ -16,7 +17,7 @@ import peers
 import timing
 import torch
 
-from jdlm import training
+from jdlm import devices, training
 from jdlm.settings import TrainingConfig
 from jdlm.targets import Target
 
@@ -39,6 +40,8 @@ def main():
     options.add_argument("--steps", type=int, default=4, help="optimizer steps in a round (%(default)s)")
     args = options.parse_args()
     rounds = 2 if args.quick else args.rounds
+    devices.use_cores()
+    meshes = {"jdlm": devices.mesh(), "jdlm, one device": None}
     config, length, vocab_size, lanes, params = peers.example(args.quick)
     run = TrainingConfig(steps=args.steps, chunk_steps=args.steps, batch_size=lanes, warmup_steps=0)
     target = Uniform(length, vocab_size)
@@ -49,11 +52,12 @@ def main():
     def steps_of(step):
         return lambda: [step() for _ in range(args.steps)]
 
+    def steps_with(mesh):
+        return lambda: jax.block_until_ready(training.train(config, target, run, mesh=mesh).params)
+
     model = peers.twin(config, params, length, vocab_size)
-    programs = {
-        "PyTorch": steps_of(peers.training_step(model, model, run, draw)),
-        "jdlm": lambda: jax.block_until_ready(training.train(config, target, run).params),
-    }
+    programs = {"PyTorch": steps_of(peers.training_step(model, model, run, draw))}
+    programs |= {name: steps_with(mesh) for name, mesh in meshes.items()}
     if args.compile:
         other = peers.twin(config, params, length, vocab_size)
         if (fast := peers.compiled(other, draw())) is not None:

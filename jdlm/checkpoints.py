@@ -71,7 +71,8 @@ def load(
     """
     record, tensors = _read(Path(folder), network_config)
     like = _arrays(jax.eval_shape(lambda: training.init(network_config, target, config)))
-    state = _rebuild(Path(folder), like, tensors)
+    # Copied: a training run overwrites what it is given, and JAX may use memory of numpy as it is.
+    state = jax.tree.map(jnp.array, _rebuild(Path(folder), like, tensors))
     try:
         key = jax.random.wrap_key_data(np.array(record["key"]["data"], np.uint32), impl=record["key"]["impl"])
         return state._replace(step=jnp.asarray(record["step"], jnp.int32), key=key)
@@ -92,9 +93,10 @@ def load_predictor(folder: str | Path, network_config: NetworkConfig, length: in
       ValueError: there is no checkpoint, it is damaged, or it belongs to another model.
     """
     _, tensors = _read(Path(folder), network_config)
-    shapes = jax.eval_shape(network.build(network_config, length, vocab_size).init, jax.random.key(0))
+    init = network.build(network_config, length, vocab_size).init
+    shapes = jax.eval_shape(lambda: init(jax.random.key(0)))
     ema = _rebuild(Path(folder), {"ema": shapes}, {k: v for k, v in tensors.items() if k.startswith("ema.")})["ema"]
-    return network.predictor(network_config, ema, length, vocab_size)
+    return network.predictor(network_config, jax.device_put(ema), length, vocab_size)
 
 
 def sha256(folder: str | Path) -> str:
@@ -184,7 +186,7 @@ def _rebuild(folder: Path, like: Any, tensors: dict[str, np.ndarray]) -> Any:
             f"the checkpoint in {folder} is of another model: {name} is {found.get(name, 'missing')}, this one needs "
             f"{wanted.get(name, 'none')}; use the length, vocabulary and network that it was trained with"
         )
-    return jax.tree.unflatten(jax.tree.structure(like), [jnp.asarray(tensors[name]) for name in wanted])
+    return jax.tree.unflatten(jax.tree.structure(like), [tensors[name] for name in wanted])
 
 
 def _damaged(path: Path, reason: object) -> ValueError:

@@ -5,6 +5,10 @@ runs the same program on the same arguments (`jax.distributed.initialize` has co
 results, and process 0 alone writes files.
 """
 
+import contextlib
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -13,11 +17,36 @@ from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 AXIS = "rows"
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container under Linux
 
 
 def on_cpu() -> bool:
     """Whether arrays are on the CPU unless something else is asked for: the one place that asks for the platform."""
     return jax.default_backend() == "cpu"
+
+
+def use_cores(count: int | None = None) -> None:
+    """Makes each core of the CPU a device of its own, or gives the CPU ``count`` devices.
+
+    One device of many threads cuts each operation into pieces and waits for all of them, which costs a network a third
+    of its speed on two cores (docs/decisions/network-on-cpu.md). To be called before JAX is used: later, or where
+    ``XLA_FLAGS`` or ``jax_num_cpu_devices`` give a number, it changes nothing. Accelerators are not concerned.
+    """
+    if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
+        return
+    if jax.config.jax_num_cpu_devices > 0:
+        return
+    with contextlib.suppress(RuntimeError):  # JAX has its devices already
+        jax.config.update("jax_num_cpu_devices", count or num_cores())
+
+
+def num_cores() -> int:
+    """Cores that this process may use: those of its affinity, fewer where a container has a share of them only."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = _QUOTA.read_text().split()
+        cores = min(cores, max(1, int(quota) // int(period)))  # "max" where there is no limit
+    return cores
 
 
 def mesh(count: int | None = None) -> Mesh | None:
@@ -35,6 +64,24 @@ def mesh(count: int | None = None) -> Mesh | None:
     if count == 1:
         return None
     return jax.make_mesh((count,), (AXIS,), axis_types=(AxisType.Auto,), devices=devices[:count])
+
+
+def sharded(mesh: Mesh | None, function: Callable, cut: Sequence[bool], result_cut: bool) -> Callable:
+    """``function`` as each device runs it, on its own rows of the arguments that are cut; itself if there is no mesh.
+
+    Args:
+      mesh: the devices.
+      function: of arguments and a result that are trees of arrays.
+      cut: for each argument, whether its first axis is spread over the devices; all have the whole of the others.
+      result_cut: whether the result's rows are spread, else it is the same on all devices.
+    """
+    if mesh is None:
+        return function
+    specs = {True: PartitionSpec(AXIS), False: PartitionSpec()}
+    # Unchecked: means over devices are taken where the function says, not wherever the checker finds that they must be.
+    return jax.shard_map(
+        function, mesh=mesh, in_specs=tuple(specs[each] for each in cut), out_specs=specs[result_cut], check_vma=False
+    )
 
 
 def size(mesh: Mesh | None) -> int:

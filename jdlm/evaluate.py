@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, Key
 from numpy.typing import ArrayLike
 
@@ -94,25 +95,47 @@ def _has(method: Callable, target: Target) -> bool:
     return True
 
 
-def _in_batches(function: Callable, total: int, width: int, progress: Callable[[int, int], None] | None = None) -> Any:
-    """``function(indices [width])`` over 0..total-1 in batches of one width; its leaves, cut to ``[total, ...]``."""
+def _in_batches(
+    function: Callable,
+    total: int,
+    width: int,
+    mesh: Mesh | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Any:
+    """``function(indices)`` over 0..total-1 in batches of ``width`` for each device; its leaves, ``[total, ...]``."""
     parts = []
+    width *= devices.size(mesh)
     for start in range(0, total, width):
-        out = jax.device_get(function(jnp.arange(start, start + width, dtype=jnp.int32)))
-        parts.append(out)
+        indices = devices.spread(mesh, np.arange(start, start + width, dtype=np.int32))
+        parts.append(devices.fetch(function(indices)))
         if progress is not None:
             progress(min(start + width, total), total)
     return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:total], *parts)
 
 
-@functools.partial(jax.jit, static_argnames="with_oracle")
+@functools.partial(jax.jit, static_argnames=("with_oracle", "mesh"))
 def _curve_terms(
-    key: Array, predictor: Predictor, target: Target, indices: Array, n: Array, distinct: Array, with_oracle: bool
+    key: Array,
+    predictor: Predictor,
+    target: Target,
+    indices: Array,
+    n: Array,
+    distinct: Array,
+    with_oracle: bool,
+    mesh: Mesh | None,
 ) -> tuple[Array, Array]:
     """Cross-entropy and KL of the conditionals, each the mean over the masked positions of one lane, ``[lanes]``.
 
     Lane i has i // n revealed tokens of sequence i % distinct, in that sequence's own order.
     """
+    terms = functools.partial(_terms_on_device, with_oracle)
+    terms = devices.sharded(mesh, terms, (False, False, False, True, False, False), result_cut=True)
+    return terms(key, predictor, target, indices, n, distinct)
+
+
+def _terms_on_device(
+    with_oracle: bool, key: Array, predictor: Predictor, target: Target, indices: Array, n: Array, distinct: Array
+) -> tuple[Array, Array]:
     length, mask = predictor.length, predictor.vocab_size
 
     def draw(lane_key: Array, index: Array) -> tuple[Array, Array]:
@@ -141,6 +164,7 @@ def cross_entropy_curve(
     *,
     nested: bool = False,
     batch_size: int | None = None,
+    mesh: Mesh | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> MeasuredCurve:
     """The predictor's cross-entropy curve ``c[j] = E[-log q(X_i | X_S)]``, |S| = j, by Monte Carlo.
@@ -160,7 +184,8 @@ def cross_entropy_curve(
       n: sequences for each of the ``length`` revealed counts, at least 2.
       nested: use the same ``n`` sequences for all counts, which makes differences of schedules precise; by default
         there are ``length * n``, which makes the value of one schedule precise.
-      batch_size: sequences evaluated together; by default as many as suit the device. No number depends on it.
+      batch_size: sequences evaluated together on each device; by default as many as suit it. No number depends on it.
+      mesh: devices that share the sequences, see `jdlm.devices.mesh`; the default device if None.
       progress: called with (done, total) sequences.
 
     Returns:
@@ -175,10 +200,12 @@ def cross_entropy_curve(
     length = target.length
     exact = has_oracle(target)
     distinct = n if nested else length * n
+    key, predictor, law = devices.replicate(mesh, (key, predictor, target))
     terms = _in_batches(
-        lambda indices: _curve_terms(key, predictor, target, indices, n, distinct, exact),
+        lambda indices: _curve_terms(key, predictor, law, indices, n, distinct, exact, mesh),
         length * n,
         batch_size or (_CPU_WIDTH if devices.on_cpu() else DEFAULT_WIDTH),
+        mesh,
         progress,
     )
     curves = [_curve(values.reshape(length, n), nested) for values in terms]
@@ -223,7 +250,7 @@ def _draw(key: Array, target: Target, indices: Array) -> Array:
 
 def draw_tokens(key: Key[Array, ""], target: Target, n: int) -> Int[np.ndarray, "n length"]:
     """``n`` sequences of the target, int32, numbered like the lanes of a sampler."""
-    return np.asarray(_draw(key, target, jnp.arange(n)))
+    return np.asarray(_draw(key, target, np.arange(n, dtype=np.int32)))
 
 
 @jax.jit
@@ -233,7 +260,7 @@ def _log_prob(target: Target, tokens: Array) -> Array:
 
 def log_prob(target: Target, tokens: ArrayLike) -> Float[np.ndarray, " n"]:
     """Log probability in nats of each of the sequences ``[n, length]`` (no masks), float64 on the host."""
-    return np.asarray(_log_prob(target, jnp.asarray(tokens)), np.float64)
+    return np.asarray(_log_prob(target, np.asarray(tokens)), np.float64)
 
 
 def monte_carlo_path_kl(
@@ -269,6 +296,11 @@ def monte_carlo_path_kl(
     return path_kl(request, sample_all(predictor, [request], batch_size=batch_size).parts[0][1], target)
 
 
+@jax.jit
+def _three(key: Array) -> tuple[Array, ...]:
+    return tuple(jax.random.split(key, 3))
+
+
 def path_request(key: Key[Array, ""], target: Target, schedule: Any, n: int, *, planner: Planner = _RANDOM) -> Request:
     """The request to a sampler behind `monte_carlo_path_kl`, to be run together with others by `sample_all`.
 
@@ -276,7 +308,7 @@ def path_request(key: Key[Array, ""], target: Target, schedule: Any, n: int, *, 
     """
     if schedule is not None:
         check_complete(schedule)
-    key_tokens, key_sizes, key_path = jax.random.split(key, 3)
+    key_tokens, key_sizes, key_path = _three(key)
     tokens = draw_tokens(key_tokens, target, n)
     sizes = None if schedule is None else draw_sizes(key_sizes, schedule, n)
     return Request(key_path, planner, sizes, forced=tokens)

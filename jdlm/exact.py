@@ -82,8 +82,12 @@ def target_law(target: Target) -> Float[np.ndarray, "..."]:
     check_size(target.length, target.vocab_size)
     shape = (target.vocab_size,) * target.length
     with jax.enable_x64(True):
-        log_probs = on_rows(lambda t, rows: jax.vmap(t.log_prob)(rows), target, sequences(shape))
+        log_probs = on_rows(_log_probs, target, sequences(shape))
     return np.exp(log_probs).reshape(shape)
+
+
+def _log_probs(target: Target, rows: Array) -> Array:
+    return jax.vmap(target.log_prob)(rows)
 
 
 def output_law(

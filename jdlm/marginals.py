@@ -51,7 +51,7 @@ def of_target(target: Target, key: Key[Array, ""], n: int = 20_000) -> Marginals
     if not has_oracle(target):
         return of_tokens(draw_tokens(key, target, n), target.vocab_size, pairs)
     first, row = np.unique(pairs[:, 0], return_inverse=True)
-    single, given_one = (np.asarray(x, np.float64) for x in _pair_conditionals(target, jnp.asarray(first)))
+    single, given_one = (np.asarray(x, np.float64) for x in _pair_conditionals(target, first.astype(np.int32)))
     joint = single[pairs[:, 0]][:, :, None] * given_one[row, :, pairs[:, 1]]
     return Marginals(single, pairs, joint)
 

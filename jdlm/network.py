@@ -14,7 +14,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, Key
 
 from jdlm import devices
-from jdlm.predictor import Predictor
+from jdlm.predictor import CACHE_BYTES, Predictor
 from jdlm.predictor import chunk_size as predictor_chunk_size
 from jdlm.settings import NetworkConfig
 
@@ -89,6 +89,8 @@ def predictor(config: NetworkConfig, params: dict, length: int, vocab_size: int)
 def chunk_size(config: NetworkConfig, length: int, *, gradient: bool = False) -> int | None:
     """Sequences evaluated together: on CPU as many as keep a layer's numbers in the cache, else all of them (None).
 
+    Half as many where each core is a device, for then the cores do not share the numbers of one layer.
+
     Args:
       config: the network's shape.
       length: positions of a sequence.
@@ -97,7 +99,8 @@ def chunk_size(config: NetworkConfig, length: int, *, gradient: bool = False) ->
     if not devices.on_cpu():
         return None
     widest = max(config.heads * length, config.mlp_ratio * config.width)  # scores or hidden layer of one position
-    return predictor_chunk_size(4 * length * widest * (_GRADIENT_ARRAYS if gradient else 1))
+    cache_bytes = CACHE_BYTES // 2 if jax.local_device_count() > 1 else CACHE_BYTES
+    return predictor_chunk_size(4 * length * widest * (_GRADIENT_ARRAYS if gradient else 1), cache_bytes)
 
 
 def num_parameters(params: Any) -> int:

@@ -62,16 +62,18 @@ def fixed_priority(planner: Planner, length: int) -> Float[np.ndarray, " length"
       ValueError: the priority depends on which positions are masked.
     """
     some = np.arange(length) % 2 == 0
-    with jax.ensure_compile_time_eval():
-        every, half = (
-            np.asarray(rounded(planner.priority(None, jnp.asarray(masked)))) for masked in (np.ones(length, bool), some)
-        )
+    every, half = (np.asarray(_rounded_priority(planner, masked)) for masked in (np.ones(length, bool), some))
     if not np.array_equal(every[some], half[some]):
         raise ValueError(
             f"planner {planner.name} has needs_logits=False but a priority that depends on the masked positions; "
             "set needs_logits=True"
         )
     return every
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _rounded_priority(planner: Planner, masked: Array) -> Array:
+    return rounded(planner.priority(None, masked))
 
 
 @dataclasses.dataclass(frozen=True)

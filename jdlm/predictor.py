@@ -13,7 +13,7 @@ from jdlm.targets import Target
 
 Apply = Callable[[Any, Array, Array | None], Array]
 
-_CACHE_BYTES = 2**23  # measured on two cores: docs/decisions/network-on-cpu.md
+CACHE_BYTES = 2**23  # measured on two cores: docs/decisions/network-on-cpu.md
 
 
 @jax.tree_util.register_dataclass
@@ -151,6 +151,6 @@ def split(array: Array, chunk: int) -> Array:
     return array.reshape(parts, width, *array.shape[1:])
 
 
-def chunk_size(bytes_per_lane: int, cache_bytes: int = _CACHE_BYTES) -> int:
+def chunk_size(bytes_per_lane: int, cache_bytes: int = CACHE_BYTES) -> int:
     """The largest power of two of lanes whose largest intermediate result fits the cache, at least 1."""
     return 1 << (max(cache_bytes // bytes_per_lane, 1).bit_length() - 1)

@@ -97,7 +97,7 @@ def lanes_of(request: Request, predictor: Predictor, planner_number: int = 0) ->
     else:
         sizes = _sizes(sizes, given, mask, request.allow_leftover)
         num_steps = (sizes > 0).sum(axis=1)
-    words = np.asarray(jax.random.bits(request.key, (2, 2), np.uint32))
+    words = np.asarray(_words(request.key))
     return Lanes(
         given,
         forced,
@@ -107,6 +107,11 @@ def lanes_of(request: Request, predictor: Predictor, planner_number: int = 0) ->
         np.broadcast_to(words, (lanes, *words.shape)),
         np.full(lanes, planner_number, np.int32),
     )
+
+
+@jax.jit
+def _words(key: Array) -> Array:
+    return jax.random.bits(key, (2, 2), np.uint32)
 
 
 def _tokens(name: str, tokens: np.ndarray, lanes: int, length: int, highest: int) -> np.ndarray:

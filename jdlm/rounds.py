@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh
 from jaxtyping import Array
 
 from jdlm import devices, steps
@@ -51,7 +51,7 @@ class Progress(NamedTuple):
     path_log_prob: Array  # [lanes]
     step: Array  # [lanes] steps done
     revealed: Array  # [lanes] tokens that they revealed
-    order: Array  # [lanes, length] if the order is known from the start, else [lanes, 0]
+    order: Array | None  # [lanes, length] where it is known from the start
     key_words: Array  # [lanes, 2, 2] the lane's own keys
 
 
@@ -82,13 +82,10 @@ def advance(
 
     Also returns whether work is left, and how many steps are done, ``[devices]`` each.
     """
-    on_device = functools.partial(_advance_one, kind)
-    if mesh is not None:
-        whole, cut = PartitionSpec(), PartitionSpec(devices.AXIS)
-        # Each device has a loop of its own and none talks to another, so there is nothing to check.
-        on_device = jax.shard_map(
-            on_device, mesh=mesh, in_specs=(whole, whole, cut, cut, whole), out_specs=cut, check_vma=False
-        )
+    # Each device has a loop of its own, and none talks to another.
+    on_device = devices.sharded(
+        mesh, functools.partial(_advance_one, kind), (False, False, True, True, False), result_cut=True
+    )
     return on_device(predictor, table, queue, state, budget)
 
 

@@ -142,7 +142,7 @@ def _drive(
     slots = kind.layout.slots
     parts, rows = devices.size(mesh), len(queue.lanes.start)
     zeros, one = np.zeros(rows, np.int32), np.zeros(parts, np.int32)
-    order = np.zeros((rows, 0 if kind.planners else predictor.length), np.int32)
+    order = None if kind.planners else np.zeros((rows, predictor.length), np.int32)
     fresh = Progress(
         queue.lanes.start, np.zeros(rows, kind.dtype), zeros, zeros, order, np.zeros((rows, 2, 2), np.uint32)
     )

@@ -62,7 +62,7 @@ def on_rows(function: Callable, parameter: Any, rows: np.ndarray) -> Any:
     width = min(_CHUNK, len(rows))
     compiled = jax.jit(function)
     # Copies, because JAX 0.10 may reuse the float32 version of a numpy array that it has met outside of x64.
-    parameter = jax.tree.map(lambda leaf: jnp.asarray(np.array(leaf)), parameter)
+    parameter = jax.tree.map(lambda leaf: jax.device_put(np.array(leaf)), parameter)
     padded = np.pad(rows, ((0, -len(rows) % width), (0, 0)), mode="edge")
     parts = [jax.device_get(compiled(parameter, part)) for part in np.split(padded, len(padded) // width)]
     return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(rows)], *parts)

@@ -84,7 +84,12 @@ class _Origin:
         )
 
     def key(self, purpose: str) -> jax.Array:
-        return jax.random.fold_in(jax.random.key(self.seed), int(rows.cell(cell=self.cell, purpose=purpose)[:8], 16))
+        return _folded(np.uint32(self.seed), np.uint32(int(rows.cell(cell=self.cell, purpose=purpose)[:8], 16)))
+
+
+@jax.jit
+def _folded(seed: jax.Array, number: jax.Array) -> jax.Array:
+    return jax.random.fold_in(jax.random.key(seed), number)
 
 
 def mean_nfe(schedule: Schedule) -> float:
@@ -126,7 +131,7 @@ def sweep(
       planners: which positions a step reveals. Each that takes its sizes from a schedule is run with all schedules.
       identities: by predictor name, what tells it apart from others of the name (a checkpoint's hash).
       batch_size: slots of the sampler's compiled program; chosen from the shapes if None.
-      mesh: devices that share the sampling, see `jdlm.devices.mesh`.
+      mesh: devices that share the sampling and the measured curves, see `jdlm.devices.mesh`.
       on_row: called with the rows of each finished part.
       on_samples: called with a predictor's name and all that was sampled with it, in one queue for all cells.
       progress: called with (predictor calls done, in all, what is next).
@@ -181,7 +186,7 @@ def sweep(
         curve = None
         if name in measured:
             report(f"cross-entropy curve of the {name}")
-            curve = evaluate.cross_entropy_curve(predictor, target, origin.key("curve"), curve_samples)
+            curve = evaluate.cross_entropy_curve(predictor, target, origin.key("curve"), curve_samples, mesh=mesh)
             report(f"cross-entropy curve of the {name}", curve_samples * target.length)
             emit(_curve_rows(origin, curve))
         if _is_small(target) and has_log_prob:

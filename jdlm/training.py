@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh
 from jax.typing import ArrayLike
 from jaxtyping import Array, Int, Key
 
@@ -157,7 +157,7 @@ def train(
         error = None
         if exact:
             model = _predictor(network_config, target, devices.own_copy(state.ema))
-            measured = evaluate.cross_entropy_curve(model, target, evaluation_key, config.evaluation_draws)
+            measured = evaluate.cross_entropy_curve(model, target, evaluation_key, config.evaluation_draws, mesh=mesh)
             error = evaluate.learning_error(measured)
         if on_chunk is not None:
             # Batches are independent, the sequences of one batch are not: their counts are stratified.
@@ -224,10 +224,7 @@ def _run_chunk(
         own = accumulated(loss, params, batch, chunk)
         return own if mesh is None else jax.lax.pmean(own, devices.AXIS)
 
-    if mesh is not None:
-        whole, cut = PartitionSpec(), PartitionSpec(devices.AXIS)
-        # Unchecked: the mean is taken here, once, and not wherever the checker would find that it must be.
-        gradients = jax.shard_map(gradients, mesh=mesh, in_specs=(whole, whole, cut), out_specs=whole, check_vma=False)
+    gradients = devices.sharded(mesh, gradients, (False, False, True), result_cut=False)
 
     def one_step(state: TrainingState) -> tuple[TrainingState, Array]:
         key = jax.random.fold_in(jax.random.fold_in(state.key, _DATA), state.step)

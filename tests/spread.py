@@ -12,7 +12,19 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from jdlm import checkpoints, devices, network, planners, predictor, sampling, schedules, targets, training
+from jdlm import (
+    checkpoints,
+    devices,
+    evaluate,
+    network,
+    planners,
+    predictor,
+    rounds,
+    sampling,
+    schedules,
+    targets,
+    training,
+)
 from jdlm.requests import Request
 from jdlm.settings import NetworkConfig, TrainingConfig
 
@@ -25,7 +37,7 @@ def main(count: int, folder: Path) -> None:
     mesh = devices.mesh(count)
     assert devices.size(mesh) == count
     sizes = sampling.draw_sizes(jax.random.key(0), schedules.tc_equalizer(8, 4), 500)
-    request = Request(jax.random.key(1), planners.random(), sizes)
+    requests = [Request(jax.random.key(1), planner, sizes) for planner in (planners.random(), planners.confidence())]
     params = network.build(NETWORK, 8, 3).init(jax.random.key(3))
     params["head"]["kernel"] = jax.random.normal(jax.random.key(4), (16, 3))
     out = {"steps": [], "losses": []}
@@ -33,9 +45,12 @@ def main(count: int, folder: Path) -> None:
     if jax.process_count() == 1 and not folder.exists():
         predictors["network"] = network.predictor(NETWORK, params, 8, 3)
     for name, mine in predictors.items():
-        results = sampling.sample_all(mine, [request], batch_size=16, mesh=mesh)
-        out[name] = np.asarray(results.parts[0][0]).tolist()
-        out["share"] = results.usage.share
+        compiled = rounds.advance._cache_size()
+        results = sampling.sample_all(mine, requests, batch_size=16, mesh=mesh)
+        out[name] = [np.asarray(tokens).tolist() for tokens, _ in results.parts]
+        out["share"], out["programs"] = results.usage.share, rounds.advance._cache_size() - compiled
+        measured = evaluate.cross_entropy_curve(mine, TARGET, jax.random.key(5), 37, batch_size=16, mesh=mesh)
+        out[f"{name} curve"] = measured.cross_entropy.values.tolist()
 
     def on_chunk(state, progress):
         out["steps"].append(progress.step)

@@ -19,8 +19,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def start(arguments: list[str], count: int, **options) -> subprocess.Popen:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
-    environment["XLA_FLAGS"] += f" --xla_force_host_platform_device_count={count}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(count)}
     return subprocess.Popen(
         [sys.executable, *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT, **options,
@@ -58,13 +57,24 @@ SPREAD = ["eight", "pair", "other of the pair"]
 
 @pytest.mark.parametrize("name", SPREAD)
 def test_samples_of_the_oracle_have_the_same_bits_on_any_devices(spread, name):
-    assert np.shape(spread["one"]["oracle"]) == (500, 8)
+    assert np.shape(spread["one"]["oracle"]) == (2, 500, 8)
     assert spread[name]["oracle"] == spread["one"]["oracle"]
     assert spread[name]["share"] > 0.8
 
 
 def test_samples_of_a_network_differ_in_less_than_one_token_in_a_thousand(spread):
     assert (np.array(spread["one"]["network"]) != spread["eight"]["network"]).mean() < 1e-3
+
+
+@pytest.mark.parametrize("name", ["one", *SPREAD])
+def test_each_kind_of_planner_compiles_once_on_any_devices(spread, name):
+    assert spread[name]["programs"] == 2
+
+
+def test_measured_curves_agree_on_any_devices(spread):
+    for name in SPREAD:
+        np.testing.assert_allclose(spread[name]["oracle curve"], spread["one"]["oracle curve"], rtol=1e-6)
+    np.testing.assert_allclose(spread["eight"]["network curve"], spread["one"]["network curve"], rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", SPREAD)
@@ -143,6 +153,42 @@ def test_commands_of_two_processes_train_and_sweep_like_one(tmp_path):
 def test_host_options_are_checked(options, message):
     with pytest.raises(ValueError, match=message):
         HostOptions(**options)
+
+
+_CORES = """
+import jax
+from jdlm import devices, network
+from jdlm.cli.hosts import HostOptions, connect
+from jdlm.settings import NetworkConfig
+
+wide = NetworkConfig(width=128, depth=4, heads=4)
+meshes = [connect(HostOptions(devices=6)), connect(HostOptions(), 33), connect(HostOptions(), 7)]
+print(len(jax.devices()), *map(devices.size, meshes), network.chunk_size(wide, 256))
+"""
+
+
+@pytest.mark.parametrize(
+    ("chosen", "found"),
+    [
+        ({}, "6 6 3 1 4"),
+        ({"XLA_FLAGS": "--xla_force_host_platform_device_count=7"}, "7 6 3 7 4"),
+        ({"JAX_NUM_CPU_DEVICES": "7"}, "7 6 3 7 4"),
+    ],
+)
+def test_cores_are_devices_as_far_as_they_divide_a_batch_unless_the_user_chose(chosen, found):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+    environment = {name: value for name, value in environment.items() if name != "JAX_NUM_CPU_DEVICES"} | chosen
+    done = subprocess.run([sys.executable, "-c", _CORES], capture_output=True, text=True, env=environment, timeout=120)
+    assert done.stdout.strip() == found, done.stderr
+
+
+@pytest.mark.parametrize(("quota", "cores"), [("max 100000", 8), ("250000 100000", 2), ("50000 100000", 1), ("", 8)])
+def test_cores_are_those_that_a_container_leaves(monkeypatch, tmp_path, quota, cores):
+    file = tmp_path / "cpu.max"
+    file.write_text(quota)
+    monkeypatch.setattr(devices, "_QUOTA", file)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
+    assert devices.num_cores() == cores
 
 
 def test_more_devices_than_there_are_is_an_error():

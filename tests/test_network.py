@@ -138,8 +138,10 @@ def test_lanes_in_a_chunk_follow_from_the_shapes(monkeypatch):
     assert [chunk_size(bytes_per_lane, 1000) for bytes_per_lane in (1, 100, 500, 501, 2000)] == [512, 8, 2, 1, 1]
     wide = NetworkConfig(width=128, depth=4, heads=4)
     monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
-    assert network.chunk_size(wide, 256) == 8 and network.chunk_size(wide, 256, gradient=True) == 4
-    assert network.chunk_size(NetworkConfig(), 32) >= 64
+    for count, whole, gradient in ((1, 8, 4), (2, 4, 2)):
+        monkeypatch.setattr(jax, "local_device_count", lambda count=count: count)
+        assert network.chunk_size(wide, 256) == whole and network.chunk_size(wide, 256, gradient=True) == gradient
+        assert network.chunk_size(NetworkConfig(), 32) >= 64
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert network.chunk_size(wide, 256) is None
 

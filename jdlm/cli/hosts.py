@@ -13,7 +13,7 @@ class HostOptions:
     """Options of the commands that spread their work."""
 
     devices: int | None = None
-    """Number of devices that share the work; all there are by default."""
+    """Number of devices that share the work; all there are by default. Each core of a CPU is a device."""
     coordinator: str | None = None
     """For several hosts, each of which runs this command: HOST:PORT of the first one, or auto to ask the cluster."""
     num_processes: int | None = None
@@ -38,14 +38,20 @@ class HostOptions:
             )
 
 
-def connect(given: HostOptions) -> Any:
+def connect(given: HostOptions, batch_size: int | None = None) -> Any:
     """The mesh of all devices (None for a single one), after connecting the processes; to be called once, first.
+
+    Of a single host's cores, only as many are taken as cut batches of ``batch_size`` into equal parts. Processes
+    connected to others keep the devices that JAX gives them.
 
     Raises:
       ValueError: no cluster is found, or there are fewer devices.
     """
     import jax
 
+    from jdlm import devices
+
+    count = given.devices
     if given.coordinator == "auto":
         try:
             jax.distributed.initialize()
@@ -55,10 +61,12 @@ def connect(given: HostOptions) -> Any:
             ) from None
     elif given.coordinator is not None:
         jax.distributed.initialize(given.coordinator, given.num_processes, given.process_id)
-    from jdlm import devices
-
+    else:
+        devices.use_cores(count)
+        if count is None and batch_size is not None and devices.on_cpu():
+            count = next(n for n in range(len(jax.devices()), 0, -1) if batch_size % n == 0)
     if not devices.is_main():
         # The others do the same work and would say the same; errors are worth hearing from each.
         sys.stdout = open(os.devnull, "w")
         progress.silence()
-    return devices.mesh(given.devices)
+    return devices.mesh(count)

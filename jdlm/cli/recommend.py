@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jdlm import runs
-from jdlm.cli import cache, options, progress
+from jdlm.cli import cache, hosts, options, progress
 from jdlm.cli.resource import load_network, resolve
 from jdlm.config import build_schedule, check_num_steps
 
@@ -66,10 +66,11 @@ def main(arguments: list[str]) -> int:
         raise ValueError(f"the folder of --export {given.export} does not exist; make it first")
 
     cache.compiled_programs()
+    mesh = hosts.connect(hosts.HostOptions())
     from jdlm import advice
 
     target = resource.config.target.build()
-    fit, test, source = _curves(resource, target, given)
+    fit, test, source = _curves(resource, target, given, mesh)
     builders = {name: partial(_build, name, target.length, cache.schedules()) for name in _COMPARED}
     powers = [2**i for i in range(target.length.bit_length()) if 2**i < target.length] + [target.length]
     with progress.Progress("schedules", unit="schedule") as bar:
@@ -104,7 +105,7 @@ def _build(name: str, length: int, folder: Path | None, num_steps: int):
     return build_schedule(name, length, num_steps, cache=folder)
 
 
-def _curves(resource, target, given: RecommendOptions) -> "tuple[CurveEstimate, CurveEstimate, str]":
+def _curves(resource, target, given: RecommendOptions, mesh) -> "tuple[CurveEstimate, CurveEstimate, str]":
     """The curve on which schedules are chosen, the one on which they are judged, and where both come from."""
     import jax
 
@@ -129,6 +130,7 @@ def _curves(resource, target, given: RecommendOptions) -> "tuple[CurveEstimate, 
                 key,
                 given.samples,
                 nested=True,
+                mesh=mesh,
                 progress=lambda done, total, first=number: bar.update(first * total + done, 2 * total),
             )
             measured.append(half.cross_entropy)

@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
     sections = {"target": given.target, "network": given.network, "training": given.training, "sweep": given.sweep}
     config = dataclasses.replace(config, **sections)
     cache.compiled_programs()
-    mesh = hosts.connect(given)
+    mesh = hosts.connect(given, config.training.batch_size)
     target = config.target.build()  # a law that is none is refused before anything is written
     if not _writes():
         _train(_Listener(config), None, mesh)
@@ -62,7 +62,7 @@ def _resume(arguments: list[str]) -> int:
         raise ValueError(f"{folder} is a run of the oracle alone; there is no training to continue")
     runs.check_writable(folder)
     cache.compiled_programs()
-    mesh = hosts.connect(given)
+    mesh = hosts.connect(given, config.training.batch_size)
     from jdlm import checkpoints
 
     state = checkpoints.load(folder / runs.CHECKPOINT, config.network, config.target.build(), config.training)
