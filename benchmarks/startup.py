@@ -2,9 +2,9 @@
 
     python benchmarks/startup.py
 
-Whole processes. The cache of compiled programs lies in a fresh folder, so that the first run compiles everything; the
-second one finds it there. Seconds compiling are those that JAX itself reports (``JAX_LOG_COMPILES``): in the second run
-what remains is to read programs from the cache.
+Whole processes, with the default preset (`tiny` if quick). The cache of compiled programs lies in a fresh folder, so
+that the first run compiles everything; the second one finds it there. Seconds compiling are those that JAX itself
+reports (``JAX_LOG_COMPILES``): in the second run what remains is to read programs from the cache.
 """
 
 import os
@@ -49,12 +49,13 @@ def main() -> None:
         for what, seconds in timing.in_turn(programs, rounds).items():
             rows.append(timing.figure(what, "seconds", seconds))
         there = ["--runs-folder", str(folder / "runs"), "--name", "one"]
-        small = ["--training.steps", "20", "--training.warmup-steps", "5"] if args.quick else []
+        preset = ["tiny"] if args.quick else []
+        small = ["--training.steps", "20", "--training.warmup-steps", "5"]
         sweep = ["sample.py", "one", "--runs-folder", str(folder / "runs")]
         if args.quick:
             sweep += ["--sweep.samples", "16", "--sweep.curve-samples", "4", "--sweep.planners", "random"]
         for what, arguments in (
-            ("train.py tiny, first", ["train.py", "tiny", *there, *small]),
+            ("train.py, first, 20 steps", ["train.py", *preset, *there, *small]),
             ("sample.py, first", sweep),
             ("sample.py, second", sweep),
         ):

@@ -58,7 +58,7 @@ def save(folder: str | Path, state: training.TrainingState, network_config: Netw
 def load(
     folder: str | Path, network_config: NetworkConfig, target: Target, config: TrainingConfig
 ) -> training.TrainingState:
-    """The state of a run, to be continued with `jdlm.training.train` bit for bit.
+    """The state of a run, to be continued with `jdlm.training.train`, on as many devices bit for bit.
 
     Args:
       folder: of the checkpoint.

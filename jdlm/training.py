@@ -1,7 +1,7 @@
 """Training of a mask predictor, one target and one seed at a time.
 
 There is no loader: the data of step t are drawn on the device from a key folded with t, so a run that is continued
-from any saved state gives the same bits as one that was never stopped.
+from any saved state, on as many devices, gives the same bits as one that was never stopped.
 """
 
 import dataclasses

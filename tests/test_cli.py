@@ -410,16 +410,17 @@ def test_a_reader_that_leaves_early(workplace):
 
 
 def test_progress_in_a_log_file(capsys, monkeypatch):
-    clock = iter([0.0, 0.0, 5.0, 12.0, 14.0, 20.0, 20.0])
+    clock = iter([0.0, 0.0, 11.0, 16.0, 22.0, 24.0, 30.0, 30.0])
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     with progress.Progress("work", unit="piece") as bar:
         bar.start(0, 100)
-        for done in (25, 50, 60, 100):
+        for done in (1, 25, 50, 60, 100):
             bar.update(done, 100, "note")
     assert capsys.readouterr().err.splitlines() == [
         "work: begins at 0 of 100",
-        "work: 50 % (50/100), about 12 s left, note",
-        "work: 100 % (100/100), in 20 s, note",
+        "work: 1 % (1/100), just begun, note",
+        "work: 50 % (50/100), about 22 s left, note",
+        "work: 100 % (100/100), in 30 s, note",
     ]
 
 

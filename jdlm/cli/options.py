@@ -45,7 +45,7 @@ class ResumeOptions(HostOptions):
     """Options of ``train.py --resume RUN``: none that would change the run."""
 
     resume: str
-    """The interrupted run that is continued, bit for bit as if it had not stopped."""
+    """The interrupted run that is continued, on as many devices bit for bit as if it had not stopped."""
     runs_folder: Path = RUNS_FOLDER
     """Folder that holds the runs."""
 

@@ -4,6 +4,7 @@ import sys
 import time
 
 _SECONDS_BETWEEN_LINES = 10.0
+_GUESS = 50  # of the work one part must be done for a guess of the time left: before, it is mostly compiling
 _silent = False
 
 
@@ -75,7 +76,7 @@ class Progress:
         seconds = now - self._start
         if finished:
             timing = f"in {clock(seconds)}"
-        elif done > self._first_done:
+        elif (done - self._first_done) * _GUESS >= total - self._first_done:
             timing = f"about {clock(seconds * (total - done) / (done - self._first_done))} left"
         else:
             timing = "just begun"
