@@ -169,6 +169,27 @@ FAULTS = [
         "if False:",
         "tests/test_audit.py::test_chi_square_counts_a_sample_of_probability_0_as_impossible",
     ),
+    (
+        "every device measures the same sequences",
+        "jdlm/evaluate.py",
+        "(False, False, False, True, False, False)",
+        "(False,) * 6",
+        "tests/test_devices.py::test_measured_curves_agree_on_any_devices",
+    ),
+    (
+        "an empty array that compiles the loop twice",
+        "jdlm/slots.py",
+        "order = None if kind.planners else np.zeros((rows, predictor.length), np.int32)",
+        "order = np.zeros((rows, 0 if kind.planners else predictor.length), np.int32)",
+        "tests/test_devices.py::test_each_kind_of_planner_compiles_once_on_any_devices",
+    ),
+    (
+        "cores are no devices",
+        "jdlm/devices.py",
+        'jax.config.update("jax_num_cpu_devices", count or num_cores())',
+        "pass",
+        "tests/test_devices.py::test_cores_are_devices_as_far_as_they_divide_a_batch_unless_the_user_chose",
+    ),
 ]
 
 

@@ -103,6 +103,13 @@ def chunk_size(config: NetworkConfig, length: int, *, gradient: bool = False) ->
     return predictor_chunk_size(4 * length * widest * (_GRADIENT_ARRAYS if gradient else 1), cache_bytes)
 
 
+def precision(config: NetworkConfig) -> str:
+    """Precision of the matrix products: bfloat16 on accelerators, float32 on CPU, unless the configuration says."""
+    if config.dtype != "auto":
+        return config.dtype
+    return "float32" if devices.on_cpu() else "bfloat16"
+
+
 def num_parameters(params: Any) -> int:
     """Number of learned numbers in a tree of arrays (or of their shapes)."""
     return sum(leaf.size for leaf in jax.tree.leaves(params))
@@ -149,7 +156,7 @@ class _Block(nnx.Module):
     def __init__(self, config: NetworkConfig, rngs: nnx.Rngs):
         width, hidden = config.width, config.mlp_ratio * config.width
         self.heads = config.heads
-        self.linear = functools.partial(_linear, dtype=jnp.dtype(config.dtype))
+        self.linear = functools.partial(_linear, dtype=jnp.dtype(precision(config)))
         recompute = config.attention == "recompute" or (config.attention == "auto" and devices.on_cpu())
         self.attend = _attend_heads if recompute else jax.nn.dot_product_attention
         self.norm_attention = _layer_norm(width, rngs=rngs)

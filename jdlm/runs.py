@@ -179,6 +179,8 @@ def new_manifest(config: Config, command: list[str], data_sha256: str | None = N
       command: the command line.
       data_sha256: digest of the data file, for targets that read one.
     """
+    from jdlm import network
+
     training = config.training
     return {
         "schema": _SCHEMA,
@@ -189,7 +191,7 @@ def new_manifest(config: Config, command: list[str], data_sha256: str | None = N
         "finished": None,
         "steps_done": None if training is None else 0,
         "seeds": {"sweep": config.sweep.seed} | ({} if training is None else {"training": training.seed}),
-        "precision": None if config.network is None else config.network.dtype,
+        "precision": None if config.network is None else network.precision(config.network),
         "data_sha256": data_sha256,
         **environment(),
     }

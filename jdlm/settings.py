@@ -20,8 +20,8 @@ class NetworkConfig:
     """Attention heads in each block."""
     mlp_ratio: int = 4
     """Width of the MLP's hidden layer over the width of the residual stream."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """Precision of the matrix products; parameters, softmax and logits stay float32."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Precision of the matrix products, 'auto' by the platform; parameters, softmax, logits and loss stay float32."""
     attention: Literal["auto", "recompute", "library"] = "auto"
     """How attention is computed: 'recompute' (fast on CPU), 'library' (JAX's own), 'auto' by the platform."""
 
@@ -37,8 +37,8 @@ class NetworkConfig:
                 f"width={self.width} is not a multiple of heads={self.heads}; "
                 f"use width={math.ceil(self.width / self.heads) * self.heads}"
             )
-        if self.dtype not in ("float32", "bfloat16"):
-            raise ValueError(f"dtype={self.dtype!r} is unknown; use 'float32' or 'bfloat16'")
+        if self.dtype not in ("auto", "float32", "bfloat16"):
+            raise ValueError(f"dtype={self.dtype!r} is unknown; use 'auto', 'float32' or 'bfloat16'")
         if self.attention not in ("auto", "recompute", "library"):
             raise ValueError(f"attention={self.attention!r} is unknown; use 'auto', 'recompute' or 'library'")
 

@@ -63,7 +63,7 @@ def test_the_predictor_has_the_running_mean(saved, state):
 def test_the_record_is_readable_without_jdlm(saved):
     record = json.loads((saved / "model.json").read_text())
     assert record["schema"] == 1 and record["step"] == 5
-    assert record["network"] == {"width": 8, "depth": 1, "heads": 2, "mlp_ratio": 2, "dtype": "float32"}
+    assert record["network"] == {"width": 8, "depth": 1, "heads": 2, "mlp_ratio": 2, "dtype": "auto"}
     assert record["key"] == {"impl": "threefry2x32", "data": [0, 7]}
     assert record["tree"]["ema.blocks.0.mlp_in.kernel"] == "float32[8,16]"
     assert record["sha256"] == checkpoints.sha256(saved)
@@ -142,7 +142,7 @@ def test_damage_is_told_in_one_line(saved, damage, message):
     [
         ({"width": 16}, r"of another model: it has width=8, this one has width=16; use the configuration"),
         ({"heads": 4}, r"of another model: it has heads=2, this one has heads=4; use"),
-        ({"dtype": "bfloat16"}, r"it has dtype='float32', this one has dtype='bfloat16'"),
+        ({"dtype": "bfloat16"}, r"it has dtype='auto', this one has dtype='bfloat16'"),
     ],
 )
 def test_another_network_is_refused(saved, changes, message):

@@ -170,6 +170,17 @@ def test_bfloat16_is_close_to_float32(params, tokens, logits):
     assert 0 < difference.max() < 0.05 * np.abs(logits).max()
 
 
+@pytest.mark.parametrize(("platform", "precision"), [("cpu", "float32"), ("gpu", "bfloat16")])
+def test_precision_and_attention_follow_from_the_platform(params, tokens, monkeypatch, platform, precision):
+    monkeypatch.setattr(jax, "default_backend", lambda: platform)
+    assert network.precision(CONFIG) == precision
+    assert network.precision(NetworkConfig(dtype="float32")) == "float32"
+    build = network.build.__wrapped__  # not cached: the platform does not change in a process
+    program = str(jax.make_jaxpr(build(CONFIG, LENGTH, VOCAB).apply)(params, tokens))
+    assert ("bf16" in program) == (precision == "bfloat16")
+    assert ("_attend" in program) == (platform == "cpu")
+
+
 def test_stays_float32_under_x64(params, tokens):
     with jax.enable_x64(True):
         shape = jax.eval_shape(network.build(CONFIG, LENGTH, VOCAB).apply, params, tokens[0])
