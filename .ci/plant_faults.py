@@ -185,8 +185,8 @@ FAULTS = [
     ),
     (
         "cores are no devices",
-        "jdlm/devices.py",
-        'jax.config.update("jax_num_cpu_devices", count or num_cores())',
+        "jdlm/cli/cores.py",
+        'jax.config.update("jax_num_cpu_devices", count or number())',
         "pass",
         "tests/test_devices.py::test_cores_are_devices_as_far_as_they_divide_a_batch_unless_the_user_chose",
     ),

@@ -9,6 +9,7 @@ PyTorch. It is written from the papers' text (LLaDA: arXiv 2502.09992, MDLM: arX
 told no time.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable
 
@@ -22,8 +23,11 @@ from torch import nn
 from torch.nn import functional
 
 from jdlm import devices, network
+from jdlm.cli import cores
 from jdlm.predictor import Predictor, map_lanes
 from jdlm.settings import NetworkConfig, TrainingConfig
+
+LANES = 64
 
 
 class Transformer(nn.Module):
@@ -186,7 +190,7 @@ def compiled(function: Callable, *arguments) -> Callable | None:
 def example(quick: bool, seed: int = 0):
     """The reference problem (a tiny one if quick): configuration, length, tokens, lanes and noisy parameters."""
     config = NetworkConfig(width=8, depth=1, heads=2) if quick else NetworkConfig(width=128, depth=4, heads=4)
-    length, vocab_size, lanes = (8, 3, 4) if quick else (256, 32, 64)
+    length, vocab_size, lanes = (8, 3, LANES) if quick else (256, 32, LANES)
     params = network.build(config, length, vocab_size).init(jax.random.key(seed))
     rng = np.random.default_rng(seed)
     noisy = jax.tree.map(lambda leaf: leaf + rng.normal(scale=0.05, size=leaf.shape).astype("f"), params)
@@ -221,11 +225,12 @@ def main():
     options.add_argument("--compile", action="store_true", help="also torch.compile, which takes minutes")
     args = options.parse_args()
     rounds = 2 if args.quick else args.rounds
-    devices.use_cores()
+    cores.use(devices.num_parts(LANES, cores.number()))
     mesh = devices.mesh()
     config, length, vocab_size, lanes, params = example(args.quick)
     predictor = network.predictor(config, params, length, vocab_size)
     model = twin(config, params, length, vocab_size).eval()
+    alone = network.chunk_size(config, length, num_devices=1)
     rng = np.random.default_rng(1)
     tokens = rng.integers(0, vocab_size + 1, (lanes, length))
     asked = np.stack([rng.permutation(length)[: math.ceil(length / 16)] for _ in range(lanes)])
@@ -239,7 +244,7 @@ def main():
         "PyTorch": lambda: run_torch(model),
         "jdlm": forward_pass(predictor, mesh, ours),
         f"jdlm, {asked.shape[1]} positions": forward_pass(predictor, mesh, ours, positions),
-        "jdlm, one device": forward_pass(predictor, None, ours),
+        "jdlm, one device": forward_pass(dataclasses.replace(predictor, chunk=alone), None, ours),
     }
     difference = np.abs(np.asarray(programs["jdlm"]()) - programs["PyTorch"]().numpy()).max()
     if difference > 1e-4:

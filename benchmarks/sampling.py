@@ -15,6 +15,7 @@ import timing
 import torch
 
 from jdlm import devices, network, planners, sampling, schedules
+from jdlm.cli import cores
 from jdlm.requests import Request
 
 
@@ -27,7 +28,7 @@ def main():
     )
     args = options.parse_args()
     rounds, num_steps = (2, 4) if args.quick else (args.rounds, args.num_steps)
-    devices.use_cores()
+    cores.use(devices.num_parts(peers.LANES, cores.number()))
     mesh = devices.mesh()
     config, length, vocab_size, lanes, params = peers.example(args.quick)
     predictor = network.predictor(config, params, length, vocab_size)

@@ -48,7 +48,7 @@ def on_devices(args: argparse.Namespace, count: int) -> np.ndarray:
     command = [sys.executable, __file__, "--devices", str(count), "--rounds", str(args.rounds)]
     done = subprocess.run(
         command + ["--quick"] * args.quick,
-        env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+        env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "-1"},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     return np.array(done.stdout.split()[-args.rounds :], float)

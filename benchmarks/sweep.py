@@ -17,6 +17,7 @@ import numpy as np
 import timing
 
 from jdlm import devices, network, planners, rounds, sampling, schedules
+from jdlm.cli import cores
 from jdlm.predictor import Predictor, map_lanes
 from jdlm.requests import Request
 from jdlm.settings import NetworkConfig
@@ -58,7 +59,7 @@ def main() -> None:
     args = parser.parse_args()
     cases = QUICK if args.quick else {case: CASES[case] for case in ([args.case] if args.case else CASES)}
     rows = []
-    devices.use_cores()
+    cores.use(devices.num_parts(8, cores.number()))  # which cuts the slots of all cases
     mesh = devices.mesh()
     for case, (length, vocab, config, counts, slots) in cases.items():
         predictor = make(length, vocab, config)

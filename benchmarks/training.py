@@ -18,6 +18,7 @@ import timing
 import torch
 
 from jdlm import devices, training
+from jdlm.cli import cores
 from jdlm.settings import TrainingConfig
 from jdlm.targets import Target
 
@@ -37,10 +38,10 @@ class Uniform(Target):
 def main():
     options = timing.parser(__doc__, "training")
     options.add_argument("--compile", action="store_true", help="also torch.compile, which takes minutes")
-    options.add_argument("--steps", type=int, default=4, help="optimizer steps in a round (%(default)s)")
+    options.add_argument("--steps", type=int, default=8, help="optimizer steps in a round (%(default)s)")
     args = options.parse_args()
     rounds = 2 if args.quick else args.rounds
-    devices.use_cores()
+    cores.use(devices.num_parts(peers.LANES, cores.number()))
     meshes = {"jdlm": devices.mesh(), "jdlm, one device": None}
     config, length, vocab_size, lanes, params = peers.example(args.quick)
     run = TrainingConfig(steps=args.steps, chunk_steps=args.steps, batch_size=lanes, warmup_steps=0)

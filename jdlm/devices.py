@@ -5,10 +5,7 @@ runs the same program on the same arguments (`jax.distributed.initialize` has co
 results, and process 0 alone writes files.
 """
 
-import contextlib
-import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -17,7 +14,6 @@ from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 AXIS = "rows"
-_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container under Linux
 
 
 def on_cpu() -> bool:
@@ -25,28 +21,13 @@ def on_cpu() -> bool:
     return jax.default_backend() == "cpu"
 
 
-def use_cores(count: int | None = None) -> None:
-    """Makes each core of the CPU a device of its own, or gives the CPU ``count`` devices.
+def num_parts(rows: int, most: int) -> int:
+    """The largest number of equal parts, at most ``most``, into which ``rows`` can be cut.
 
-    One device of many threads cuts each operation into pieces and waits for all of them, which costs a network a third
-    of its speed on two cores (docs/decisions/network-on-cpu.md). To be called before JAX is used: later, or where
-    ``XLA_FLAGS`` or ``jax_num_cpu_devices`` give a number, it changes nothing. Accelerators are not concerned.
+    >>> num_parts(64, 6), num_parts(33, 2)
+    (4, 1)
     """
-    if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
-        return
-    if jax.config.jax_num_cpu_devices > 0:
-        return
-    with contextlib.suppress(RuntimeError):  # JAX has its devices already
-        jax.config.update("jax_num_cpu_devices", count or num_cores())
-
-
-def num_cores() -> int:
-    """Cores that this process may use: those of its affinity, fewer where a container has a share of them only."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with contextlib.suppress(OSError, ValueError):
-        quota, period = _QUOTA.read_text().split()
-        cores = min(cores, max(1, int(quota) // int(period)))  # "max" where there is no limit
-    return cores
+    return next(number for number in range(most, 0, -1) if rows % number == 0)
 
 
 def mesh(count: int | None = None) -> Mesh | None:
@@ -87,6 +68,11 @@ def sharded(mesh: Mesh | None, function: Callable, cut: Sequence[bool], result_c
 def size(mesh: Mesh | None) -> int:
     """Number of devices."""
     return 1 if mesh is None else mesh.size
+
+
+def size_here(mesh: Mesh | None) -> int:
+    """Number of devices of this process."""
+    return 1 if mesh is None else sum(device.process_index == jax.process_index() for device in mesh.devices.flat)
 
 
 def on_many_hosts(mesh: Mesh | None) -> bool:

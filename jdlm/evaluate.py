@@ -104,7 +104,7 @@ def _in_batches(
 ) -> Any:
     """``function(indices)`` over 0..total-1 in batches of ``width`` for each device; its leaves, ``[total, ...]``."""
     parts = []
-    width *= devices.size(mesh)
+    width = min(width, -(-total // devices.size(mesh))) * devices.size(mesh)
     for start in range(0, total, width):
         indices = devices.spread(mesh, np.arange(start, start + width, dtype=np.int32))
         parts.append(devices.fetch(function(indices)))

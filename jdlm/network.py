@@ -86,7 +86,9 @@ def predictor(config: NetworkConfig, params: dict, length: int, vocab_size: int)
     return Predictor(params, apply, length, vocab_size, selective=True, batched=True, chunk=chunk_size(config, length))
 
 
-def chunk_size(config: NetworkConfig, length: int, *, gradient: bool = False) -> int | None:
+def chunk_size(
+    config: NetworkConfig, length: int, *, gradient: bool = False, num_devices: int | None = None
+) -> int | None:
     """Sequences evaluated together: on CPU as many as keep a layer's numbers in the cache, else all of them (None).
 
     Half as many where each core is a device, for then the cores do not share the numbers of one layer.
@@ -95,11 +97,12 @@ def chunk_size(config: NetworkConfig, length: int, *, gradient: bool = False) ->
       config: the network's shape.
       length: positions of a sequence.
       gradient: for a training step, which goes through more arrays of the same size at once.
+      num_devices: devices of this process that work at the same time; all that it has if None.
     """
     if not devices.on_cpu():
         return None
     widest = max(config.heads * length, config.mlp_ratio * config.width)  # scores or hidden layer of one position
-    cache_bytes = CACHE_BYTES // 2 if jax.local_device_count() > 1 else CACHE_BYTES
+    cache_bytes = CACHE_BYTES // 2 if (num_devices or jax.local_device_count()) > 1 else CACHE_BYTES
     return predictor_chunk_size(4 * length * widest * (_GRADIENT_ARRAYS if gradient else 1), cache_bytes)
 
 

@@ -45,7 +45,7 @@ class Planner(Protocol):
     costs: Callable | None
 
     def priority(self, log_probs: Float[Array, "length vocab"] | None, masked: Bool[Array, " length"]) -> Array:
-        """Priority ``[length]`` of each position; entries of revealed positions are ignored."""
+        """Priority ``[length]`` of each position, traceable by JAX; entries of revealed positions are ignored."""
         ...
 
 

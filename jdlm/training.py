@@ -143,7 +143,7 @@ def train(
         )
     state, laws = devices.replicate(mesh, (state, target))
     if chunk is None:
-        chunk = network.chunk_size(network_config, target.length, gradient=True)
+        chunk = network.chunk_size(network_config, target.length, gradient=True, num_devices=devices.size_here(mesh))
     run = functools.partial(_run_chunk, _for_compilation(config), network_config, chunk, mesh)
     evaluation_key = jax.random.fold_in(devices.own_copy(state.key), _EVALUATION)
     state, *_ = run(state, laws, step)  # compiles, and does nothing

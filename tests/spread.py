@@ -48,7 +48,7 @@ def main(count: int, folder: Path) -> None:
         compiled = rounds.advance._cache_size()
         results = sampling.sample_all(mine, requests, batch_size=16, mesh=mesh)
         out[name] = [np.asarray(tokens).tolist() for tokens, _ in results.parts]
-        out["share"], out["programs"] = results.usage.share, rounds.advance._cache_size() - compiled
+        out[f"{name} share"], out[f"{name} programs"] = results.usage.share, rounds.advance._cache_size() - compiled
         measured = evaluate.cross_entropy_curve(mine, TARGET, jax.random.key(5), 37, batch_size=16, mesh=mesh)
         out[f"{name} curve"] = measured.cross_entropy.values.tolist()
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from jdlm import devices, runs
+from jdlm.cli import cores
 from jdlm.cli.hosts import HostOptions
 
 ROOT = Path(__file__).parent.parent
@@ -59,7 +60,7 @@ SPREAD = ["eight", "pair", "other of the pair"]
 def test_samples_of_the_oracle_have_the_same_bits_on_any_devices(spread, name):
     assert np.shape(spread["one"]["oracle"]) == (2, 500, 8)
     assert spread[name]["oracle"] == spread["one"]["oracle"]
-    assert spread[name]["share"] > 0.8
+    assert spread[name]["oracle share"] > 0.8
 
 
 def test_samples_of_a_network_differ_in_less_than_one_token_in_a_thousand(spread):
@@ -68,7 +69,7 @@ def test_samples_of_a_network_differ_in_less_than_one_token_in_a_thousand(spread
 
 @pytest.mark.parametrize("name", ["one", *SPREAD])
 def test_each_kind_of_planner_compiles_once_on_any_devices(spread, name):
-    assert spread[name]["programs"] == 2
+    assert {value for key, value in spread[name].items() if "programs" in key} == {2}
 
 
 def test_measured_curves_agree_on_any_devices(spread):
@@ -182,13 +183,13 @@ def test_cores_are_devices_as_far_as_they_divide_a_batch_unless_the_user_chose(c
     assert done.stdout.strip() == found, done.stderr
 
 
-@pytest.mark.parametrize(("quota", "cores"), [("max 100000", 8), ("250000 100000", 2), ("50000 100000", 1), ("", 8)])
-def test_cores_are_those_that_a_container_leaves(monkeypatch, tmp_path, quota, cores):
+@pytest.mark.parametrize(("quota", "found"), [("max 100000", 8), ("250000 100000", 2), ("50000 100000", 1), ("", 8)])
+def test_cores_are_those_that_a_container_leaves(monkeypatch, tmp_path, quota, found):
     file = tmp_path / "cpu.max"
     file.write_text(quota)
-    monkeypatch.setattr(devices, "_QUOTA", file)
+    monkeypatch.setattr(cores, "_QUOTA", file)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
-    assert devices.num_cores() == cores
+    assert cores.number() == found
 
 
 def test_more_devices_than_there_are_is_an_error():

@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from jdlm.cli import progress
+from jdlm.cli import cores, progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +62,10 @@ def connect(given: HostOptions, batch_size: int | None = None) -> Any:
     elif given.coordinator is not None:
         jax.distributed.initialize(given.coordinator, given.num_processes, given.process_id)
     else:
-        devices.use_cores(count)
+        most = cores.number()
+        cores.use(count or (most if batch_size is None else devices.num_parts(batch_size, most)))
         if count is None and batch_size is not None and devices.on_cpu():
-            count = next(n for n in range(len(jax.devices()), 0, -1) if batch_size % n == 0)
+            count = devices.num_parts(batch_size, len(jax.devices()))
     if not devices.is_main():
         # The others do the same work and would say the same; errors are worth hearing from each.
         sys.stdout = open(os.devnull, "w")

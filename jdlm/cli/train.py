@@ -35,6 +35,12 @@ def main(arguments: list[str]) -> int:
     config = dataclasses.replace(config, **sections)
     cache.compiled_programs()
     mesh = hosts.connect(given, config.training.batch_size)
+    from jdlm import network
+
+    # Said in the run's files, so that it is the same network on any other platform.
+    config = dataclasses.replace(
+        config, network=dataclasses.replace(config.network, dtype=network.precision(config.network))
+    )
     target = config.target.build()  # a law that is none is refused before anything is written
     if not _writes():
         _train(_Listener(config), None, mesh)
