@@ -413,11 +413,11 @@ def test_a_reader_that_leaves_early(workplace):
 
 
 def test_progress_in_a_log_file(capsys, monkeypatch):
-    clock = iter([0.0, 0.0, 11.0, 16.0, 22.0, 24.0, 30.0, 30.0])
+    clock = iter([0.0, 0.0, 11.0, 16.0, 22.0, 24.0, 30.0, 31.0])
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     with progress.Progress("work", unit="piece") as bar:
         bar.start(0, 100)
-        for done in (1, 25, 50, 60, 100):
+        for done in (1, 25, 50, 60, 100, 100):
             bar.update(done, 100, "note")
     assert capsys.readouterr().err.splitlines() == [
         "work: begins at 0 of 100",

@@ -69,7 +69,7 @@ def test_samples_of_a_network_differ_in_less_than_one_token_in_a_thousand(spread
 
 @pytest.mark.parametrize("name", ["one", *SPREAD])
 def test_each_kind_of_planner_compiles_once_on_any_devices(spread, name):
-    assert {value for key, value in spread[name].items() if "programs" in key} == {2}
+    assert spread[name]["oracle programs"] == 2 and spread[name].get("network programs", 1) == 1
 
 
 def test_measured_curves_agree_on_any_devices(spread):

@@ -27,6 +27,7 @@ class Progress:
         self._bar = None
         self._start = self._last = time.monotonic()
         self._first_done = 0
+        self._finished = False
 
     def __enter__(self) -> "Progress":
         return self
@@ -70,9 +71,9 @@ class Progress:
     def _print(self, done: int, total: int, note: str) -> None:
         now = time.monotonic()
         finished = done >= total
-        if not finished and now - self._last < _SECONDS_BETWEEN_LINES:
+        if self._finished or (not finished and now - self._last < _SECONDS_BETWEEN_LINES):
             return
-        self._last = now
+        self._last, self._finished = now, finished
         seconds = now - self._start
         if finished:
             timing = f"in {clock(seconds)}"
