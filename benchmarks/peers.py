@@ -190,11 +190,11 @@ def compiled(function: Callable, *arguments) -> Callable | None:
 def example(quick: bool, seed: int = 0):
     """The reference problem (a tiny one if quick): configuration, length, tokens, lanes and noisy parameters."""
     config = NetworkConfig(width=8, depth=1, heads=2) if quick else NetworkConfig(width=128, depth=4, heads=4)
-    length, vocab_size, lanes = (8, 3, LANES) if quick else (256, 32, LANES)
+    length, vocab_size = (8, 3) if quick else (256, 32)
     params = network.build(config, length, vocab_size).init(jax.random.key(seed))
     rng = np.random.default_rng(seed)
     noisy = jax.tree.map(lambda leaf: leaf + rng.normal(scale=0.05, size=leaf.shape).astype("f"), params)
-    return config, length, vocab_size, lanes, noisy
+    return config, length, vocab_size, LANES, noisy
 
 
 def forward_flops(config: NetworkConfig, length: int, vocab_size: int) -> int:
