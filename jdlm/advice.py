@@ -16,7 +16,7 @@ import numpy as np
 
 from jdlm import curves
 from jdlm.evaluate import CurveEstimate, Estimate
-from jdlm.schedules import Atoms, Schedule, optimal
+from jdlm.schedules import Schedule, optimal
 
 
 class Offer(NamedTuple):
@@ -139,14 +139,15 @@ def export(schedule: Schedule) -> dict[str, Any]:
     Raises:
       ValueError: the schedule is a chain of counts, not a mixture of size lists.
     """
-    law = schedule.law()
-    if not isinstance(law, Atoms):
+    lists = schedule.law().size_lists()
+    if lists is None:
         raise ValueError(f"schedule {schedule.name} is no mixture of size lists; export another one, such as minimax")
-    lists = [[int(size) for size in sizes if size] for sizes in law.sizes]
+    weights, sizes = lists
+    lists = [[int(size) for size in row if size] for row in sizes]
     head = {"format": "jdlm-sizes-1", "schedule": schedule.name, "length": schedule.length}
     if len(lists) == 1:
         return {**head, "tokens_per_step": lists[0]}
-    atoms = [{"weight": float(w), "tokens_per_step": s} for w, s in zip(law.weights, lists, strict=True)]
+    atoms = [{"weight": float(w), "tokens_per_step": s} for w, s in zip(weights, lists, strict=True)]
     return {**head, "atoms": atoms}
 
 

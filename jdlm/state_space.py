@@ -20,7 +20,7 @@ from jaxtyping import Array
 from jdlm.draws import Draw
 from jdlm.planners import Planner, rounded
 from jdlm.predictor import Predictor, map_lanes
-from jdlm.schedules import Atoms, Schedule
+from jdlm.schedules import Schedule
 from jdlm.targets import Target
 
 MAX_STATES = 1_200_000
@@ -164,18 +164,7 @@ class StateSpace:
             return
         if schedule.length != self.length:
             raise ValueError(f"schedule {schedule.name} has length {schedule.length}, the predictor {self.length}")
-        law, counts = schedule.law(), np.arange(self.length + 1)
-        if isinstance(law, Atoms):
-            for weight, sizes in zip(law.weights, law.sizes, strict=True):
-                yield (
-                    float(weight),
-                    [np.tile(counts == size, (self.length + 1, 1)).astype(float) for size in sizes if size],
-                )
-            return
-        following = np.minimum(counts[:, None] + counts[None, :], self.length)
-        possible = counts[:, None] + counts[None, :] <= self.length
-        kernels = [law.transition(step) for step in range(schedule.num_steps)]
-        yield 1.0, [np.where(possible, np.take_along_axis(kernel, following, axis=1), 0.0) for kernel in kernels]
+        yield from schedule.law().kernels(self.length)
 
     def moves(self, mass: np.ndarray, kernel: np.ndarray | None) -> Iterator[tuple[np.ndarray, ...]]:
         """Of one step: states ``[n, 1]``, the probability to be there and reveal one set, successors and marginals."""

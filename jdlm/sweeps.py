@@ -18,7 +18,7 @@ from jdlm.predictor import Predictor
 from jdlm.requests import Request
 from jdlm.rows import Row
 from jdlm.sampling import Info, Results, draw_sizes, sample_all
-from jdlm.schedules import Atoms, Schedule
+from jdlm.schedules import Schedule
 from jdlm.state_space import StateSpace
 from jdlm.targets import Target, Unavailable
 
@@ -61,7 +61,7 @@ class _Origin:
             schedule=self.schedule.name if self.schedule else "",
             planner=self.planner.name if self.planner else "",
             num_steps=self.schedule.num_steps if self.schedule else None,
-            nfe=mean_nfe(self.schedule) if self.schedule else nfe,
+            nfe=self.schedule.mean_nfe if self.schedule else nfe,
             metric=metric,
             index=index,
             value=float(estimate.value),
@@ -90,12 +90,6 @@ class _Origin:
 @jax.jit
 def _folded(seed: jax.Array, number: jax.Array) -> jax.Array:
     return jax.random.fold_in(jax.random.key(seed), number)
-
-
-def mean_nfe(schedule: Schedule) -> float:
-    """Expected number of predictor calls of one sequence."""
-    law = schedule.nfe_law()
-    return float(law @ np.arange(len(law)))
 
 
 def sweep(
@@ -230,7 +224,7 @@ def _until(done: int, most: int, total: int, what: str, progress: Progress | Non
 
 def _calls(target: Target, schedule: Schedule | None, samples: int) -> int:
     """Predictor calls of a cell's samples; at most, if the planner counts."""
-    return samples * target.length if schedule is None else round(samples * mean_nfe(schedule))
+    return samples * target.length if schedule is None else round(samples * schedule.mean_nfe)
 
 
 def _is_small(target: Target) -> bool:
@@ -260,26 +254,13 @@ def _schedule_rows(origin: _Origin, entropy_curve: np.ndarray | None) -> Iterato
     exposure = schedule.exposure()
     for j, value in enumerate(exposure):
         yield origin.row("exposure", value, "exact", index=j)
-    for step, value in enumerate(expected_revealed(schedule)):
+    for step, value in enumerate(schedule.expected_revealed()):
         yield origin.row("expected_revealed", value, "exact", index=step)
     for weight, correlation in _CORRELATIONS.items():
         yield origin.row(f"worst_case_{weight}", curves.worst_case(exposure, weight), "exact")
         if schedule.certificate is not None and schedule.name == f"minimax_{weight}" and entropy_curve is not None:
             guarantee = schedule.certificate.value * correlation(entropy_curve)
             yield origin.row("guarantee_nats", guarantee, "identity")
-
-
-def expected_revealed(schedule: Schedule) -> np.ndarray:
-    """Expected number of revealed tokens after 0, 1, ..., num_steps steps, float64 ``[num_steps + 1]``."""
-    law = schedule.law()
-    if isinstance(law, Atoms):
-        return np.concatenate([[0.0], np.cumsum(law.weights @ law.sizes)])
-    revealed = np.eye(1, schedule.length + 1)[0]
-    means = [0.0]
-    for step in range(schedule.num_steps):
-        revealed = revealed @ law.transition(step)
-        means.append(float(revealed @ np.arange(schedule.length + 1)))
-    return np.array(means)
 
 
 def _curve_rows(origin: _Origin, measured: evaluate.MeasuredCurve) -> Iterator[Row]:

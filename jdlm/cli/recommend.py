@@ -151,17 +151,15 @@ def _print(offers: "list[Offer]", test: "CurveEstimate", given: RecommendOptions
         numbers = (offer.cost, offer.difference, offer.nelbo)
         columns = "  ".join(f"{'-' if number is None else _number(number):>20}" for number in numbers)
         print(f"{offer.name:16} {offer.schedule.num_steps:5d}  {columns}")
-    from jdlm.schedules import Atoms
-
     best = offers[0]
     print()
     if best.schedule is None:
         print("no schedule reaches the goal; give a larger --kl")
         return
     print(f"recommended: {best.name} with {best.schedule.num_steps} steps")
-    law = best.schedule.law()
-    if isinstance(law, Atoms) and len(law.sizes) == 1:
-        print("tokens per step: " + " ".join(str(size) for size in law.sizes[0] if size))
+    lists = best.schedule.law().size_lists()
+    if lists is not None and len(lists[1]) == 1:
+        print("tokens per step: " + " ".join(str(size) for size in lists[1][0] if size))
     better = [offer.name for offer in offers if given.num_steps is not None and _clearly_below(offer, best)]
     if better:
         print(

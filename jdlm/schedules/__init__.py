@@ -1,11 +1,13 @@
 """Laws of how many tokens each step reveals: one builder a schedule, one shape for all (:class:`Schedule`)."""
 
+from jdlm.schedules.atoms import Atoms
+from jdlm.schedules.chain import Chain
 from jdlm.schedules.equalizer import tc_equalizer
 from jdlm.schedules.fixed_sizes import cosine, first_hitting, fixed, geometric, uniform
 from jdlm.schedules.minimax import minimax
 from jdlm.schedules.optimized import best_fixed, optimal
 from jdlm.schedules.random_phase import random_phase
-from jdlm.schedules.schedule import Atoms, Certificate, Chain, Schedule
+from jdlm.schedules.schedule import Certificate, Schedule
 from jdlm.schedules.thinning import adaptive_times, ancestral, euler, exponential_times, tau_leaping, uniform_times
 
 __all__ = [

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from jdlm.schedules.schedule import Chain, Schedule, check_steps
+from jdlm.schedules.chain import Chain
+from jdlm.schedules.schedule import Schedule, check_steps
 
 
 def tc_equalizer(length: int, num_steps: int) -> Schedule:

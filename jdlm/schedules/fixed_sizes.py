@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from jdlm.schedules.schedule import Atoms, Schedule, check_steps
+from jdlm.schedules.atoms import Atoms
+from jdlm.schedules.schedule import Schedule, check_steps
 
 
 def fixed(sizes: ArrayLike, name: str = "fixed") -> Schedule:

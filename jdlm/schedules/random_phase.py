@@ -4,7 +4,8 @@ from typing import Literal
 
 import numpy as np
 
-from jdlm.schedules.schedule import Atoms, Schedule, check_steps
+from jdlm.schedules.atoms import Atoms
+from jdlm.schedules.schedule import Schedule, check_steps
 
 PhaseWeight = Literal["tc", "dtc"]
 

@@ -1,44 +1,19 @@
 """A schedule: the law of how many tokens each step reveals.
 
-The law has one of two forms, :class:`Atoms` or :class:`Chain`. Everything else (drawn sizes, exposure, number of
-predictor calls, leftover masks) is derived from it here, once for all schedules; a new schedule is a builder that makes
-one of the two and nothing more.
+The law has one of the forms of `jdlm.schedules.law`: a mixture of size lists (`Atoms`) or a chain of revealed counts
+(`Chain`). Everything else (drawn sizes, exposure, number of predictor calls, leftover masks) is derived from it; a new
+schedule is a builder that makes a law and nothing more.
 """
 
+import functools
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
-
-class Atoms(NamedTuple):
-    """A finite mixture of size lists.
-
-    Attributes:
-      weights: ``[atoms]`` float64 probabilities.
-      sizes: ``[atoms, num_steps]`` int32, tokens revealed in each step; zeros are steps that ask the predictor nothing.
-    """
-
-    weights: Any
-    sizes: Any
-
-
-class Chain(NamedTuple):
-    """A Markov chain on the number of revealed tokens, started at 0.
-
-    Attributes:
-      kernels: ``[num_steps, length + 1, length + 1]`` float64; ``kernels[t, n, m]`` is the probability that step ``t``
-        (from 0) moves from ``n`` to ``m`` revealed tokens. Rows sum to 1 and nothing moves down.
-    """
-
-    kernels: Any
-
-    def transition(self, step: int) -> Float[np.ndarray, "counts counts"]:
-        """Transition matrix ``[length + 1, length + 1]`` of ``step`` (from 0); ``transition[n, m]`` from n to m."""
-        return self.kernels[step]
+from jdlm.schedules.law import Law
 
 
 class Certificate(NamedTuple):
@@ -74,16 +49,15 @@ class Schedule:
     name: str
     length: int
     num_steps: int
-    _law: Atoms | Chain
+    _law: Law
     certificate: Certificate | None = None
 
     def __post_init__(self):
         if self.length < 1:
             raise ValueError(f"length={self.length} is not a sequence length; use at least 1")
-        law = _checked_atoms if isinstance(self._law, Atoms) else _checked_chain
-        object.__setattr__(self, "_law", law(self._law, self.length, self.num_steps))
+        object.__setattr__(self, "_law", self._law.checked(self.length, self.num_steps))
 
-    def law(self) -> Atoms | Chain:
+    def law(self) -> Law:
         """The law of the sizes in the form it was built: a mixture of size lists or a chain of revealed counts."""
         return self._law
 
@@ -95,18 +69,7 @@ class Schedule:
         Args:
           key: a typed key, ``jax.random.key``.
         """
-        if isinstance(self._law, Atoms):
-            log_weights = jnp.log(jnp.asarray(self._law.weights))
-            atom = jax.random.categorical(key, log_weights, mode="high")
-            return jnp.asarray(self._law.sizes, dtype=jnp.int32)[atom]
-
-        def step(revealed, inputs):
-            kernel, step_key = inputs
-            following = jax.random.categorical(step_key, jnp.log(kernel[revealed]), mode="high").astype(jnp.int32)
-            return following, following - revealed
-
-        kernels = jnp.asarray(self._law.kernels)
-        return jax.lax.scan(step, jnp.int32(0), (kernels, jax.random.split(key, self.num_steps)))[1]
+        return self._law.draw(key)
 
     def sizes_from(self, uniforms: Float[np.ndarray, "lanes any"]) -> Int[np.ndarray, "lanes steps"]:
         """Step sizes of many sequences at once, on the host: the same law as `sizes`, with nothing to compile.
@@ -121,62 +84,47 @@ class Schedule:
           ValueError: fewer uniforms than steps.
         """
         if uniforms.shape[1] < self.num_steps:
-            raise ValueError(f"{uniforms.shape[1]} uniforms a lane do not do for {self.num_steps} steps; give as many")
-        if isinstance(self._law, Atoms):
-            return self._law.sizes[_choose(self._law.weights[None, :], uniforms[:, 0])]
-        counts = np.zeros((len(uniforms), self.num_steps + 1), np.int32)
-        for step, kernel in enumerate(self._law.kernels):
-            counts[:, step + 1] = _choose(kernel[counts[:, step]], uniforms[:, step])
-        return np.diff(counts, axis=1)
+            raise ValueError(f"got {uniforms.shape[1]} uniforms per lane; {self.num_steps} steps need as many")
+        return self._law.invert(uniforms)
 
     def exposure(self) -> Float[np.ndarray, " length"]:
         """Exposure ``x[j]``: expected size of the step taken from ``j`` revealed tokens (0 if never visited).
 
-        Exact, by the law. Sums to ``length`` minus the expected number of leftover masks.
+        Exact, by the law, and computed once: the array is read-only. Sums to ``length`` minus the expected number of
+        leftover masks.
         """
-        if isinstance(self._law, Atoms):
-            weights, sizes = self._law
-            before = np.cumsum(sizes, axis=1) - sizes
-            mass = weights[:, None] * sizes
-            return np.bincount(before.ravel(), weights=mass.ravel(), minlength=self.length + 1)[: self.length]
-        counts = np.arange(self.length + 1, dtype=np.float64)
-        exposure = np.zeros(self.length + 1)
-        revealed = np.eye(1, self.length + 1)[0]
-        for kernel in self._law.kernels:
-            exposure += revealed * np.maximum(kernel @ counts - counts, 0.0)
-            revealed = revealed @ kernel
-        return exposure[: self.length]
+        return self._exposure
 
     def nfe_law(self) -> Float[np.ndarray, " num_steps_plus_1"]:
-        """Law of the number of predictor calls: entry ``k`` is the probability that ``k`` steps reveal something."""
-        if isinstance(self._law, Atoms):
-            calls = np.count_nonzero(self._law.sizes, axis=1)
-            return np.bincount(calls, weights=self._law.weights, minlength=self.num_steps + 1)
-        joint = np.zeros((self.num_steps + 1, self.length + 1))
-        joint[0, 0] = 1.0
-        for step, kernel in enumerate(self._law.kernels):
-            stay = np.diagonal(kernel)
-            moved = joint[: step + 1] @ (kernel - np.diag(stay))
-            joint *= stay[None, :]
-            joint[1 : step + 2] += moved
-        return joint.sum(axis=1)
+        """Distribution of the number of predictor calls: entry ``k`` is P(``k`` steps reveal something); read-only."""
+        return self._nfe_law
 
-    @property
+    @functools.cached_property
+    def mean_nfe(self) -> float:
+        """Expected number of predictor calls per sequence."""
+        return float(self._nfe_law @ np.arange(len(self._nfe_law)))
+
+    def expected_revealed(self) -> Float[np.ndarray, " num_steps_plus_1"]:
+        """Expected number of revealed tokens after 0, 1, ..., ``num_steps`` steps."""
+        return self._law.expected_revealed(self.length)
+
+    @functools.cached_property
     def leftover(self) -> float:
         """Probability that a mask is left after the last step; 0 for most schedules."""
-        if isinstance(self._law, Atoms):
-            return float(self._law.weights[self._law.sizes.sum(axis=1) < self.length].sum())
-        revealed = np.eye(1, self.length + 1)[0]
-        for kernel in self._law.kernels:
-            revealed = revealed @ kernel
-        return float(revealed[:-1].sum())
+        return self._law.leftover(self.length)
+
+    @functools.cached_property
+    def _exposure(self) -> np.ndarray:
+        return _read_only(self._law.exposure(self.length))
+
+    @functools.cached_property
+    def _nfe_law(self) -> np.ndarray:
+        return _read_only(self._law.nfe_law(self.length))
 
 
-def _choose(probabilities: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
-    """Index ``[lanes]`` drawn from each row ``[lanes or 1, n]`` by inverting its distribution function."""
-    cumulative = np.cumsum(probabilities, axis=1)
-    # Divided by the last one, which is 1 up to rounding, so that nothing of probability 0 is drawn at the end.
-    return (cumulative / cumulative[:, -1:] <= uniforms[:, None]).sum(axis=1)
+def _read_only(array: np.ndarray) -> np.ndarray:
+    array.flags.writeable = False
+    return array
 
 
 def check_steps(length: int, num_steps: int) -> None:
@@ -191,38 +139,6 @@ def check_steps(length: int, num_steps: int) -> None:
         raise ValueError(f"num_steps={num_steps} reveals nothing; use at least 1")
     if num_steps > length:
         raise ValueError(f"num_steps={num_steps} exceeds length={length}; use at most {length}")
-
-
-def _checked_atoms(law: Atoms, length: int, num_steps: int) -> Atoms:
-    weights, sizes = np.asarray(law.weights, dtype=np.float64), np.asarray(law.sizes)
-    if sizes.ndim != 2 or sizes.shape[1] != num_steps or weights.shape != sizes.shape[:1]:
-        raise ValueError(f"weights {weights.shape} and sizes {sizes.shape} do not fit; use [A] and [A, {num_steps}]")
-    if not np.issubdtype(sizes.dtype, np.integer):
-        raise ValueError(f"sizes are {sizes.dtype}; a step reveals a whole number of tokens, use integers")
-    if sizes.size and sizes.min() < 0:
-        raise ValueError(f"a step of size {sizes.min()} is impossible; use sizes of at least 0")
-    if sizes.size and sizes.sum(axis=1).max() > length:
-        raise ValueError(f"sizes sum to {sizes.sum(axis=1).max()}; they must sum to the length {length}")
-    _check_probabilities(weights, "weights")
-    return Atoms(weights, sizes.astype(np.int32))
-
-
-def _checked_chain(law: Chain, length: int, num_steps: int) -> Chain:
-    kernels = np.asarray(law.kernels, dtype=np.float64)
-    if kernels.shape != (num_steps, length + 1, length + 1):
-        raise ValueError(f"kernels have shape {kernels.shape}; use [{num_steps}, {length + 1}, {length + 1}]")
-    if np.any(np.tril(kernels, -1)):
-        raise ValueError("a kernel masks revealed tokens again (an entry below its diagonal); use an upper triangle")
-    _check_probabilities(kernels, "kernel rows")
-    return Chain(kernels)
-
-
-def _check_probabilities(probabilities: np.ndarray, what: str) -> None:
-    if not np.all(probabilities >= 0.0):
-        raise ValueError(f"{what} hold {probabilities.min():g}; probabilities are at least 0")
-    sums = probabilities.sum(axis=-1)
-    if not np.allclose(sums, 1.0, rtol=0.0, atol=1e-9):
-        raise ValueError(f"{what} sum to {sums.flat[np.argmax(np.abs(sums - 1.0))]:.9g}; probabilities sum to 1")
 
 
 def _flatten(schedule: Schedule):

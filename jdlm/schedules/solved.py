@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from jdlm import curves
+from jdlm.schedules.atoms import Atoms
 from jdlm.schedules.column_generation import Solution, lower_bound
-from jdlm.schedules.schedule import Atoms, Certificate, Schedule
+from jdlm.schedules.schedule import Certificate, Schedule
 
 Key = tuple[int, int, curves.Weight]
 SHIPPED = Path(str(resources.files("jdlm.schedules") / "data" / "minimax.npz"))

@@ -24,7 +24,8 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 from scipy.special import gammaln, xlog1py, xlogy
 
-from jdlm.schedules.schedule import Chain, Schedule
+from jdlm.schedules.chain import Chain
+from jdlm.schedules.schedule import Schedule
 
 Masking = Literal["linear", "cosine", "polynomial", "exponential"]
 

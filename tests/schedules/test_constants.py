@@ -60,7 +60,7 @@ def test_the_equalizer_follows_its_recursion():
     length, num_steps = 10, 4
     schedule, (_, sizes) = schedules.tc_equalizer(length, num_steps), reference.equalizer(length, num_steps)
     for (masked, left), p in sizes.items():
-        row = schedule.law().transition(num_steps - left)[length - masked]
+        row = schedule.law().steps[num_steps - left][length - masked]
         np.testing.assert_allclose(row[length - masked + 1 : length], p[1:], atol=1e-12)
     np.testing.assert_allclose(schedule.nfe_law()[-1], 1.0, atol=1e-12)
 
@@ -69,7 +69,7 @@ def test_the_equalizer_in_two_steps_in_closed_form():
     harmonic = sum(1 / i for i in range(1, 20))
     schedule = schedules.tc_equalizer(20, 2)
     np.testing.assert_allclose(constant(schedule, "tc"), 1 - 1 / harmonic, atol=1e-12)
-    first = schedule.law().transition(0)[0, 1:20]
+    first = schedule.law().steps[0][0, 1:20]
     np.testing.assert_allclose(first, [1 / (harmonic * (20 - j)) for j in range(1, 20)], atol=1e-12)
 
 

@@ -1,0 +1,79 @@
+"""A law of step sizes as a finite mixture of size lists."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
+
+from jdlm.schedules.law import check_probabilities, choose
+
+
+class Atoms(NamedTuple):
+    """A finite mixture of size lists.
+
+    The members are those of `jdlm.schedules.law.Law`.
+
+    Attributes:
+      weights: ``[atoms]`` float64 probabilities.
+      sizes: ``[atoms, num_steps]`` int32, tokens revealed in each step; zeros are steps that ask the predictor nothing.
+    """
+
+    weights: Any
+    sizes: Any
+
+    def checked(self, length: int, num_steps: int) -> "Atoms":
+        """This mixture as float64 and int32; ValueError where shapes, sizes or weights are wrong."""
+        weights, sizes = np.asarray(self.weights, dtype=np.float64), np.asarray(self.sizes)
+        if sizes.ndim != 2 or sizes.shape[1] != num_steps or weights.shape != sizes.shape[:1]:
+            raise ValueError(
+                f"weights {weights.shape} and sizes {sizes.shape} do not fit; use [A] and [A, {num_steps}]"
+            )
+        if not np.issubdtype(sizes.dtype, np.integer):
+            raise ValueError(f"sizes are {sizes.dtype}; a step reveals a whole number of tokens, use integers")
+        if sizes.size and sizes.min() < 0:
+            raise ValueError(f"a step of size {sizes.min()} is impossible; use sizes of at least 0")
+        if sizes.size and sizes.sum(axis=1).max() > length:
+            raise ValueError(f"sizes sum to {sizes.sum(axis=1).max()}; they must sum to the length {length}")
+        check_probabilities(weights, "weights")
+        return Atoms(weights, sizes.astype(np.int32))
+
+    def draw(self, key: Shaped[PRNGKeyArray, ""]) -> Int[Array, " num_steps"]:
+        """One draw of the sizes, unbiased down to float32 probabilities of about 1e-38."""
+        atom = jax.random.categorical(key, jnp.log(jnp.asarray(self.weights)), mode="high")
+        return jnp.asarray(self.sizes, dtype=jnp.int32)[atom]
+
+    def invert(self, uniforms: Float[np.ndarray, "lanes any"]) -> Int[np.ndarray, "lanes num_steps"]:
+        """Sizes of many sequences on the host: the first uniform of each draws its list."""
+        return self.sizes[choose(self.weights[None, :], uniforms[:, 0])]
+
+    def exposure(self, length: int) -> Float[np.ndarray, " length"]:
+        """Expected size of the step taken from each revealed count."""
+        before = np.cumsum(self.sizes, axis=1) - self.sizes
+        mass = self.weights[:, None] * self.sizes
+        return np.bincount(before.ravel(), weights=mass.ravel(), minlength=length + 1)[:length]
+
+    def nfe_law(self, length: int) -> Float[np.ndarray, " num_steps_plus_1"]:
+        """Distribution of the number of steps that reveal something."""
+        calls = np.count_nonzero(self.sizes, axis=1)
+        return np.bincount(calls, weights=self.weights, minlength=self.sizes.shape[1] + 1)
+
+    def leftover(self, length: int) -> float:
+        """Probability that a mask is left after the last step."""
+        return float(self.weights[self.sizes.sum(axis=1) < length].sum())
+
+    def expected_revealed(self, length: int) -> Float[np.ndarray, " num_steps_plus_1"]:
+        """Expected revealed count after 0, 1, ... steps."""
+        return np.concatenate([[0.0], np.cumsum(self.weights @ self.sizes)])
+
+    def kernels(self, length: int) -> Iterator[tuple[float, list[Float[np.ndarray, "counts sizes"]]]]:
+        """The lists one by one, without their empty steps: matrices with the step's size certain."""
+        counts = np.arange(length + 1)
+        for weight, sizes in zip(self.weights, self.sizes, strict=True):
+            yield float(weight), [np.tile(counts == size, (length + 1, 1)).astype(float) for size in sizes if size]
+
+    def size_lists(self) -> tuple[Float[np.ndarray, " atoms"], Int[np.ndarray, "atoms steps"]]:
+        """The weights and the sizes."""
+        return self.weights, self.sizes

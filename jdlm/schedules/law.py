@@ -1,0 +1,71 @@
+"""What a law of step sizes is asked for, and the checks that its forms share.
+
+A form is one file: a NamedTuple of arrays with the members of `Law`. `jdlm.schedules.atoms` and
+`jdlm.schedules.chain` are the two there are; nothing outside of them asks which one a schedule has.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
+
+
+@runtime_checkable
+class Law(Protocol):
+    """A law of the step sizes of a sequence; a pytree whose leaves are its arrays.
+
+    ``length`` and ``num_steps`` are those of the schedule that holds the law.
+    """
+
+    def checked(self, length: int, num_steps: int) -> "Law":
+        """This law with numpy arrays of the right dtypes; ValueError where it is not a probability distribution."""
+        ...
+
+    def draw(self, key: Shaped[PRNGKeyArray, ""]) -> Int[Array, " num_steps"]:
+        """One draw of the sizes, int32; works under ``jit`` and ``vmap``."""
+        ...
+
+    def invert(self, uniforms: Float[np.ndarray, "lanes any"]) -> Int[np.ndarray, "lanes num_steps"]:
+        """Sizes of many sequences on the host, from as many uniforms on [0, 1) each as there are steps."""
+        ...
+
+    def exposure(self, length: int) -> Float[np.ndarray, " length"]:
+        """Expected size of the step taken from each revealed count."""
+        ...
+
+    def nfe_law(self, length: int) -> Float[np.ndarray, " num_steps_plus_1"]:
+        """Distribution of the number of steps that reveal something."""
+        ...
+
+    def leftover(self, length: int) -> float:
+        """Probability that a mask is left after the last step."""
+        ...
+
+    def expected_revealed(self, length: int) -> Float[np.ndarray, " num_steps_plus_1"]:
+        """Expected revealed count after 0, 1, ... steps."""
+        ...
+
+    def kernels(self, length: int) -> Iterator[tuple[float, list[Float[np.ndarray, "counts sizes"]]]]:
+        """The law as a mixture of chains: weights, and of each the steps' matrices of P(size | revealed count)."""
+        ...
+
+    def size_lists(self) -> tuple[Any, Any] | None:
+        """Weights ``[lists]`` and sizes ``[lists, num_steps]`` where the law is a mixture of lists, else None."""
+        ...
+
+
+def choose(probabilities: Float[np.ndarray, "rows n"], uniforms: Float[np.ndarray, " lanes"]) -> np.ndarray:
+    """Index ``[lanes]`` drawn from each row ``[lanes or 1, n]`` by inverting its distribution function."""
+    cumulative = np.cumsum(probabilities, axis=1)
+    # Divided by the last one, which is 1 up to rounding, so that nothing of probability 0 is drawn at the end.
+    return (cumulative / cumulative[:, -1:] <= uniforms[:, None]).sum(axis=1)
+
+
+def check_probabilities(probabilities: np.ndarray, what: str) -> None:
+    """Raises a ValueError unless the last axis holds probability distributions."""
+    if not np.all(probabilities >= 0.0):
+        raise ValueError(f"{what} hold {probabilities.min():g}; probabilities are at least 0")
+    sums = probabilities.sum(axis=-1)
+    if not np.allclose(sums, 1.0, rtol=0.0, atol=1e-9):
+        raise ValueError(f"{what} sum to {sums.flat[np.argmax(np.abs(sums - 1.0))]:.9g}; probabilities sum to 1")
