@@ -177,6 +177,51 @@ def worst_case(exposure: ArrayLike, weight: Weight) -> float:
     return float(np.max(o / weights(len(o) + 1, weight), initial=0.0))
 
 
+def mds_output_kl(overshoot_law: ArrayLike, prime: int) -> float:
+    """KL divergence of a sampler's output law from an MDS code, ``-log E[prime^-R]``, in nats.
+
+    For the oracle, uniformly random positions and the uniform law on an ``[length, dimension]`` MDS code over a field
+    of ``prime`` elements. With R = (first visited count >= dimension) - dimension each codeword comes out with
+    probability ``prime^-dimension E[prime^-R]``, and the path KL is ``E[R] log(prime)``: the schedule enters through
+    the distribution of R alone. At any length, and the same for every MDS code of these parameters (ours).
+
+    Args:
+      overshoot_law: ``[length - dimension + 1]`` from ``Schedule.overshoot_law(dimension)``; sums to 1.
+      prime: number of elements of the field.
+
+    Raises:
+      ValueError: not a probability distribution (a schedule that leaves masks has none), or ``prime`` below 2.
+
+    >>> mds_output_kl([0.5, 0.5], 2) == -np.log(0.75)
+    True
+    """
+    return float(-np.log(_in_code(overshoot_law, prime)))
+
+
+def mds_output_tv(overshoot_law: ArrayLike, prime: int) -> float:
+    """Total variation of a sampler's output law from an MDS code, ``1 - E[prime^-R]``: its share outside of the code.
+
+    Args and Raises: see :func:`mds_output_kl`.
+
+    >>> mds_output_tv([0.5, 0.5], 2)
+    0.25
+    """
+    return float(1.0 - _in_code(overshoot_law, prime))
+
+
+def _in_code(overshoot_law: ArrayLike, prime: int) -> float:
+    """Probability that a sample lies in the code, ``E[prime^-R]``."""
+    law = _curve(overshoot_law, "overshoot_law")
+    if law.min() < 0.0 or abs(law.sum() - 1.0) > 1e-9:
+        raise ValueError(
+            f"overshoot_law sums to {law.sum():.9g} with smallest entry {law.min():g}; give the distribution of a "
+            "schedule that reveals everything"
+        )
+    if prime < 2:
+        raise ValueError(f"prime={prime} is not a field; use at least 2")
+    return float(law @ np.exp(-np.log(prime) * np.arange(len(law))))
+
+
 def _curve(values: ArrayLike, name: str = "entropy_curve") -> np.ndarray:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or array.size == 0:

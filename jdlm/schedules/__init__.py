@@ -6,6 +6,7 @@ from jdlm.schedules.equalizer import tc_equalizer
 from jdlm.schedules.fixed_sizes import cosine, first_hitting, fixed, geometric, uniform
 from jdlm.schedules.minimax import minimax
 from jdlm.schedules.optimized import best_fixed, optimal
+from jdlm.schedules.random_cuts import random_cuts, random_phase_equal
 from jdlm.schedules.random_phase import random_phase
 from jdlm.schedules.schedule import Certificate, Schedule
 from jdlm.schedules.thinning import adaptive_times, ancestral, euler, exponential_times, tau_leaping, uniform_times
@@ -26,7 +27,9 @@ __all__ = [
     "geometric",
     "minimax",
     "optimal",
+    "random_cuts",
     "random_phase",
+    "random_phase_equal",
     "tau_leaping",
     "tc_equalizer",
     "uniform",

@@ -68,6 +68,18 @@ class Atoms(NamedTuple):
         """Expected revealed count after 0, 1, ... steps."""
         return np.concatenate([[0.0], np.cumsum(self.weights @ self.sizes)])
 
+    def overshoot(self, length: int, count: int) -> Float[np.ndarray, " overshoots"]:
+        """Distribution of (first visited count >= ``count``) - ``count``; mass that stays below is missing."""
+        visited = np.concatenate([np.zeros((len(self.sizes), 1), np.int64), np.cumsum(self.sizes, axis=1)], axis=1)
+        first = np.where(visited >= count, visited, length + 1).min(axis=1)
+        return np.bincount(first - count, weights=self.weights, minlength=length - count + 2)[: length - count + 1]
+
+    def visits(self, length: int) -> Float[np.ndarray, " length_minus_1"]:
+        """Probability that each of the counts 1..length-1 is visited."""
+        visited = np.cumsum(self.sizes, axis=1)
+        visited[self.sizes == 0] = 0  # an empty step visits nothing new
+        return np.bincount(visited.ravel(), np.repeat(self.weights, visited.shape[1]), length + 1)[1:length]
+
     def kernels(self, length: int) -> Iterator[tuple[float, list[Float[np.ndarray, "counts sizes"]]]]:
         """The lists one by one, without their empty steps: matrices with the step's size certain."""
         counts = np.arange(length + 1)

@@ -80,6 +80,23 @@ class Chain(NamedTuple):
         """Expected revealed count after 0, 1, ... steps."""
         return np.array(self._revealed()) @ np.arange(length + 1)
 
+    def overshoot(self, length: int, count: int) -> Float[np.ndarray, " overshoots"]:
+        """Distribution of (first visited count >= ``count``) - ``count``; mass that stays below is missing."""
+        below = np.eye(1, length + 1)[0]
+        law = below[count:].copy()
+        for kernel in self.steps:
+            moved = below[:count] @ kernel[:count]
+            law += moved[count:]
+            below = moved
+        return law
+
+    def visits(self, length: int) -> Float[np.ndarray, " length_minus_1"]:
+        """Probability that each of the counts 1..length-1 is visited: moves into it, for nothing moves back."""
+        entered = np.zeros(length + 1)
+        for kernel, revealed in zip(self.steps, self._revealed(), strict=False):
+            entered += revealed @ kernel - revealed * np.diagonal(kernel)
+        return entered[1:length]
+
     def kernels(self, length: int) -> Iterator[tuple[float, list[Float[np.ndarray, "counts sizes"]]]]:
         """One chain of weight 1, its steps as P(size | revealed count)."""
         counts = np.arange(length + 1)

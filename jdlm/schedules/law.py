@@ -46,6 +46,14 @@ class Law(Protocol):
         """Expected revealed count after 0, 1, ... steps."""
         ...
 
+    def overshoot(self, length: int, count: int) -> Float[np.ndarray, " overshoots"]:
+        """Distribution ``[length - count + 1]`` of (first visited count >= ``count``) - ``count``."""
+        ...
+
+    def visits(self, length: int) -> Float[np.ndarray, " length_minus_1"]:
+        """Probability that each of the counts 1..length-1 is visited."""
+        ...
+
     def kernels(self, length: int) -> Iterator[tuple[float, list[Float[np.ndarray, "counts sizes"]]]]:
         """The law as a mixture of chains: weights, and of each the steps' matrices of P(size | revealed count)."""
         ...

@@ -108,6 +108,33 @@ class Schedule:
         """Expected number of revealed tokens after 0, 1, ..., ``num_steps`` steps."""
         return self._law.expected_revealed(self.length)
 
+    def overshoot_law(self, count: int) -> Float[np.ndarray, " overshoots"]:
+        """Distribution of (first visited count >= ``count``) - ``count``, from the law in one pass.
+
+        On an MDS code of dimension ``count`` it is all that the output law depends on, see
+        `jdlm.curves.mds_output_kl`. Its mean is the overshoot of `jdlm.curves.overshoot`.
+
+        Args:
+          count: number of revealed tokens, 0 to ``length``.
+
+        Returns:
+          float64 ``[length - count + 1]``; sums to 1, less where masks can be left over.
+
+        Raises:
+          ValueError: ``count`` outside 0..length.
+
+        >>> from jdlm import schedules
+        >>> schedules.uniform(6, 3).overshoot_law(3).tolist()   # 4 is the first visited count of at least 3
+        [0.0, 1.0, 0.0, 0.0]
+        """
+        if not 0 <= count <= self.length:
+            raise ValueError(f"count={count} is not a revealed count; use 0..{self.length}")
+        return self._law.overshoot(self.length, count)
+
+    def visits(self) -> Float[np.ndarray, " length_minus_1"]:
+        """Probability that each of the counts 1..length-1 is visited: entry ``m - 1`` is P(m is visited)."""
+        return self._law.visits(self.length)
+
     @functools.cached_property
     def leftover(self) -> float:
         """Probability that a mask is left after the last step; 0 for most schedules."""

@@ -39,6 +39,8 @@ FAMILY = [
     Member("best_fixed-both", lambda n, k: schedules.best_fixed(n, k, "both")),
     Member("random_phase-tc", lambda n, k: schedules.random_phase(n, k, "tc")),
     Member("random_phase-dtc", lambda n, k: schedules.random_phase(n, k, "dtc")),
+    Member("random_cuts", schedules.random_cuts),
+    Member("random_phase_equal", schedules.random_phase_equal),
     Member("optimal", lambda n, k: schedules.optimal(bumpy(n), k)),
     Member("ancestral-linear", lambda n, k: schedules.ancestral(n, uniform_times(k), "linear")),
     Member("ancestral-cosine", lambda n, k: schedules.ancestral(n, uniform_times(k, 0.9, 0.1), "cosine")),
