@@ -22,10 +22,11 @@ from jax.sharding import Mesh
 from torch import nn
 from torch.nn import functional
 
-from jdlm import devices, network
+from jdlm import devices
 from jdlm.cli import cores
+from jdlm.config.settings import NetworkConfig, TrainingConfig
 from jdlm.predictor import Predictor, map_lanes
-from jdlm.settings import NetworkConfig, TrainingConfig
+from jdlm.training import network
 
 LANES = 64
 

@@ -14,9 +14,10 @@ import peers
 import timing
 import torch
 
-from jdlm import devices, network, planners, sampling, schedules
+from jdlm import devices, planners, sampling, schedules
 from jdlm.cli import cores
-from jdlm.requests import Request
+from jdlm.sampling.request import Request
+from jdlm.training import network
 
 
 def main():

@@ -18,9 +18,10 @@ import jax
 import numpy as np
 import timing
 
-from jdlm import devices, network, planners, sampling, schedules
-from jdlm.requests import Request
-from jdlm.settings import NetworkConfig
+from jdlm import devices, planners, sampling, schedules
+from jdlm.config.settings import NetworkConfig
+from jdlm.sampling.request import Request
+from jdlm.training import network
 
 DEFAULT = {"length": 64, "vocabulary": 8, "steps": 8, "lanes": 256}
 VALUES = {

@@ -16,11 +16,13 @@ import jax
 import numpy as np
 import timing
 
-from jdlm import devices, network, planners, rounds, sampling, schedules
+from jdlm import devices, planners, sampling, schedules
 from jdlm.cli import cores
+from jdlm.config.settings import NetworkConfig
 from jdlm.predictor import Predictor, map_lanes
-from jdlm.requests import Request
-from jdlm.settings import NetworkConfig
+from jdlm.sampling import _loop as rounds
+from jdlm.sampling.request import Request
+from jdlm.training import network
 
 CASES = {
     "length 32": (32, 4, NetworkConfig(width=64, depth=2), (2, 4, 8, 16), 128),

@@ -19,7 +19,7 @@ import torch
 
 from jdlm import devices, training
 from jdlm.cli import cores
-from jdlm.settings import TrainingConfig
+from jdlm.config.settings import TrainingConfig
 from jdlm.targets import Target
 
 

@@ -12,21 +12,13 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from jdlm import (
-    checkpoints,
-    devices,
-    evaluate,
-    network,
-    planners,
-    predictor,
-    rounds,
-    sampling,
-    schedules,
-    targets,
-    training,
-)
-from jdlm.requests import Request
-from jdlm.settings import NetworkConfig, TrainingConfig
+from jdlm import devices, planners, predictor, sampling, schedules, targets, training
+from jdlm.config.settings import NetworkConfig, TrainingConfig
+from jdlm.measure import evaluate
+from jdlm.sampling import _loop as rounds
+from jdlm.sampling.request import Request
+from jdlm.training import checkpoint as checkpoints
+from jdlm.training import network
 
 TARGET = targets.sticky_markov(8, 3, 0.7)
 NETWORK = NetworkConfig(width=16, depth=1, heads=2)

@@ -8,8 +8,9 @@ import time
 import numpy as np
 import pytest
 
-from jdlm import advice, schedules
-from jdlm.evaluate import CurveEstimate
+from jdlm import schedules
+from jdlm.measure.evaluate import CurveEstimate
+from jdlm.study import advice
 
 LENGTH = 8
 BUILDERS = {

@@ -6,7 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from jdlm import audit, exact, marginals, planners, schedules, targets
+from jdlm import planners, schedules, targets
+from jdlm.measure import audit, exact, marginals
 from jdlm.predictor import oracle
 from jdlm.sampling import draw_sizes, sample
 

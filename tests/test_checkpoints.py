@@ -7,8 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jdlm import checkpoints, network, targets, training
-from jdlm.settings import NetworkConfig, TrainingConfig
+from jdlm import targets, training
+from jdlm.config.settings import NetworkConfig, TrainingConfig
+from jdlm.training import checkpoint as checkpoints
+from jdlm.training import network
 
 LENGTH, VOCAB = 4, 3
 NETWORK = NetworkConfig(width=8, depth=1, heads=2, mlp_ratio=2)

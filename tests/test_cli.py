@@ -13,10 +13,13 @@ import jax
 import pytest
 
 import jdlm.cli.train as train_module
-from jdlm import checkpoints, cli, figures, presets, rows, runs
+from jdlm import cli
 from jdlm.cli import cache, interrupt, options, progress
 from jdlm.cli.resource import data_sha256
 from jdlm.cli.tokens import parse_given
+from jdlm.config import presets
+from jdlm.study import figures, rows, runs
+from jdlm.training import checkpoint as checkpoints
 
 ROOT = Path(__file__).parent.parent
 # Everything of a real preset, small enough that compiling is most of the work.

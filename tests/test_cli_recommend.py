@@ -6,10 +6,11 @@ from functools import partial
 import numpy as np
 import pytest
 
-from jdlm import advice, cli
+from jdlm import cli
 from jdlm.cli import recommend
-from jdlm.evaluate import CurveEstimate
+from jdlm.measure.evaluate import CurveEstimate
 from jdlm.schedules import uniform
+from jdlm.study import advice
 
 
 def run(*arguments: str) -> int:

@@ -17,7 +17,7 @@ from jdlm.config import (
     build_target,
     nearest,
 )
-from jdlm.settings import NetworkConfig, TrainingConfig
+from jdlm.config.settings import NetworkConfig, TrainingConfig
 
 MIXTURE = MixtureConfig(length=8, weights=(0.5, 0.5), marginals=((0.9, 0.1), (0.2, 0.8)))
 TARGETS = [
@@ -41,7 +41,7 @@ SMALL = SweepConfig(num_steps=(2, 4))
 
 
 def test_config_imports_neither_jax_nor_numpy():
-    code = "import sys, jdlm.config, jdlm.presets, jdlm.runs; print({'jax', 'numpy'} & set(sys.modules))"
+    code = "import sys, jdlm.config.presets, jdlm.study.runs; print({'jax', 'numpy'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jdlm import devices, runs
+from jdlm import devices
 from jdlm.cli import cores
 from jdlm.cli.hosts import HostOptions
+from jdlm.study import runs
 
 ROOT = Path(__file__).parent.parent
 
@@ -163,7 +164,7 @@ _CORES = """
 import jax
 from jdlm import devices, network
 from jdlm.cli.hosts import HostOptions, connect
-from jdlm.settings import NetworkConfig
+from jdlm.config.settings import NetworkConfig
 
 wide = NetworkConfig(width=128, depth=4, heads=4)
 meshes = [connect(HostOptions(devices=6)), connect(HostOptions(), 33), connect(HostOptions(), 7)]

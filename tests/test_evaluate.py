@@ -7,9 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jdlm import evaluate, marginals, planners, schedules, sweeps, targets
+from jdlm import planners, schedules, targets
+from jdlm.measure import evaluate, marginals
 from jdlm.predictor import Predictor, oracle
 from jdlm.sampling import sample_with_info
+from jdlm.study import sweep as sweeps
 from tests.reference import samplers as reference
 
 LENGTH, VOCAB, N = 4, 3, 8192

@@ -10,12 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jdlm import curves, evaluate, exact, planners, schedules, targets, training
-from jdlm import network as trained_network
-from jdlm.draws import Draw
+from jdlm import curves, planners, schedules, targets, training
+from jdlm.config.settings import NetworkConfig, TrainingConfig
+from jdlm.measure import evaluate, exact
 from jdlm.predictor import Predictor, oracle
 from jdlm.sampling import draw_sizes, sample_with_info
-from jdlm.settings import NetworkConfig, TrainingConfig
+from jdlm.sampling.filter import Draw
+from jdlm.training import network as trained_network
 from tests.reference import samplers as reference
 
 LENGTH, VOCAB, LANES, WIDTH = 4, 3, 8192, 4096

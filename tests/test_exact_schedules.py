@@ -9,11 +9,13 @@ import jax
 import numpy as np
 import pytest
 
-from jdlm import curves, exact, network, planners, targets, training
+from jdlm import curves, planners, targets, training
+from jdlm.config.settings import NetworkConfig, TrainingConfig
+from jdlm.measure import exact
+from jdlm.measure.state_space import StateSpace
 from jdlm.predictor import Predictor, oracle
 from jdlm.sampling import draw_sizes, sample
-from jdlm.settings import NetworkConfig, TrainingConfig
-from jdlm.state_space import StateSpace
+from jdlm.training import network
 from tests.reference import samplers as reference
 from tests.schedules.family import FAMILY
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from jdlm import figures
-from jdlm.figures import style
-from jdlm.rows import Row
+from jdlm.study import figures
+from jdlm.study.figures import style
+from jdlm.study.rows import Row
 
 LENGTH, COUNTS = 8, (1, 2, 4)
 SCHEDULES = ("uniform", "cosine", "minimax_both", "home_made")

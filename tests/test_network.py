@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jdlm import network
+from jdlm.config.settings import NetworkConfig
 from jdlm.predictor import chunk_size, map_lanes
-from jdlm.settings import NetworkConfig
+from jdlm.training import network
 from tests.reference import network as reference
 
 LENGTH, VOCAB = 6, 3

@@ -2,9 +2,17 @@ import dataclasses
 
 import pytest
 
-from jdlm import presets
-from jdlm.config import BlocksConfig, Config, MixtureConfig, ParityConfig, ProductConfig, SweepConfig, TextConfig
-from jdlm.settings import NetworkConfig, TrainingConfig
+from jdlm.config import (
+    BlocksConfig,
+    Config,
+    MixtureConfig,
+    ParityConfig,
+    ProductConfig,
+    SweepConfig,
+    TextConfig,
+    presets,
+)
+from jdlm.config.settings import NetworkConfig, TrainingConfig
 
 TEXT = """
 [target]

@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from jdlm import rows
-from jdlm.rows import Row
+from jdlm.study import rows
+from jdlm.study.rows import Row
 
 
 def make(**changes):

@@ -3,9 +3,9 @@ import subprocess
 
 import pytest
 
-from jdlm import runs
 from jdlm.config import Config, MixtureConfig, SweepConfig
-from jdlm.settings import NetworkConfig, TrainingConfig
+from jdlm.config.settings import NetworkConfig, TrainingConfig
+from jdlm.study import runs
 
 MIXTURE = MixtureConfig(length=8, weights=(0.5, 0.5), marginals=((0.9, 0.1), (0.2, 0.8)))
 CONFIG = Config("mine", MIXTURE, NetworkConfig(), TrainingConfig(), SweepConfig(num_steps=(2, 4)))

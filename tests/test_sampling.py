@@ -10,8 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jdlm import rounds, schedules, steps, targets
+from jdlm import schedules, targets
 from jdlm.predictor import Predictor, map_lanes, oracle
+from jdlm.sampling import _loop as rounds
+from jdlm.sampling import _step as steps
 from jdlm.sampling import draw_sizes, path_log_prob, sample, sample_with_info
 from tests.reference import samplers as reference
 

@@ -8,12 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jdlm import network, plain, planners, rounds, schedules, slots, targets
-from jdlm.draws import Draw
+from jdlm import planners, schedules, targets
+from jdlm.config.settings import NetworkConfig
 from jdlm.predictor import Predictor, oracle
-from jdlm.requests import Request, lanes_of
 from jdlm.sampling import Info, default_slots, draw_sizes, sample_all
-from jdlm.settings import NetworkConfig
+from jdlm.sampling import _loop as rounds
+from jdlm.sampling import _queue as slots
+from jdlm.sampling.filter import Draw
+from jdlm.sampling.request import Request, lanes_of
+from jdlm.training import network
+from tests.reference import plain
 
 LENGTH, VOCAB = 6, 3
 FIXED = (planners.random(), planners.left_to_right(), planners.bisection())

@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jdlm import checkpoints, evaluate, network, objective, targets, training
+from jdlm import targets, training
+from jdlm.config.settings import NetworkConfig, TrainingConfig
+from jdlm.measure import evaluate
 from jdlm.predictor import Predictor, map_lanes
-from jdlm.settings import NetworkConfig, TrainingConfig
 from jdlm.targets import Target
+from jdlm.training import checkpoint as checkpoints
+from jdlm.training import loop, network, objective
 from tests.reference import training as reference
 
 LENGTH, VOCAB = 4, 3
@@ -145,11 +148,11 @@ def test_what_fills_a_part_up_has_no_weight(draws):
 
 
 def test_each_step_draws_a_batch_of_its_own(trained):
-    config = training._for_compilation(CONFIG)
+    config = loop._for_compilation(CONFIG)
     losses = [
-        training._run_chunk(
-            config, NETWORK, PART, None, copy(trained[0])._replace(step=jnp.int32(step)), TARGET, step + 1
-        )[1]
+        loop._run_chunk(config, NETWORK, PART, None, copy(trained[0])._replace(step=jnp.int32(step)), TARGET, step + 1)[
+            1
+        ]
         for step in (10, 10, 11)
     ]
     assert losses[0][0] == losses[1][0] != losses[2][0]
@@ -168,12 +171,12 @@ def test_a_resumed_run_is_the_same_bits(trained, tmp_path):
 
 
 def test_one_program_serves_all_chunks_seeds_and_resumptions(trained):
-    before = training._run_chunk._cache_size()
+    before = loop._run_chunk._cache_size()
     other = training.init(NETWORK, TARGET, dataclasses.replace(CONFIG, seed=1))._replace(step=jnp.int32(97))
     final, seen = run(other)
     assert int(final.step) == 100 and len(seen) == 1
     assert bits(final) != bits(trained[0])
-    assert training._run_chunk._cache_size() == before
+    assert loop._run_chunk._cache_size() == before
 
 
 def test_reports_agree_with_the_state(trained):
@@ -181,7 +184,7 @@ def test_reports_agree_with_the_state(trained):
     assert progress.loss.n == 20 * CONFIG.batch_size and progress.loss.standard_error > 0
     assert progress.steps_per_second > 0
     predictor = Predictor(state.ema, network.build(NETWORK, LENGTH, VOCAB).apply, LENGTH, VOCAB)
-    key = jax.random.fold_in(jax.random.key(0), training._EVALUATION)
+    key = jax.random.fold_in(jax.random.key(0), loop._EVALUATION)
     expected = evaluate.learning_error(evaluate.cross_entropy_curve(predictor, TARGET, key, 16))
     assert progress.learning_error == expected
     made = training.metric_rows(progress, cell="0" * 12, target="table", seed=0)

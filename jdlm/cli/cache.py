@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from jdlm import runs
+from jdlm.study import runs
 
 
 def folder() -> Path:

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from jdlm import presets, runs
 from jdlm.cli import cache, options
 from jdlm.cli.resource import load_network, resolve
-from jdlm.config import MixtureConfig
+from jdlm.config import MixtureConfig, presets
+from jdlm.study import runs
 
 _DESCRIPTION = (
     "Checks the installation (versions, device, folders, presets), draws samples from a small law and compares them "
@@ -130,7 +130,7 @@ def _checkpoint(folder: Path) -> str:
 
 
 def _rows(folder: Path) -> str:
-    from jdlm import rows
+    from jdlm.study import rows
 
     found = {name: len(rows.read(folder / name)) for name in (runs.METRICS, runs.SWEEP) if (folder / name).is_file()}
     return ", ".join(f"{count} in {name}" for name, count in found.items()) or "none yet"

@@ -16,7 +16,7 @@ import tyro
 
 from jdlm.cli.hosts import HostOptions
 from jdlm.config import SweepConfig, TargetConfig, nearest
-from jdlm.settings import NetworkConfig, TrainingConfig
+from jdlm.config.settings import NetworkConfig, TrainingConfig
 
 Options = TypeVar("Options")
 RUNS_FOLDER = Path("runs")

@@ -6,14 +6,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jdlm import runs
 from jdlm.cli import cache, hosts, options, progress
 from jdlm.cli.resource import load_network, resolve
 from jdlm.config import build_schedule, check_num_steps
+from jdlm.study import runs
 
 if TYPE_CHECKING:
-    from jdlm.advice import Offer
-    from jdlm.evaluate import CurveEstimate
+    from jdlm.measure.evaluate import CurveEstimate
+    from jdlm.study.advice import Offer
 
 _COMPARED = ("uniform", "cosine", "best_fixed_tc", "best_fixed_dtc", "best_fixed_both", "minimax_both")
 _DESCRIPTION = (
@@ -67,7 +67,7 @@ def main(arguments: list[str]) -> int:
 
     cache.compiled_programs()
     mesh = hosts.connect(hosts.HostOptions())
-    from jdlm import advice
+    from jdlm.study import advice
 
     target = resource.config.target.build()
     fit, test, source = _curves(resource, target, given, mesh)
@@ -109,8 +109,9 @@ def _curves(resource, target, given: RecommendOptions, mesh) -> "tuple[CurveEsti
     """The curve on which schedules are chosen, the one on which they are judged, and where both come from."""
     import jax
 
-    from jdlm import advice, evaluate
+    from jdlm.measure import evaluate
     from jdlm.predictor import oracle
+    from jdlm.study import advice
     from jdlm.targets import Unavailable
 
     network = None if given.oracle else load_network(resource, target)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jdlm import presets, runs
-from jdlm.config import Config
+from jdlm.config import Config, presets
+from jdlm.study import runs
 
 if TYPE_CHECKING:
     from jdlm.predictor import Predictor
@@ -60,7 +60,7 @@ def load_network(resource: Resource, target: "Target") -> "Predictor | None":
     """
     if resource.folder is None or resource.config.network is None:
         return None
-    from jdlm import checkpoints
+    from jdlm.training import checkpoint as checkpoints
 
     return checkpoints.load_predictor(
         resource.folder / runs.CHECKPOINT, resource.config.network, target.length, target.vocab_size
@@ -73,7 +73,8 @@ def load_predictor(resource: Resource, target: "Target", *, oracle: bool = False
     Raises:
       ValueError: neither is there, or the checkpoint is damaged or of another model.
     """
-    from jdlm import evaluate, predictor
+    from jdlm import predictor
+    from jdlm.measure import evaluate
 
     network = None if oracle else load_network(resource, target)
     if network is None and not evaluate.has_oracle(target):

@@ -4,10 +4,10 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from jdlm import presets, runs
 from jdlm.cli import cache, hosts, interrupt, options, progress
 from jdlm.cli.resource import Resource, data_sha256, load_network, load_predictor, resolve
-from jdlm.config import Config, SweepConfig, build_planner, build_schedules
+from jdlm.config import Config, SweepConfig, build_planner, build_schedules, presets
+from jdlm.study import runs
 
 _DESCRIPTION = (
     "Samples a trained run (or the oracle of a preset) under schedules side by side and draws the figures. "
@@ -82,7 +82,10 @@ def _sweep_into(folder: Path | None, resource: Resource, mesh, draft: runs.Draft
 
     Processes other than the main one write nothing.
     """
-    from jdlm import devices, evaluate, rows, sweeps
+    from jdlm import devices
+    from jdlm.measure import evaluate
+    from jdlm.study import rows
+    from jdlm.study import sweep as sweeps
 
     config, started = resource.config, runs.now()
     sweep = config.sweep
@@ -151,13 +154,13 @@ def _identities(folder: Path | None, trained: bool) -> dict[str, str]:
     """What tells this run's network from another one of the same name."""
     if not trained:
         return {}
-    from jdlm import checkpoints
+    from jdlm.training import checkpoint as checkpoints
 
     return {"network": checkpoints.sha256(folder / runs.CHECKPOINT)}
 
 
 def _draw(folder: Path) -> list[Path]:
-    from jdlm import figures, rows
+    from jdlm.study import figures, rows
 
     table = rows.read(folder / runs.SWEEP)
     if (folder / runs.METRICS).is_file():

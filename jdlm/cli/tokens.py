@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-from jdlm import runs
 from jdlm.cli import cache, options
 from jdlm.cli.resource import load_predictor, resolve
 from jdlm.config import (
@@ -14,6 +13,7 @@ from jdlm.config import (
     build_schedule,
     check_num_steps,
 )
+from jdlm.study import runs
 
 _DESCRIPTION = (
     "Prints sequences, one a line, drawn by the trained network of a run, or by the oracle of a preset: token ids, or "

@@ -4,10 +4,10 @@ import dataclasses
 import time
 from pathlib import Path
 
-from jdlm import presets, runs
 from jdlm.cli import cache, hosts, interrupt, options, progress
 from jdlm.cli.resource import data_sha256
-from jdlm.config import Config
+from jdlm.config import Config, presets
+from jdlm.study import runs
 
 _DEFAULT_PRESET = "mixture"
 _SECONDS_BETWEEN_CHECKPOINTS = 5.0
@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
     config = dataclasses.replace(config, **sections)
     cache.compiled_programs()
     mesh = hosts.connect(given, config.training.batch_size)
-    from jdlm import network
+    from jdlm.training import network
 
     # Said in the run's files, so that it is the same network on any other platform.
     config = dataclasses.replace(
@@ -69,7 +69,7 @@ def _resume(arguments: list[str]) -> int:
     runs.check_writable(folder)
     cache.compiled_programs()
     mesh = hosts.connect(given, config.training.batch_size)
-    from jdlm import checkpoints
+    from jdlm.training import checkpoint as checkpoints
 
     state = checkpoints.load(folder / runs.CHECKPOINT, config.network, config.target.build(), config.training)
     if not _writes():
@@ -120,7 +120,8 @@ class _Recorder(_Listener):
 
     def record(self, state, chunk) -> None:
         """Takes in a chunk, and writes it unless the last writing was a moment ago."""
-        from jdlm import rows, training
+        from jdlm import training
+        from jdlm.study import rows
 
         target, network, training_config = self.config.target, self.config.network, self.config.training
         settings = (dataclasses.asdict(target), network.record(), dataclasses.asdict(training_config))
@@ -134,7 +135,8 @@ class _Recorder(_Listener):
 
     def save(self, state) -> None:
         """Writes all that was taken in, if it is not written yet; the run appears under its name the first time."""
-        from jdlm import checkpoints, rows
+        from jdlm.study import rows
+        from jdlm.training import checkpoint as checkpoints
 
         step = self.last.step
         if step == self.step:
@@ -149,7 +151,7 @@ class _Recorder(_Listener):
 
     def drop_rows_after(self, step: int) -> None:
         """Forgets metrics of steps that the checkpoint has not reached."""
-        from jdlm import rows
+        from jdlm.study import rows
 
         self.step = step
         path = self.folder / runs.METRICS

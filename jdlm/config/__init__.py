@@ -1,6 +1,6 @@
 """Configuration: what a preset says, as frozen values, and the one place where its words become values.
 
-Reading and writing TOML is in ``jdlm.presets``. Nothing here imports JAX or numpy before something is built.
+Reading and writing TOML is in ``jdlm.config.presets``. Nothing here imports JAX or numpy before something is built.
 """
 
 from jdlm.config.preset import Config, SweepConfig

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 from jdlm.config import words
+from jdlm.config.settings import NetworkConfig, TrainingConfig
 from jdlm.config.targets import TargetConfig
-from jdlm.settings import NetworkConfig, TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,9 @@ class SweepConfig:
         "first_hitting",
     )
     """Schedules to compare: uniform, cosine, geometric:RATIO, best_fixed_tc, best_fixed_dtc, best_fixed_both,
-    random_phase_tc, random_phase_dtc, tc_equalizer, minimax_tc, minimax_dtc, minimax_both, ancestral:MASKING,
-    euler:MASKING, tau_leaping:MASKING (linear, cosine, polynomial), optimal (for the known curve), first_hitting."""
+    random_phase_tc, random_phase_dtc, random_phase_equal, random_cuts, tc_equalizer, minimax_tc, minimax_dtc,
+    minimax_both, ancestral:MASKING, euler:MASKING, tau_leaping:MASKING (linear, cosine, polynomial, exponential),
+    optimal (for the known curve), first_hitting."""
     num_steps: tuple[int, ...] = (2, 4, 8, 16)
     """Numbers of steps for each of them, at most the length (first_hitting always takes as many steps as tokens)."""
     planners: tuple[str, ...] = ("random",)

@@ -45,6 +45,8 @@ SCHEDULES = {
     "best_fixed_both": Word("best_fixed", ("both",)),
     "random_phase_tc": Word("random_phase", ("tc",)),
     "random_phase_dtc": Word("random_phase", ("dtc",)),
+    "random_phase_equal": Word("random_phase_equal"),
+    "random_cuts": Word("random_cuts"),
     "tc_equalizer": Word("tc_equalizer"),
     "minimax_tc": Word("minimax", ("tc",)),
     "minimax_dtc": Word("minimax", ("dtc",)),

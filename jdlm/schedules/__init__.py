@@ -4,7 +4,7 @@ from jdlm.schedules.atoms import Atoms
 from jdlm.schedules.chain import Chain
 from jdlm.schedules.equalizer import tc_equalizer
 from jdlm.schedules.fixed_sizes import cosine, first_hitting, fixed, geometric, uniform
-from jdlm.schedules.minimax import minimax
+from jdlm.schedules.minimax.minimax import minimax
 from jdlm.schedules.optimized import best_fixed, optimal
 from jdlm.schedules.random_cuts import random_cuts, random_phase_equal
 from jdlm.schedules.random_phase import random_phase

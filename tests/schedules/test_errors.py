@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from jdlm import schedules
-from jdlm.schedules import Atoms, Chain, Schedule, column_generation
+from jdlm.schedules import Atoms, Chain, Schedule
+from jdlm.schedules.minimax import column_generation
 from jdlm.schedules.random_phase import spacing
 
 STEPPED = {

@@ -4,10 +4,11 @@ import jax
 import numpy as np
 import pytest
 
-from jdlm import curves, exact, planners, schedules, targets
+from jdlm import curves, planners, schedules, targets
+from jdlm.measure import exact
+from jdlm.measure.state_space import StateSpace
 from jdlm.predictor import oracle
 from jdlm.sampling import draw_sizes, sample
-from jdlm.state_space import StateSpace
 from tests.reference import schedules as reference
 from tests.schedules.family import FAMILY
 

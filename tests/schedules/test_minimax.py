@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from jdlm import curves
-from jdlm.schedules import column_generation, minimax, solved, uniform
+from jdlm.schedules import uniform
+from jdlm.schedules.minimax import column_generation, minimax, solved
 from tests.reference import schedules as reference
 
 SHIPPED = [

@@ -3,8 +3,8 @@
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from jdlm.figures import style
-from jdlm.rows import Row
+from jdlm.study.figures import style
+from jdlm.study.rows import Row
 
 _METRICS = {"output_kl_nats": "nats per sequence", "output_tv": "total variation"}
 

@@ -1,7 +1,7 @@
 """Presets and resolved configurations as TOML: found, read strictly, written so that they read back the same.
 
 A preset is data; nothing in it is executed. Every key must be one of the fields in ``jdlm.config`` and
-``jdlm.settings``, with a value of the field's type. Imports neither JAX nor numpy.
+``jdlm.config.settings``, with a value of the field's type. Imports neither JAX nor numpy.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from jdlm.config import TARGETS, Config, TargetConfig, nearest
 
 def folder() -> Path:
     """The folder of the presets that come with jdlm: beside the package in a checkout, inside it when installed."""
-    package = Path(__file__).parent
+    package = Path(__file__).parent.parent
     inside = package / "configs"
     return inside if inside.is_dir() else package.parent / "configs"
 

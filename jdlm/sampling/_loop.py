@@ -1,4 +1,4 @@
-"""The compiled loop behind `jdlm.slots`: rounds in which the lane of each slot does one step.
+"""The compiled loop behind `jdlm.sampling._queue`: rounds in which the lane of each slot does one step.
 
 A queue's lanes lie in arrays of a fixed number of rows, and a slot is the number of a row, so that a lane which is
 finished hands its slot on by one changed number. Nothing here knows a schedule or a number of steps: sizes are data.
@@ -13,11 +13,12 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from jaxtyping import Array
 
-from jdlm import devices, steps
-from jdlm.draws import Draw
+from jdlm import devices
 from jdlm.planners import Planner
 from jdlm.predictor import Predictor, map_lanes
-from jdlm.requests import Lanes
+from jdlm.sampling import _step as steps
+from jdlm.sampling.filter import Draw
+from jdlm.sampling.request import Lanes
 
 
 class Layout(NamedTuple):

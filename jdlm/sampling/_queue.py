@@ -9,7 +9,8 @@ hands its slot to the next one at once, inside one compiled loop. Three more sav
 - Lanes of similar step sizes are put together, in chunks that fit the cache; chunks without work are skipped.
 
 On a mesh of devices each has a queue and slots of its own. Step sizes, numbers of steps and planners are data: one
-program serves all requests of one kind (see `jdlm.planners.has_fixed_order`). `jdlm.plain` is the slow reference.
+program serves all requests of one kind (see `jdlm.planners.has_fixed_order`). Its slow reference is
+`tests.reference.plain`.
 """
 
 import math
@@ -22,11 +23,11 @@ from jax.sharding import Mesh
 from jaxtyping import Array
 
 from jdlm import devices
-from jdlm.draws import Draw
 from jdlm.planners import Planner, fixed_priority, has_fixed_order
 from jdlm.predictor import Predictor, logits_dtype
-from jdlm.requests import Lanes
-from jdlm.rounds import Kind, Layout, Progress, Queue, State, advance
+from jdlm.sampling._loop import Kind, Layout, Progress, Queue, State, advance
+from jdlm.sampling.filter import Draw
+from jdlm.sampling.request import Lanes
 
 _LANES_PER_SLOT = 64  # in one queue; more lanes make more queues
 _QUEUE_TOKENS = 2**22  # of all lanes of a queue, so that its arrays stay below some 100 MB

@@ -18,10 +18,13 @@ from jax.sharding import Mesh
 from jax.typing import ArrayLike
 from jaxtyping import Array, Int, Key
 
-from jdlm import devices, evaluate, network, objective, rows
+from jdlm import devices
+from jdlm.config.settings import NetworkConfig, TrainingConfig
+from jdlm.measure import evaluate
 from jdlm.predictor import Predictor
-from jdlm.settings import NetworkConfig, TrainingConfig
+from jdlm.study import rows
 from jdlm.targets import Target
+from jdlm.training import network, objective
 
 _BETA2 = 0.99  # of Adam: runs here are too short for the usual 0.999
 _INIT, _DATA, _EVALUATION = range(3)  # what a key made from the seed is for

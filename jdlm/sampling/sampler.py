@@ -16,12 +16,12 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, Int32, Key
 from numpy.typing import ArrayLike
 
-from jdlm import slots
-from jdlm.draws import Draw
 from jdlm.planners import Planner, has_fixed_order, random
 from jdlm.predictor import Predictor, chunk_size
-from jdlm.requests import Lanes, Request, lanes_of
-from jdlm.steps import lane_keys
+from jdlm.sampling import _queue as slots
+from jdlm.sampling._step import lane_keys
+from jdlm.sampling.filter import Draw
+from jdlm.sampling.request import Lanes, Request, lanes_of
 
 DEFAULT_WIDTH = 128
 _RANDOM = random()

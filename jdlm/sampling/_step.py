@@ -1,4 +1,4 @@
-"""What one step of one lane does, shared by the queue of `jdlm.slots` and its reference, `jdlm.plain`.
+"""What one step of one lane does, shared by `jdlm.sampling._queue` and its slow reference, `tests.reference.plain`.
 
 All randomness of a lane comes from two keys, folded from the request's keys and the lane's global sample number. One
 orders ties; the other, folded with a position, makes the Gumbel noise of the token that is drawn there. A position is

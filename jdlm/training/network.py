@@ -14,9 +14,9 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, Key
 
 from jdlm import devices
+from jdlm.config.settings import NetworkConfig
 from jdlm.predictor import CACHE_BYTES, Predictor
 from jdlm.predictor import chunk_size as predictor_chunk_size
-from jdlm.settings import NetworkConfig
 
 _GRADIENT_ARRAYS = 2  # of a gradient, for each one of a forward pass; measured
 _layer_norm = functools.partial(nnx.LayerNorm, dtype=jnp.float32)

@@ -7,11 +7,11 @@ from pathlib import Path
 import matplotlib
 from matplotlib.figure import Figure
 
-from jdlm.figures import style
-from jdlm.figures.curves import entropy_curve, sizes, training
-from jdlm.figures.exact import exact_laws
-from jdlm.figures.kl import kl_split, nelbo, path_kl, sampled
-from jdlm.rows import Row
+from jdlm.study.figures import style
+from jdlm.study.figures.curves import entropy_curve, sizes, training
+from jdlm.study.figures.exact import exact_laws
+from jdlm.study.figures.kl import kl_split, nelbo, path_kl, sampled
+from jdlm.study.rows import Row
 
 __all__ = [
     "FIGURES",

@@ -17,9 +17,9 @@ import numpy as np
 import scipy.special
 from jaxtyping import Array
 
-from jdlm.draws import Draw
 from jdlm.planners import Planner, rounded
 from jdlm.predictor import Predictor, map_lanes
+from jdlm.sampling.filter import Draw
 from jdlm.schedules import Schedule
 from jdlm.targets import Target
 

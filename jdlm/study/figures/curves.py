@@ -3,8 +3,8 @@
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from jdlm.figures import style
-from jdlm.rows import Row
+from jdlm.study.figures import style
+from jdlm.study.rows import Row
 
 
 def entropy_curve(rows: list[Row]) -> Figure | None:

@@ -1,6 +1,6 @@
 """The sampler's reference: all lanes step by step, side by side, logits at all positions, nothing shared or skipped.
 
-`jdlm.slots` gives the same samples with less work; tests compare the two. Both take a `jdlm.requests.Lanes`.
+`jdlm.sampling._queue` gives the same samples with less work; tests compare the two. Both take a `jdlm.requests.Lanes`.
 """
 
 import functools
@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jdlm import steps
-from jdlm.draws import Draw
 from jdlm.planners import Planner
 from jdlm.predictor import Predictor, logits_dtype, map_lanes
-from jdlm.requests import Lanes
+from jdlm.sampling import _step as steps
+from jdlm.sampling.filter import Draw
+from jdlm.sampling.request import Lanes
 
 
 class _State(NamedTuple):

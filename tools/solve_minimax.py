@@ -1,4 +1,4 @@
-"""Solves the minimax laws that ship with the package: ``python -m jdlm.schedules.solve``.
+"""Solves the minimax laws that ship with the package: ``python tools/solve_minimax.py``.
 
 Solved laws are kept in a folder as they come, so a run that is broken off goes on where it was. The result is the same
 bytes for the same versions of numpy and scipy. About half a minute for lengths 32 and 64, four minutes for 128, over
@@ -9,8 +9,8 @@ import argparse
 import time
 from pathlib import Path
 
-from jdlm.schedules import solved
-from jdlm.schedules.column_generation import solve
+from jdlm.schedules.minimax import solved
+from jdlm.schedules.minimax.column_generation import solve
 
 TOLERANCE = 1e-4
 LENGTHS = (32, 64, 128, 256)

@@ -22,8 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import jdlm
-from jdlm import presets
-from jdlm.config import Config, nearest
+from jdlm.config import Config, nearest, presets
 
 CONFIG, MANIFEST, METRICS, SWEEP = "config.toml", "manifest.json", "metrics.csv", "sweep.csv"
 CHECKPOINT, FIGURES = "checkpoint", "figures"
@@ -179,7 +178,7 @@ def new_manifest(config: Config, command: list[str], data_sha256: str | None = N
       command: the command line.
       data_sha256: digest of the data file, for targets that read one.
     """
-    from jdlm import network
+    from jdlm.training import network
 
     training = config.training
     return {
@@ -218,7 +217,7 @@ def git_commit() -> str | None:
     """The commit of the checkout that jdlm runs from, with ``-dirty`` if files differ; None outside of one."""
     import subprocess
 
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parent.parent
     git = ["git", "-C", str(package.parent)]
     try:
         options = {"capture_output": True, "text": True, "check": True, "timeout": 10}

@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from jdlm.figures import style
-from jdlm.rows import Row
+from jdlm.study.figures import style
+from jdlm.study.rows import Row
 
 
 def path_kl(rows: list[Row]) -> Figure | None:

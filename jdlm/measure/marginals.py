@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 from numpy.typing import ArrayLike
 
-from jdlm.evaluate import Estimate, draw_tokens, has_oracle
+from jdlm.measure.evaluate import Estimate, draw_tokens, has_oracle
 from jdlm.targets import Target
 
 _JACKKNIFE_GROUPS = 20

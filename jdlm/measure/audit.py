@@ -12,9 +12,9 @@ import numpy as np
 import scipy.stats
 from jaxtyping import Array, Float, Int, Key
 
-from jdlm import evaluate, exact, marginals
-from jdlm.evaluate import Estimate
-from jdlm.state_space import check_size
+from jdlm.measure import evaluate, exact, marginals
+from jdlm.measure.evaluate import Estimate
+from jdlm.measure.state_space import check_size
 from jdlm.targets import Target
 
 _LEAST_EXPECTED = 5.0

@@ -18,10 +18,11 @@ import jax.numpy as jnp
 import numpy as np
 import safetensors.numpy
 
-from jdlm import network, training
+from jdlm import training
+from jdlm.config.settings import NetworkConfig, TrainingConfig
 from jdlm.predictor import Predictor
-from jdlm.settings import NetworkConfig, TrainingConfig
 from jdlm.targets import Target
+from jdlm.training import network
 
 SCHEMA = 1
 _RECORD = "model.json"

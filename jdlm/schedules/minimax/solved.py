@@ -16,11 +16,11 @@ import numpy as np
 
 from jdlm import curves
 from jdlm.schedules.atoms import Atoms
-from jdlm.schedules.column_generation import Solution, lower_bound
+from jdlm.schedules.minimax.column_generation import Solution, lower_bound
 from jdlm.schedules.schedule import Certificate, Schedule
 
 Key = tuple[int, int, curves.Weight]
-SHIPPED = Path(str(resources.files("jdlm.schedules") / "data" / "minimax.npz"))
+SHIPPED = Path(str(resources.files("jdlm.schedules.minimax") / "data" / "minimax.npz"))
 
 
 def certified(key: Key, solution: Solution) -> Schedule:

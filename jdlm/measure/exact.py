@@ -1,7 +1,7 @@
 """Exact laws on small spaces: what any sampler with any predictor puts out, with no Monte Carlo error.
 
-Probability is pushed through the sampler's steps over all partly masked sequences (`jdlm.state_space`). The law of the
-set that a step reveals is the planner's, with ties averaged over.
+Probability is pushed through the sampler's steps over all partly masked sequences (`jdlm.measure.state_space`). The law
+of the set that a step reveals is the planner's, with ties averaged over.
 """
 
 import math
@@ -13,11 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jdlm.draws import Draw
+from jdlm.measure.state_space import StateSpace, check_size, on_rows, sequences
 from jdlm.planners import Planner, random
 from jdlm.predictor import Predictor, map_lanes
+from jdlm.sampling.filter import Draw
 from jdlm.schedules import Schedule
-from jdlm.state_space import StateSpace, check_size, on_rows, sequences
 from jdlm.targets import Target
 
 _RANDOM = random()

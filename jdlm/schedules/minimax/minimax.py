@@ -5,8 +5,8 @@ from os import PathLike
 from pathlib import Path
 
 from jdlm import curves
-from jdlm.schedules import column_generation, solved
 from jdlm.schedules.fixed_sizes import first_hitting
+from jdlm.schedules.minimax import column_generation, solved
 from jdlm.schedules.schedule import Certificate, Schedule, check_steps
 
 

@@ -12,14 +12,16 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jdlm import curves, evaluate, exact, marginals, rows
+from jdlm import curves
+from jdlm.measure import evaluate, exact, marginals
+from jdlm.measure.state_space import StateSpace
 from jdlm.planners import Planner, random
 from jdlm.predictor import Predictor
-from jdlm.requests import Request
-from jdlm.rows import Row
 from jdlm.sampling import Info, Results, draw_sizes, sample_all
+from jdlm.sampling.request import Request
 from jdlm.schedules import Schedule
-from jdlm.state_space import StateSpace
+from jdlm.study import rows
+from jdlm.study.rows import Row
 from jdlm.targets import Target, Unavailable
 
 Progress = Callable[[int, int, str], None]

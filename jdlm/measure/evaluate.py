@@ -18,9 +18,9 @@ from numpy.typing import ArrayLike
 from jdlm import devices
 from jdlm.planners import Planner, random
 from jdlm.predictor import Predictor, map_lanes, oracle
-from jdlm.requests import Request
 from jdlm.sampling import DEFAULT_WIDTH, Info, draw_sizes, sample_all
-from jdlm.steps import lane_keys
+from jdlm.sampling._step import lane_keys
+from jdlm.sampling.request import Request
 from jdlm.targets import Target, Unavailable
 
 _RANDOM = random()

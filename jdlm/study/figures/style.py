@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from jdlm.rows import Row
+from jdlm.study.rows import Row
 
 # Okabe and Ito's colours, which stay apart for colour-blind readers; the marker is the second channel.
 _STYLES = {

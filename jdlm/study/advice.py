@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jdlm import curves
-from jdlm.evaluate import CurveEstimate, Estimate
+from jdlm.measure.evaluate import CurveEstimate, Estimate
 from jdlm.schedules import Schedule, optimal
 
 

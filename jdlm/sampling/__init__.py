@@ -1,0 +1,34 @@
+"""The sampler: any predictor, planner and reveal sizes, lanes side by side in one compiled program.
+
+Public: the functions below, `jdlm.sampling.request` (what `sample_all` is asked for) and `jdlm.sampling.filter` (how a
+token is drawn). The engine is behind an underscore: `_queue` cuts requests into queues, `_loop` is the compiled loop,
+`_step` what one step of one lane does.
+"""
+
+from jdlm.sampling.filter import Draw
+from jdlm.sampling.request import Request
+from jdlm.sampling.sampler import (
+    DEFAULT_WIDTH,
+    Info,
+    Results,
+    default_slots,
+    draw_sizes,
+    path_log_prob,
+    sample,
+    sample_all,
+    sample_with_info,
+)
+
+__all__ = [
+    "DEFAULT_WIDTH",
+    "Draw",
+    "Info",
+    "Request",
+    "Results",
+    "default_slots",
+    "draw_sizes",
+    "path_log_prob",
+    "sample",
+    "sample_all",
+    "sample_with_info",
+]

@@ -1,0 +1,3 @@
+"""Studies of schedules: sweeps make rows, figures draw them, advice chooses a schedule, runs keep all of it."""
+
+__all__ = ["advice", "figures", "rows", "runs", "sweep"]

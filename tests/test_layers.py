@@ -1,0 +1,129 @@
+"""The plan of the house: imports point one way, every public name is reachable, files and functions stay small."""
+
+import ast
+import importlib
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import jdlm
+
+ROOT = Path(jdlm.__file__).parent
+# From the ground up; a module imports from its own layer and from those below it. Inside of functions, too.
+LAYERS = [
+    {"curves"},
+    {"targets", "devices"},
+    {"predictor", "planners", "schedules"},
+    {"config"},
+    {"sampling"},
+    {"measure"},
+    {"training"},
+    {"study"},
+    {"cli"},
+]
+LEVEL = {name: number for number, names in enumerate(LAYERS) for name in names}
+PUBLIC = (
+    "targets schedules planners predictor sampling curves exact audit evaluate advice network training devices requests"
+)
+
+
+def modules():
+    """Dotted name and syntax tree of every file of the package."""
+    for path in sorted(ROOT.rglob("*.py")):
+        parts = path.relative_to(ROOT.parent).with_suffix("").parts
+        yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), ast.parse(path.read_text(encoding="utf-8"))
+
+
+MODULES = dict(modules())
+
+
+def imports(tree):
+    """Full names of all modules of jdlm that a file imports, wherever the statement stands."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "jdlm")
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            if node.module and node.module.split(".")[0] == "jdlm":
+                for alias in node.names:
+                    full = f"{node.module}.{alias.name}"
+                    yield full if full in MODULES else node.module
+
+
+def room(module):
+    """The layer's name of a module: its first part below jdlm."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def test_imports_point_down():
+    wrong = [
+        f"{module} imports {other}"
+        for module, tree in MODULES.items()
+        if room(module)
+        for other in imports(tree)
+        if room(other) and LEVEL[room(other)] > LEVEL[room(module)]
+    ]
+    assert not wrong, wrong
+
+
+def test_no_circle():
+    """Depth-first through the imports of modules (those inside of functions run later and may not close a circle either)."""
+    graph = {module: {other for other in imports(tree) if other in MODULES} for module, tree in MODULES.items()}
+    done, trail = set(), []
+
+    def visit(module):
+        assert module not in trail, " -> ".join([*trail[trail.index(module) :], module])
+        if module in done:
+            return
+        trail.append(module)
+        for other in graph[module] - {module}:
+            if not (module.startswith(other + ".") or other == "jdlm"):  # a package's own __init__ is not a use of it
+                visit(other)
+        trail.pop()
+        done.add(module)
+
+    for module in graph:
+        visit(module)
+
+
+def test_every_room_has_its_layer():
+    assert {room(module) for module in MODULES if room(module)} == set(LEVEL)
+
+
+@pytest.mark.parametrize("name", PUBLIC.split())
+def test_the_lines_that_users_write(name):
+    module = getattr(importlib.import_module("jdlm"), name)
+    assert module.__name__.startswith("jdlm.") and module.__doc__
+
+
+def test_every_public_module_is_shown_without_importing_jax():
+    names = set(jdlm.__all__) - {"__version__"}
+    assert set(PUBLIC.split()) <= names <= set(dir(jdlm))
+    for name in names:
+        module = getattr(jdlm, name)
+        assert (
+            set(module.__all__) <= set(dir(module)) | {m.name for m in pkgutil.iter_modules(module.__path__)}
+            if (hasattr(module, "__path__"))
+            else set(module.__all__) <= set(dir(module))
+        ), name
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = jdlm.nonsense
+    code = "import sys, jdlm, jdlm.cli, jdlm.config; dir(jdlm); print({'jax', 'numpy'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT.parent)
+    assert done.stdout == "set()\n", done.stderr
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_files_and_functions_are_small(module):
+    tree = MODULES[module]
+    assert max((getattr(node, "end_lineno", 0) for node in tree.body), default=0) <= 300
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            first = node.body[0]
+            documented = isinstance(first, ast.Expr) and isinstance(getattr(first, "value", None), ast.Constant)
+            lines = node.end_lineno - node.lineno + 1
+            lines -= (first.end_lineno - first.lineno + 1) if documented else 0
+            assert lines <= 60, f"{node.name} has {lines} lines of code"
