@@ -172,48 +172,6 @@ def test_marginal_errors_and_their_standard_errors():
     assert found[0][0].value == pytest.approx(by_hand.sum(axis=1).mean())
 
 
-def test_a_sweep_says_the_same_by_identity_and_by_sampling():
-    plan = [schedules.uniform(LENGTH, 2), mixed()]
-    predictors = {"oracle": oracle(target()), "network": imperfect()}
-    seen, calls = [], []
-    settings = {"target_name": "table", "samples": 2048, "curve_samples": 1024, "seed": 1, "batch_size": 2048}
-    callbacks = {"on_row": seen.extend, "progress": lambda done, total, what: calls.append((done, total))}
-    settings["planners"] = (planners.random(), planners.threshold(0.6))
-    rows = sweeps.sweep(target(), predictors, plan, **settings, **callbacks)
-    assert seen == rows and calls[-1][0] == calls[-1][1]
-    for predictor in predictors:
-        for schedule in plan:
-            cell = {
-                (row.metric, row.method): row
-                for row in rows
-                if row.predictor == predictor and row.schedule == schedule.name and row.planner == "random"
-            }
-            forced, identity = cell["path_kl_nats", "monte_carlo"], cell["path_kl_nats", "identity"]
-            error = np.hypot(forced.standard_error, identity.standard_error or 0.0)
-            assert abs(forced.value - identity.value) < 4.5 * error
-            assert forced.nfe == schedule.nfe_law() @ np.arange(len(schedule.nfe_law()))
-            assert abs(cell["path_kl_nats", "exact"].value - forced.value) < 4.5 * forced.standard_error
-            assert 0 < cell["output_kl_nats", "exact"].value <= cell["path_kl_nats", "exact"].value
-            split = cell["factorization_kl_nats", "identity"].value + cell["learning_kl_nats", "identity"].value
-            assert identity.value == pytest.approx(split)
-            measured = cell["measured_nfe", "monte_carlo"]
-            assert abs(measured.value - measured.nfe) <= 4.5 * measured.standard_error
-        sure = {
-            (row.metric, row.method): row
-            for row in rows
-            if (row.predictor, row.planner) == (predictor, "threshold(0.6)")
-        }
-        assert sure["path_kl_nats", "exact"].schedule == "" and sure["output_tv", "exact"].num_steps is None
-        forced, enumerated = sure["path_kl_nats", "monte_carlo"], sure["path_kl_nats", "exact"]
-        assert abs(forced.value - enumerated.value) < 4.5 * forced.standard_error
-        measured = sure["measured_nfe", "monte_carlo"]
-        assert abs(measured.value - enumerated.nfe) < 4.5 * measured.standard_error
-    alone = sweeps.sweep(target(), predictors, plan[1:], **settings)
-    known = {(row.cell, row.metric, row.index, row.method): row.value for row in rows}
-    for row in alone:  # adding a schedule changes no number
-        assert row.value == pytest.approx(known[row.cell, row.metric, row.index, row.method], rel=1e-9, abs=1e-12), row
-
-
 def test_a_sweep_of_data_without_a_law_reports_what_can_be_known():
     data = targets.data(np.asarray(evaluate.draw_tokens(jax.random.key(5), target(), 1000)))
     settings = {"target_name": "data", "samples": 512, "curve_samples": 64, "seed": 1, "batch_size": 2048}
