@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jdlm import evaluate, marginals, planners, schedules, sweeps, targets
+from jdlm import evaluate, marginals, schedules, sweeps, targets
 from jdlm.predictor import Predictor, oracle
 from jdlm.sampling import sample_with_info
 from tests.reference import samplers as reference
