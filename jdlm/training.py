@@ -81,7 +81,7 @@ def optimizer(config: TrainingConfig) -> optax.GradientTransformation:
 
 def init(network_config: NetworkConfig, target: Target, config: TrainingConfig) -> TrainingState:
     """The state before the first step."""
-    key = jax.random.key(config.seed, impl="threefry2x32")  # whatever the default is: a run's numbers are its own
+    key = jax.random.key(config.seed, impl="threefry2x32")
     return _init(_for_compilation(config), network_config, target.length, target.vocab_size, key)
 
 

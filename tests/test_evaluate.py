@@ -1,15 +1,17 @@
 """Measurements against enumeration. Every statistical bound is 4.5 standard errors: a false alarm in 150,000."""
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jdlm import evaluate, marginals, schedules, sweeps, targets
+from jdlm import devices, evaluate, marginals, planners, schedules, sweeps, targets
 from jdlm.predictor import Predictor, oracle
-from jdlm.sampling import sample_with_info
+from jdlm.requests import Request
+from jdlm.sampling import Info, sample_with_info
 from tests.reference import samplers as reference
 
 LENGTH, VOCAB, N = 4, 3, 8192
@@ -103,6 +105,82 @@ def test_the_standard_error_of_any_weights_is_right(nested):
     assert (np.abs(np.mean(values, axis=0) - weights @ truth) < 4.5 * spread / np.sqrt(150)).all()
     ratio = np.sqrt(np.mean(np.square(errors), axis=0)) / spread
     assert (np.abs(ratio - 1) < 4 / np.sqrt(2 * 150)).all(), ratio
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("n", [2, 3])
+def test_errors_and_covariances_of_few_sequences_are_those_of_the_definition(n, nested, monkeypatch):
+    """Sums of products over n - 1, then over n for the mean; a wrong divisor is off by a factor of up to 2 here."""
+    terms = np.random.default_rng(n).normal(size=(2, LENGTH, n)).astype(np.float32)
+    monkeypatch.setattr(evaluate, "_in_batches", lambda *arguments: tuple(terms.reshape(2, -1)))
+    measured = evaluate.cross_entropy_curve(imperfect(), target(), jax.random.key(0), n, nested=nested)
+    weights = np.array([1.0, -2.0, 0.5, 3.0])
+    for curve, mine in zip(measured, terms.astype(np.float64), strict=True):
+        means = [math.fsum(row) / n for row in mine]
+        np.testing.assert_allclose(curve.values, means, rtol=1e-6, atol=1e-7)
+        covariance = np.array(
+            [
+                [
+                    math.fsum((a - means[i]) * (b - means[j]) for a, b in zip(mine[i], mine[j], strict=True))
+                    / (n - 1)
+                    / n
+                    for j in range(LENGTH)
+                ]
+                for i in range(LENGTH)
+            ]
+        )
+        np.testing.assert_allclose(curve.standard_errors**2, np.diag(covariance), rtol=1e-5)
+        if nested:
+            np.testing.assert_allclose(curve.covariance, covariance, rtol=1e-5, atol=1e-8)
+            variance = weights @ covariance @ weights
+        else:
+            assert curve.covariance is None
+            variance = weights**2 @ np.diag(covariance)
+        assert curve.n == n and curve.dot(weights) == (
+            pytest.approx(weights @ means, rel=1e-5),
+            pytest.approx(math.sqrt(max(variance, 0.0)), rel=1e-4, abs=1e-6),
+            n,
+        )
+    total = evaluate.learning_error(measured)
+    errors = measured.learning_error.covariance if nested else np.diag(measured.learning_error.standard_errors**2)
+    assert total.value == pytest.approx(terms[1].astype(np.float64).mean(axis=1).sum(), rel=1e-5)
+    assert total.standard_error == pytest.approx(math.sqrt(max(errors.sum(), 0.0)), rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_path_kls_of_few_sequences_are_those_of_the_definition(n):
+    tokens = np.array([[0, 1, 2, 0], [1, 1, 0, 2], [2, 2, 1, 0]])[:n]
+    log_q = np.array([-3.5, -2.0, -7.25])[:n]
+    info = Info(np.zeros(n, np.int32), np.zeros(n, np.int32), log_q)
+    forward = evaluate.path_kl(Request(jax.random.key(0), planners.random(), None, forced=tokens), info, target())
+    reverse = evaluate.reverse_path_kl(log_q, tokens, target())
+    terms = [math.log(law()[tuple(x)]) - q for x, q in zip(tokens, log_q, strict=True)]
+    mean = math.fsum(terms) / n
+    error = math.sqrt(math.fsum((term - mean) ** 2 for term in terms) / (n - 1) / n)
+    for estimate, value in ((forward, mean), (reverse, -mean)):
+        assert estimate == (pytest.approx(value, rel=1e-5), pytest.approx(error, rel=1e-5), n)
+    halves = evaluate.outside_support_share(np.array([[0, 0, 0], [0, 1, 0], [1, 1, 1]])[:n], targets.repetition(3, 2))
+    assert halves == (pytest.approx(1 / n), pytest.approx(math.sqrt((n - 1) / n / (n - 1) / n)), n)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_measured_curve_does_not_depend_on_how_its_sequences_are_batched(nested):
+    """To the rounding of float32, for batches that fill up, leave a rest, take all, and are shared by two devices."""
+    reports = []
+
+    def measure(batch_size, mesh=None):
+        return evaluate.cross_entropy_curve(
+            imperfect(), target(), jax.random.key(8), 11, nested=nested, batch_size=batch_size, mesh=mesh,
+            progress=lambda done, total: reports.append((done, total)),
+        )  # fmt: skip
+
+    expected = measure(11)
+    assert reports == [(done, 44) for done in (11, 22, 33, 44)]
+    for found in (measure(1000), measure(7), measure(None), measure(3, devices.mesh(2))):
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one.values, other.values, rtol=1e-6, atol=1e-7)
+            np.testing.assert_allclose(one.standard_errors, other.standard_errors, rtol=1e-5, atol=1e-7)
+    assert reports[-1] == (44, 44) and reports[4] == (44, 44)
 
 
 def test_path_kl_by_forced_tokens_is_exposure_times_curve():
