@@ -12,6 +12,7 @@ from jdlm import devices, evaluate, marginals, planners, schedules, sweeps, targ
 from jdlm.predictor import Predictor, oracle
 from jdlm.requests import Request
 from jdlm.sampling import Info, sample_with_info
+from tests.reference import paths
 from tests.reference import samplers as reference
 
 LENGTH, VOCAB, N = 4, 3, 8192
@@ -181,6 +182,25 @@ def test_a_measured_curve_does_not_depend_on_how_its_sequences_are_batched(neste
             np.testing.assert_allclose(one.values, other.values, rtol=1e-6, atol=1e-7)
             np.testing.assert_allclose(one.standard_errors, other.standard_errors, rtol=1e-5, atol=1e-7)
     assert reports[-1] == (44, 44) and reports[4] == (44, 44)
+
+
+def test_no_key_of_a_measurement_is_used_twice():
+    with jax.debug_key_reuse(True):
+        evaluate.cross_entropy_curve(imperfect(), target(), jax.random.key(0), 5, batch_size=10)
+        evaluate.path_request(jax.random.key(1), target(), mixed(), 6)
+
+
+def test_path_kl_of_another_planner():
+    """From left to right in halves, against an enumeration of all paths."""
+    predict = functools.partial(reference.conditionals, law())
+    known = paths.path_kl(law(), predict, lambda rows, masked, order, size: masked[:size], [(1.0, (2, 2))])
+    key, schedule, planner = jax.random.key(30), schedules.uniform(LENGTH, 2), planners.left_to_right()
+    found = evaluate.monte_carlo_path_kl(
+        key, oracle(target()), target(), schedule, 2048, planner=planner, batch_size=4096
+    )
+    error = math.sqrt(known.variance / 2048)
+    assert abs(found.value - known.mean) < 4.5 * error and found.n == 2048
+    assert found.standard_error == pytest.approx(error, rel=0.15)
 
 
 def test_path_kl_by_forced_tokens_is_exposure_times_curve():

@@ -402,6 +402,9 @@ def test_rows_of_each_cell(case, who):
             agrees(reverse, paths.moments(chances, [p.log_q - np.log(case.law[p.tokens]) for p in free]), N)
 
         assert tokens.shape == (N, LENGTH) and reference.chi_square_p_value(tokens, law) > 1e-5
+        same = np.sum(law**2)  # two sequences that have nothing to do with each other
+        neighbours = (tokens[:-1] == tokens[1:]).all(axis=1).mean()
+        assert abs(neighbours - same) < 4.5 * math.sqrt(2 * same * (1 - same) / N)  # pairs overlap: at most doubled
         counts = np.zeros_like(case.law)
         np.add.at(counts, tuple(tokens.T), 1 / N)
         for name, size in (("single", 1), ("pair", 2)):

@@ -261,6 +261,14 @@ def test_the_same_schedule_with_other_numbers_of_steps_is_no_other_of_the_name()
     assert {row.num_steps for row in made if row.metric == "exposure"} == {2, 3}
 
 
+@pytest.mark.parametrize(("limit", "exact"), [(64, True), (63, False)])
+def test_exact_laws_are_made_up_to_the_limit(monkeypatch, limit, exact):
+    """Of 3 tokens from 2 values, which make (2 + 2)^3 = 64 pairs of a state and a set."""
+    monkeypatch.setattr(sweeps, "EXACT_LIMIT", limit)
+    made = sweep({"wrong": wrong()}, PLAN[:1], WHO[:1])
+    assert ("output_tv" in {row.metric for row in made}) == exact
+
+
 def test_progress_ends_once_all_calls_are_made():
     said = []
     sweep(progress=lambda done, total, what: said.append((done, total, what)))

@@ -126,6 +126,19 @@ def test_the_learning_error_is_that_of_the_running_mean_on_fixed_draws(run, monk
     assert (training._INIT, training._DATA, training._EVALUATION) == (PARAMETERS, DATA, EVALUATION)
 
 
+def test_no_key_of_training_is_used_twice():
+    with jax.debug_key_reuse(True):
+        start = training.init(NETWORK, TARGET, CONFIG)
+        batch = jax.jit(objective.draw_batch, static_argnums=2)(jax.random.key(9), TARGET, 5)
+    assert batch.tokens.shape == (5, LENGTH)
+    root = jax.random.key(CONFIG.seed, impl="threefry2x32")
+    np.testing.assert_array_equal(jax.random.key_data(start.key), jax.random.key_data(root))
+    expected = network.build(NETWORK, LENGTH, VOCAB).init(jax.random.fold_in(root, PARAMETERS))
+    for one, other, mean in zip(*map(jax.tree.leaves, (start.params, expected, start.ema)), strict=True):
+        np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(one, mean)
+
+
 @pytest.mark.parametrize(("steps", "warmup"), [(10, 3), (10, 0), (1, 0), (7, 6)])
 def test_learning_rate_of_every_step(steps, warmup):
     """Without a gradient a step takes rate * decay off a matrix; the first is 1 / (warmup + 1) of the peak."""
