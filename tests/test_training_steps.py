@@ -1,12 +1,15 @@
 """The arithmetic of training, against float64 numpy: rate, clipping, AdamW, running mean, keys, reports."""
 
+import dataclasses
+import itertools
 import math
+import types
 
 import jax
 import numpy as np
 import pytest
 
-from jdlm import evaluate, network, objective, targets, training
+from jdlm import devices, evaluate, network, objective, targets, training
 from jdlm.settings import NetworkConfig, TrainingConfig
 from tests.reference import training as reference
 
@@ -124,6 +127,35 @@ def test_the_learning_error_is_that_of_the_running_mean_on_fixed_draws(run, monk
     assert used == 3 * [jax.random.key_data(jax.random.fold_in(root, EVALUATION)).tolist()]
     assert len({PARAMETERS, DATA, EVALUATION}) == 3
     assert (training._INIT, training._DATA, training._EVALUATION) == (PARAMETERS, DATA, EVALUATION)
+
+
+def test_rows_of_a_chunk_hold_what_was_reported(run):
+    progress = run[-1][2]
+    made = {row.metric: row for row in training.metric_rows(progress, cell="c" * 12, target="markov", seed=5)}
+    reported = {"loss_nats": progress.loss, "learning_error_nats": progress.learning_error}
+    for metric, estimate in reported.items():
+        row = made.pop(metric)
+        assert (row.value, row.standard_error, row.n) == tuple(estimate)
+        assert (row.index, row.cell, row.target, row.seed, row.method) == (8, "c" * 12, "markov", 5, "monte_carlo")
+    speed = made.pop("steps_per_second")
+    assert (speed.value, speed.standard_error, speed.n) == (progress.steps_per_second, None, None) and not made
+
+
+def test_a_speed_is_steps_over_seconds_also_of_the_shorter_last_chunk(monkeypatch):
+    """By a clock that is 2 seconds later whenever it is read."""
+    monkeypatch.setattr(training, "time", types.SimpleNamespace(perf_counter=itertools.count(0.0, 2.0).__next__))
+    speeds = []
+    training.train(NETWORK, TARGET, CONFIG, on_chunk=lambda _, progress: speeds.append(progress.steps_per_second))
+    assert speeds == [3 / 2, 3 / 2, 2 / 2]
+
+
+def test_a_finished_run_is_given_back_and_batches_are_shared_evenly():
+    state = training.init(NETWORK, TARGET, CONFIG)._replace(step=np.int32(8))
+    reported = []
+    assert training.train(NETWORK, TARGET, CONFIG, state=state, on_chunk=lambda *a: reported.append(a)) is state
+    assert not reported
+    with pytest.raises(ValueError, match="batch_size=5 is not a multiple of the 2 devices; use 6, or fewer devices"):
+        training.train(NETWORK, TARGET, dataclasses.replace(CONFIG, batch_size=5), mesh=devices.mesh(2))
 
 
 def test_no_key_of_training_is_used_twice():
