@@ -97,6 +97,20 @@ def oracle(target: Target) -> Predictor:
     return Predictor(target, _oracle_apply, target.length, target.vocab_size)
 
 
+def is_oracle_of(predictor: Predictor, target: Target) -> bool:
+    """Whether a predictor is made by `oracle` from this target, or from one of the same kind with equal numbers.
+
+    What decides is the value: a predictor that only agrees with the oracle (a table of it, a well trained network) is
+    none, whatever it is called.
+    """
+    if predictor.apply is not _oracle_apply:
+        return False
+    if predictor.params is target:
+        return True
+    (mine, kind), (others, other_kind) = jax.tree.flatten(predictor.params), jax.tree.flatten(target)
+    return kind == other_kind and all(np.array_equal(one, other) for one, other in zip(mine, others, strict=True))
+
+
 def logits_dtype(predictor: Predictor) -> np.dtype:
     """The dtype of a predictor's logits, found without computing any."""
     # The predictor is an argument: traced as a constant, its numpy leaves would stay float32 for JAX 0.10 ever after,

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -78,6 +79,24 @@ def test_a_second_save_replaces_the_first(saved, state):
     assert int(load(saved).step) == 6
     assert checkpoints.sha256(saved) != before
     assert len(list(saved.iterdir())) == 2
+
+
+@pytest.mark.parametrize(("times", "works"), [(2, True), (3, False)])
+def test_tensors_that_a_running_training_just_replaced_are_looked_for_again(saved, monkeypatch, times, works):
+    read, missing = Path.read_bytes, []
+
+    def late(path):
+        if len(missing) < times:
+            missing.append(path)
+            raise FileNotFoundError(path)
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", late)
+    if works:
+        assert int(load(saved).step) == 5
+    else:
+        with pytest.raises(ValueError, match="it is missing"):
+            load(saved)
 
 
 class Crash(BaseException):

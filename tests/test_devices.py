@@ -199,4 +199,34 @@ def test_cores_are_those_that_a_container_leaves(monkeypatch, tmp_path, quota, f
 def test_more_devices_than_there_are_is_an_error():
     with pytest.raises(ValueError, match="devices=99, but there are"):
         devices.mesh(99)
+    with pytest.raises(ValueError, match="devices=0, but there are"):
+        devices.mesh(0)
     assert devices.mesh(1) is None
+
+
+def test_meshes_of_this_process():
+    """Two devices, as all tests have."""
+    both = devices.mesh()
+    assert devices.size(both) == devices.size(devices.mesh(2)) == devices.size_here(both) == 2
+    assert devices.size(None) == devices.size_here(None) == 1
+    assert not devices.on_many_hosts(both) and not devices.on_many_hosts(None) and devices.is_main()
+
+
+@pytest.mark.parametrize(("rows", "most", "parts"), [(64, 6, 4), (33, 2, 1), (6, 6, 6), (5, 9, 5), (7, 1, 1)])
+def test_rows_are_cut_into_as_many_equal_parts_as_may_be(rows, most, parts):
+    assert devices.num_parts(rows, most) == parts
+
+
+def test_rows_are_spread_and_whole_arrays_copied():
+    both = devices.mesh(2)
+    rows = np.arange(12.0, dtype=np.float32).reshape(6, 2)
+    cut, whole = devices.spread(both, {"a": rows})["a"], devices.replicate(both, {"a": rows})["a"]
+    assert [part.data.shape for part in cut.addressable_shards] == [(3, 2), (3, 2)]
+    assert [part.data.shape for part in whole.addressable_shards] == [(6, 2), (6, 2)]
+    for array in (cut, whole):
+        np.testing.assert_array_equal(devices.fetch([array])[0], rows)
+    np.testing.assert_array_equal(devices.own_copy(whole), rows)
+    add = devices.sharded(both, lambda mine, shift: mine + shift[: len(mine)], (True, False), result_cut=True)
+    np.testing.assert_array_equal(add(cut, whole), rows + np.concatenate([rows[:3], rows[:3]]))
+    same = devices.sharded(both, lambda mine: mine[:1] * 0 + len(mine), (True,), result_cut=False)
+    assert same(cut).shape == (1, 2) and same(cut)[0, 0] == 3

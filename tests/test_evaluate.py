@@ -1,17 +1,20 @@
 """Measurements against enumeration. Every statistical bound is 4.5 standard errors: a false alarm in 150,000."""
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jdlm import planners, schedules, targets
+from jdlm import devices, planners, schedules, targets
 from jdlm.measure import evaluate, marginals
 from jdlm.predictor import Predictor, oracle
-from jdlm.sampling import sample_with_info
+from jdlm.sampling import Info, sample_with_info
+from jdlm.sampling.request import Request
 from jdlm.study import sweep as sweeps
+from tests.reference import paths
 from tests.reference import samplers as reference
 
 LENGTH, VOCAB, N = 4, 3, 8192
@@ -107,6 +110,101 @@ def test_the_standard_error_of_any_weights_is_right(nested):
     assert (np.abs(ratio - 1) < 4 / np.sqrt(2 * 150)).all(), ratio
 
 
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("n", [2, 3])
+def test_errors_and_covariances_of_few_sequences_are_those_of_the_definition(n, nested, monkeypatch):
+    """Sums of products over n - 1, then over n for the mean; a wrong divisor is off by a factor of up to 2 here."""
+    terms = np.random.default_rng(n).normal(size=(2, LENGTH, n)).astype(np.float32)
+    monkeypatch.setattr(evaluate, "_in_batches", lambda *arguments: tuple(terms.reshape(2, -1)))
+    measured = evaluate.cross_entropy_curve(imperfect(), target(), jax.random.key(0), n, nested=nested)
+    weights = np.array([1.0, -2.0, 0.5, 3.0])
+    for curve, mine in zip(measured, terms.astype(np.float64), strict=True):
+        means = [math.fsum(row) / n for row in mine]
+        np.testing.assert_allclose(curve.values, means, rtol=1e-6, atol=1e-7)
+        covariance = np.array(
+            [
+                [
+                    math.fsum((a - means[i]) * (b - means[j]) for a, b in zip(mine[i], mine[j], strict=True))
+                    / (n - 1)
+                    / n
+                    for j in range(LENGTH)
+                ]
+                for i in range(LENGTH)
+            ]
+        )
+        np.testing.assert_allclose(curve.standard_errors**2, np.diag(covariance), rtol=1e-5)
+        if nested:
+            np.testing.assert_allclose(curve.covariance, covariance, rtol=1e-5, atol=1e-8)
+            variance = weights @ covariance @ weights
+        else:
+            assert curve.covariance is None
+            variance = weights**2 @ np.diag(covariance)
+        assert curve.n == n and curve.dot(weights) == (
+            pytest.approx(weights @ means, rel=1e-5),
+            pytest.approx(math.sqrt(max(variance, 0.0)), rel=1e-4, abs=1e-6),
+            n,
+        )
+    total = evaluate.learning_error(measured)
+    errors = measured.learning_error.covariance if nested else np.diag(measured.learning_error.standard_errors**2)
+    assert total.value == pytest.approx(terms[1].astype(np.float64).mean(axis=1).sum(), rel=1e-5)
+    assert total.standard_error == pytest.approx(math.sqrt(max(errors.sum(), 0.0)), rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_path_kls_of_few_sequences_are_those_of_the_definition(n):
+    tokens = np.array([[0, 1, 2, 0], [1, 1, 0, 2], [2, 2, 1, 0]])[:n]
+    log_q = np.array([-3.5, -2.0, -7.25])[:n]
+    info = Info(np.zeros(n, np.int32), np.zeros(n, np.int32), log_q)
+    forward = evaluate.path_kl(Request(jax.random.key(0), planners.random(), None, forced=tokens), info, target())
+    reverse = evaluate.reverse_path_kl(log_q, tokens, target())
+    terms = [math.log(law()[tuple(x)]) - q for x, q in zip(tokens, log_q, strict=True)]
+    mean = math.fsum(terms) / n
+    error = math.sqrt(math.fsum((term - mean) ** 2 for term in terms) / (n - 1) / n)
+    for estimate, value in ((forward, mean), (reverse, -mean)):
+        assert estimate == (pytest.approx(value, rel=1e-5), pytest.approx(error, rel=1e-5), n)
+    halves = evaluate.outside_support_share(np.array([[0, 0, 0], [0, 1, 0], [1, 1, 1]])[:n], targets.repetition(3, 2))
+    assert halves == (pytest.approx(1 / n), pytest.approx(math.sqrt((n - 1) / n / (n - 1) / n)), n)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_measured_curve_does_not_depend_on_how_its_sequences_are_batched(nested):
+    """To the rounding of float32, for batches that fill up, leave a rest, take all, and are shared by two devices."""
+    reports = []
+
+    def measure(batch_size, mesh=None):
+        return evaluate.cross_entropy_curve(
+            imperfect(), target(), jax.random.key(8), 11, nested=nested, batch_size=batch_size, mesh=mesh,
+            progress=lambda done, total: reports.append((done, total)),
+        )  # fmt: skip
+
+    expected = measure(11)
+    assert reports == [(done, 44) for done in (11, 22, 33, 44)]
+    for found in (measure(1000), measure(7), measure(None), measure(3, devices.mesh(2))):
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one.values, other.values, rtol=1e-6, atol=1e-7)
+            np.testing.assert_allclose(one.standard_errors, other.standard_errors, rtol=1e-5, atol=1e-7)
+    assert reports[-1] == (44, 44) and reports[4] == (44, 44)
+
+
+def test_no_key_of_a_measurement_is_used_twice():
+    with jax.debug_key_reuse(True):
+        evaluate.cross_entropy_curve(imperfect(), target(), jax.random.key(0), 5, batch_size=10)
+        evaluate.path_request(jax.random.key(1), target(), mixed(), 6)
+
+
+def test_path_kl_of_another_planner():
+    """From left to right in halves, against an enumeration of all paths."""
+    predict = functools.partial(reference.conditionals, law())
+    known = paths.path_kl(law(), predict, lambda rows, masked, order, size: masked[:size], [(1.0, (2, 2))])
+    key, schedule, planner = jax.random.key(30), schedules.uniform(LENGTH, 2), planners.left_to_right()
+    found = evaluate.monte_carlo_path_kl(
+        key, oracle(target()), target(), schedule, 2048, planner=planner, batch_size=4096
+    )
+    error = math.sqrt(known.variance / 2048)
+    assert abs(found.value - known.mean) < 4.5 * error and found.n == 2048
+    assert found.standard_error == pytest.approx(error, rel=0.15)
+
+
 def test_path_kl_by_forced_tokens_is_exposure_times_curve():
     """Also at one step with the oracle, where it is the total correlation."""
     entropy = -np.sum(law() * np.log(law()))
@@ -172,48 +270,6 @@ def test_marginal_errors_and_their_standard_errors():
         assert 0.5 < errors.mean() / values.std() < 2.0
     by_hand = 0.5 * np.abs(np.stack([(tokens[0] == v).mean(axis=0) for v in range(VOCAB)], axis=1) - truth.single)
     assert found[0][0].value == pytest.approx(by_hand.sum(axis=1).mean())
-
-
-def test_a_sweep_says_the_same_by_identity_and_by_sampling():
-    plan = [schedules.uniform(LENGTH, 2), mixed()]
-    predictors = {"oracle": oracle(target()), "network": imperfect()}
-    seen, calls = [], []
-    settings = {"target_name": "table", "samples": 2048, "curve_samples": 1024, "seed": 1, "batch_size": 2048}
-    callbacks = {"on_row": seen.extend, "progress": lambda done, total, what: calls.append((done, total))}
-    settings["planners"] = (planners.random(), planners.threshold(0.6))
-    rows = sweeps.sweep(target(), predictors, plan, **settings, **callbacks)
-    assert seen == rows and calls[-1][0] == calls[-1][1]
-    for predictor in predictors:
-        for schedule in plan:
-            cell = {
-                (row.metric, row.method): row
-                for row in rows
-                if row.predictor == predictor and row.schedule == schedule.name and row.planner == "random"
-            }
-            forced, identity = cell["path_kl_nats", "monte_carlo"], cell["path_kl_nats", "identity"]
-            error = np.hypot(forced.standard_error, identity.standard_error or 0.0)
-            assert abs(forced.value - identity.value) < 4.5 * error
-            assert forced.nfe == schedule.nfe_law() @ np.arange(len(schedule.nfe_law()))
-            assert abs(cell["path_kl_nats", "exact"].value - forced.value) < 4.5 * forced.standard_error
-            assert 0 < cell["output_kl_nats", "exact"].value <= cell["path_kl_nats", "exact"].value
-            split = cell["factorization_kl_nats", "identity"].value + cell["learning_kl_nats", "identity"].value
-            assert identity.value == pytest.approx(split)
-            measured = cell["measured_nfe", "monte_carlo"]
-            assert abs(measured.value - measured.nfe) <= 4.5 * measured.standard_error
-        sure = {
-            (row.metric, row.method): row
-            for row in rows
-            if (row.predictor, row.planner) == (predictor, "threshold(0.6)")
-        }
-        assert sure["path_kl_nats", "exact"].schedule == "" and sure["output_tv", "exact"].num_steps is None
-        forced, enumerated = sure["path_kl_nats", "monte_carlo"], sure["path_kl_nats", "exact"]
-        assert abs(forced.value - enumerated.value) < 4.5 * forced.standard_error
-        measured = sure["measured_nfe", "monte_carlo"]
-        assert abs(measured.value - enumerated.nfe) < 4.5 * measured.standard_error
-    alone = sweeps.sweep(target(), predictors, plan[1:], **settings)
-    known = {(row.cell, row.metric, row.index, row.method): row.value for row in rows}
-    for row in alone:  # adding a schedule changes no number
-        assert row.value == pytest.approx(known[row.cell, row.metric, row.index, row.method], rel=1e-9, abs=1e-12), row
 
 
 def test_a_sweep_of_data_without_a_law_reports_what_can_be_known():

@@ -70,7 +70,7 @@ def test_imports_point_down():
 
 
 def test_no_circle():
-    """Depth-first through the imports of modules (those inside of functions run later and may not close a circle either)."""
+    """Depth-first through all imports, those inside of functions, too."""
     graph = {module: {other for other in imports(tree) if other in MODULES} for module, tree in MODULES.items()}
     done, trail = set(), []
 

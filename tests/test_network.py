@@ -195,6 +195,23 @@ def test_starts_uniform_with_float32_parameters():
     kernel = np.asarray(fresh["blocks"][0]["mlp_in"]["kernel"])
     # 16 x 64 normal numbers of variance 1/16: five standard errors of the mean square are 22 percent.
     assert np.mean(kernel**2) == pytest.approx(1 / 16, rel=0.22)
+    # Normal numbers of the variance that the layer's kind asks for, by the mean square: the relative error of one is
+    # sqrt(2 / n), and 5 of them are allowed. What adds to the stream is smaller at a depth of 2, by 0.5 / 2.
+    block = fresh["blocks"][1]
+    for leaf, variance in (
+        (fresh["tokens"], 0.02**2), (fresh["positions"], 0.02**2),
+        (block["query"]["kernel"], 1 / 16), (block["key"]["kernel"], 1 / 16), (block["value"]["kernel"], 1 / 16),
+        (block["attention_out"]["kernel"], 0.25 / 16), (block["mlp_out"]["kernel"], 0.25 / 64),
+    ):  # fmt: skip
+        values = np.asarray(leaf, np.float64)
+        assert np.mean(values**2) == pytest.approx(variance, rel=5 * np.sqrt(2 / values.size))
+        assert abs(values.mean()) < 5 * np.sqrt(variance / values.size)
+    for norm in (fresh["norm"], block["norm_attention"], block["norm_mlp"]):
+        assert (np.asarray(norm["scale"]) == 1).all() and not np.asarray(norm["bias"]).any()
+    assert not np.asarray(block["mlp_in"]["bias"]).any() and not np.asarray(fresh["head"]["bias"]).any()
+    kernels = [np.asarray(block[name]["kernel"]).ravel() for name in ("query", "key", "value")]
+    # No number is drawn for two of them: 256 correlations of 0 have a standard deviation of 1 / 16.
+    assert all(abs(np.corrcoef(kernels[i], kernels[j])[0, 1]) < 5 / 16 for i in range(3) for j in range(i))
     per_block = 4 * (16 * 16 + 16) + (16 * 64 + 64) + (64 * 16 + 16) + 4 * 16
     assert network.num_parameters(fresh) == 4 * 16 + 6 * 16 + 2 * per_block + 2 * 16 + (16 * 3 + 3)
 

@@ -278,8 +278,23 @@ def test_a_state_beyond_the_end_is_refused():
         ({"ema_decay": 1.0}, "ema_decay=1.0 is outside"),
         ({"evaluation_draws": 1}, "evaluation_draws=1 .* use evaluation_draws=2 or more"),
         ({"seed": -1}, "seed=-1 is outside"),
+        ({"seed": 2**32}, "seed=4294967296 is outside"),
+        ({"chunk_steps": True}, "chunk_steps=True is not a whole number"),
+        ({"batch_size": 0}, "batch_size=0 .* use batch_size=1 or more"),
+        ({"warmup_steps": -1}, "warmup_steps=-1 .* use warmup_steps=0 or more"),
+        ({"learning_rate": 0.0}, "learning_rate=0.0 is not a positive number"),
+        ({"learning_rate": math.inf}, "learning_rate=inf is not a positive number"),
+        ({"clip_norm": 0.0}, "clip_norm=0.0 is not a positive number"),
+        ({"weight_decay": math.inf}, "weight_decay=inf is negative or not finite"),
+        ({"ema_decay": -0.1}, "ema_decay=-0.1 is outside"),
     ],
 )
 def test_bad_settings_are_refused(field, message):
     with pytest.raises(ValueError, match=message):
         TrainingConfig(**field)
+
+
+def test_the_last_settings_of_each_range_are_accepted():
+    TrainingConfig(steps=1, batch_size=1, chunk_steps=1, warmup_steps=0, evaluation_draws=2, weight_decay=0.0)
+    TrainingConfig(steps=2, warmup_steps=1, ema_decay=0.0, seed=2**32 - 1)
+    NetworkConfig(width=1, depth=1, heads=1, mlp_ratio=1)

@@ -194,7 +194,7 @@ def cross_entropy_curve(
     Raises:
       ValueError: n < 2, or predictor and target differ in length or vocabulary.
     """
-    _check_pair(predictor, target)
+    check_pair(predictor, target)
     if n < 2:
         raise ValueError(f"n={n} sequences give no standard error; use at least 2")
     length = target.length
@@ -234,7 +234,8 @@ def learning_error(measured: MeasuredCurve) -> Estimate:
     return measured.learning_error.dot(np.ones(len(measured.learning_error.values)))
 
 
-def _check_pair(predictor: Predictor, target: Target) -> None:
+def check_pair(predictor: Predictor, target: Target) -> None:
+    """Raises ValueError if predictor and target differ in length or vocabulary."""
     of_predictor, of_target = (predictor.length, predictor.vocab_size), (target.length, target.vocab_size)
     if of_predictor != of_target:
         raise ValueError(
@@ -291,7 +292,7 @@ def monte_carlo_path_kl(
       ValueError: the schedule leaves masks, n < 2, or predictor and target differ in shape.
       Unavailable: the target has no ``log_prob``.
     """
-    _check_pair(predictor, target)
+    check_pair(predictor, target)
     request = path_request(key, target, schedule, n, planner=planner)
     return path_kl(request, sample_all(predictor, [request], batch_size=batch_size).parts[0][1], target)
 

@@ -23,7 +23,7 @@ class Row:
     Attributes:
       cell: 12 hexadecimal digits that name the settings the number belongs to, see :func:`cell`.
       target: name of the target law.
-      predictor: ``"oracle"``, ``"network"`` or ``""`` where no predictor enters.
+      predictor: name of the predictor, ``""`` where none enters.
       schedule: name of the schedule, ``""`` where none enters.
       planner: name of the planner, ``""`` where none enters.
       num_steps: the schedule's number of steps K.

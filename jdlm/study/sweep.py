@@ -6,6 +6,7 @@ that adding a schedule to a sweep changes no other number.
 """
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import jax
@@ -16,7 +17,7 @@ from jdlm import curves
 from jdlm.measure import evaluate, exact, marginals
 from jdlm.measure.state_space import StateSpace
 from jdlm.planners import Planner, random
-from jdlm.predictor import Predictor
+from jdlm.predictor import Predictor, is_oracle_of
 from jdlm.sampling import Info, Results, draw_sizes, sample_all
 from jdlm.sampling.request import Request
 from jdlm.schedules import Schedule
@@ -42,6 +43,7 @@ class _Origin:
 
     target: str
     seed: int
+    target_identity: str = ""  # tells apart targets of one name, by `_digest`
     predictor: str = ""
     identity: str = ""  # tells apart predictors of one name, such as the hash of a checkpoint
     planner: Planner | None = None
@@ -74,24 +76,40 @@ class _Origin:
         )
 
     @property
+    def _settings(self) -> dict[str, str | int | None]:
+        return {
+            "target": self.target,
+            "seed": self.seed,
+            "predictor": self.predictor,
+            "identity": self.identity,
+            "planner": self.planner.name if self.planner else "",
+            "schedule": self.schedule.name if self.schedule else "",
+            "num_steps": self.schedule.num_steps if self.schedule else None,
+        }
+
+    @property
     def cell(self) -> str:
-        return rows.cell(
-            target=self.target,
-            seed=self.seed,
-            predictor=self.predictor,
-            identity=self.identity,
-            planner=self.planner.name if self.planner else "",
-            schedule=self.schedule.name if self.schedule else "",
-            num_steps=self.schedule.num_steps if self.schedule else None,
-        )
+        return rows.cell(**self._settings, target_identity=self.target_identity)
 
     def key(self, purpose: str) -> jax.Array:
-        return _folded(np.uint32(self.seed), np.uint32(int(rows.cell(cell=self.cell, purpose=purpose)[:8], 16)))
+        # Of names alone: the digest of a target may differ where another machine rounds its numbers differently.
+        number = rows.cell(cell=rows.cell(**self._settings), purpose=purpose)[:8]
+        return _folded(np.uint32(self.seed), np.uint32(int(number, 16)))
 
 
 @jax.jit
 def _folded(seed: jax.Array, number: jax.Array) -> jax.Array:
-    return jax.random.fold_in(jax.random.key(seed), number)
+    return jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), number)
+
+
+def _digest(target: Target) -> str:
+    """12 hexadecimal digits of a target's kind and numbers, in float32: the last bits of a double do not count."""
+    leaves, kind = jax.tree.flatten(target)
+    digest = hashlib.sha256(str(kind).encode())
+    for leaf in map(np.asarray, leaves):
+        leaf = leaf.astype(np.float32) if np.issubdtype(leaf.dtype, np.floating) else leaf
+        digest.update(f"{leaf.dtype}{leaf.shape}".encode() + leaf.tobytes())
+    return digest.hexdigest()[:12]
 
 
 def sweep(
@@ -116,9 +134,12 @@ def sweep(
     Identities hold for the random planner alone; the other planners have Monte Carlo rows, and where the space is small
     enough every cell also has exact ones: KL and total variation of the output law, and path KL by enumeration.
 
+    Every predictor's cross-entropy curve is measured, whatever its name, but that of the target's own oracle
+    (`jdlm.predictor.is_oracle_of`) where the target knows its entropy curve, which is the same.
+
     Args:
       target: the law that the sampler should have.
-      predictors: by name, such as ``{"oracle": oracle(target), "network": network}``.
+      predictors: by name, such as ``{"oracle": oracle(target), "network": network}``; a name is a label and no more.
       schedules: laws of the reveal sizes, of the target's length, none of which leaves masks.
       target_name: the name of the target in the rows.
       samples: sequences for each Monte Carlo number of a cell, at least 2.
@@ -136,12 +157,10 @@ def sweep(
       All rows, in the order in which they were made.
 
     Raises:
-      ValueError: a schedule of another length or one that leaves masks, a predictor of other sizes, too few samples.
+      ValueError: a schedule of another length or one that leaves masks, two schedules or planners of one name, a
+        predictor of other sizes, an identity of no predictor, too few samples.
     """
-    for schedule in schedules:
-        if schedule.length != target.length:
-            raise ValueError(f"schedule {schedule.name} has length {schedule.length}, the target {target.length}")
-        evaluate.check_complete(schedule)
+    _check(target, predictors, schedules, planners, identities or {})
     if samples < 2 or curve_samples < 2:
         raise ValueError(f"samples={samples}, curve_samples={curve_samples}; use at least 2 of each")
     made: list[Row] = []
@@ -152,14 +171,14 @@ def sweep(
         if on_row is not None:
             on_row(part)
 
-    base = _Origin(target_name, seed)
+    base = _Origin(target_name, seed, _digest(target))
     entropy_curve = _entropy_curve(target)
     has_log_prob = evaluate.has_log_prob(target)
     emit(_target_rows(base, entropy_curve))
     for schedule in schedules:
         emit(_schedule_rows(dataclasses.replace(base, schedule=schedule), entropy_curve))
 
-    measured = [name for name in predictors if name != "oracle" or entropy_curve is None]
+    measured = [name for name, mine in predictors.items() if entropy_curve is None or not is_oracle_of(mine, target)]
     cells = [
         (planner, schedule) for planner in planners for schedule in (schedules if planner.count is None else [None])
     ]
@@ -217,6 +236,35 @@ def sweep(
                 emit([cell.row("path_kl_nats", kl, "monte_carlo")])
             emit(_sampled_rows(cell, *results.parts[number], target, reference))
     return made
+
+
+def _check(
+    target: Target,
+    predictors: Mapping[str, Predictor],
+    schedules: Sequence[Schedule],
+    planners: Sequence[Planner],
+    identities: Mapping[str, str],
+) -> None:
+    """Raises ValueError unless all belong to the target and each cell has a name, and with it keys, of its own."""
+    for schedule in schedules:
+        if schedule.length != target.length:
+            raise ValueError(
+                f"schedule {schedule.name} has length {schedule.length}, the target {target.length}; build it for "
+                f"length={target.length}"
+            )
+        evaluate.check_complete(schedule)
+    for predictor in predictors.values():
+        evaluate.check_pair(predictor, target)
+    names = [f"schedules are called {s.name!r} with num_steps={s.num_steps}" for s in schedules]
+    names += [f"planners are called {p.name!r}" for p in planners]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(
+                f"{names.count(name)} {name}, so their cells would share all random numbers; name them apart, or "
+                "leave out all but one"
+            )
+    if unknown := sorted(set(identities) - set(predictors)):
+        raise ValueError(f"identities has {unknown[0]!r}, which is no predictor; use names among {sorted(predictors)}")
 
 
 def _until(done: int, most: int, total: int, what: str, progress: Progress | None) -> Callable[[int], None] | None:
@@ -300,10 +348,17 @@ def _identity_rows(
 
 def _floor_rows(origin: _Origin, target: Target, reference: marginals.Marginals, samples: int) -> Iterator[Row]:
     """Marginal errors of as many true samples: what sampling noise alone gives."""
-    tokens = evaluate.draw_tokens(origin.key("floor"), target, samples)
-    single, pair = marginals.errors(tokens, reference)
-    yield origin.row("single_marginal_tv_floor", single, "monte_carlo")
-    yield origin.row("pair_marginal_tv_floor", pair, "monte_carlo")
+    yield from _marginal_rows(origin, evaluate.draw_tokens(origin.key("floor"), target, samples), reference, "_floor")
+
+
+def _marginal_rows(
+    origin: _Origin, tokens: np.ndarray, reference: marginals.Marginals, suffix: str = ""
+) -> Iterator[Row]:
+    with np.errstate(invalid="ignore"):  # a mean over no pairs
+        single, pair = marginals.errors(tokens, reference)
+    yield origin.row(f"single_marginal_tv{suffix}", single, "monte_carlo")
+    if len(reference.pairs):  # a single token has no pairs, and no number for them
+        yield origin.row(f"pair_marginal_tv{suffix}", pair, "monte_carlo")
 
 
 def _sample_request(origin: _Origin, samples: int) -> Request:
@@ -315,9 +370,7 @@ def _sampled_rows(
     origin: _Origin, tokens: np.ndarray, info: Info, target: Target, reference: marginals.Marginals
 ) -> Iterator[Row]:
     """Metrics of tokens that were really sampled here."""
-    single, pair = marginals.errors(tokens, reference)
-    yield origin.row("single_marginal_tv", single, "monte_carlo")
-    yield origin.row("pair_marginal_tv", pair, "monte_carlo")
+    yield from _marginal_rows(origin, tokens, reference)
     yield origin.row("distinct_share", evaluate.distinct_share(tokens), "monte_carlo")
     yield origin.row("measured_nfe", evaluate.mean(info.nfe), "monte_carlo")
     if evaluate.has_log_prob(target):
