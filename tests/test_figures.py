@@ -246,12 +246,19 @@ def test_each_of_several_networks_has_a_panel():
 
 @pytest.mark.parametrize(
     ("curve", "total", "exact"),
-    [(False, None, True), (True, None, False), (True, 0.16, False), (True, 2e-8, True), (True, np.inf, False)],
+    [
+        (0, None, True),
+        (12, None, False),
+        (12, 0.16, False),
+        (12, 3.6e-6, True),  # a hidden Markov model's oracle against itself
+        (1, 3.6e-6, False),
+        (12, np.inf, False),
+        (0, 0.16, False),
+    ],
 )
 def test_a_predictor_is_exact_that_has_no_error(curve, total, exact):
     table = [row("path_kl_nats", 0.5, predictor="p", schedule="uniform", num_steps=2, error=0.1)]
-    if curve:
-        table.append(row("cross_entropy_curve_nats", 1.0, predictor="p", index=0, error=0.1))
+    table += [row("cross_entropy_curve_nats", 1.0, predictor="p", index=j, error=0.1) for j in range(curve)]
     if total is not None:
         table.append(row("learning_error_nats", total, predictor="p", error=0.0))
     table.append(
@@ -550,3 +557,38 @@ def test_planners_with_sizes_of_their_own_show_both_divergences():
     panel = figures.exact_laws(make_rows() + [dataclasses.replace(r, nfe=3.5) for r in free]).axes[2]
     dotted = [line for line in panel.get_lines() if line.get_linestyle() == ":"]
     np.testing.assert_allclose(dotted[0].get_xydata(), [[3.5, 0.3], [3.5, 0.7]])
+
+
+def kl_rows(*values, error=0.0):
+    return [row("path_kl_nats", v, predictor="p", schedule="uniform", num_steps=2, error=error) for v in values]
+
+
+@pytest.mark.parametrize(
+    ("exact", "estimates", "ticks"),
+    [
+        ([0.16, 0.45], [], ["0", "0.1", "0.2", "0.5"]),
+        ([0.0, 3.0, 0.02], [], ["0", "0.01", "0.1", "1"]),
+        ([2e-6, 0.5], [], ["0", "0.1", "0.2", "0.5"]),  # 2e-6 is rounding
+        ([], [0.4], ["0", "0.1", "0.2", "0.5"]),
+        ([], [0.4, 0.005], ["0", "0.1", "0.2", "0.5"]),  # less than its error 0.01
+        ([], [0.4, -0.2], ["-0.2", "-0.1", "0", "0.1", "0.2", "0.5"]),
+        ([0.0], [], ["0", "0.001"]),
+    ],
+)
+def test_the_axis_of_a_kl_can_be_read(exact, estimates, ticks):
+    axes = matplotlib.figure.Figure().subplots()
+    style.kl_axis(axes, kl_rows(*exact), kl_rows(*estimates, error=0.01))
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ticks
+    low, high = axes.get_ylim()
+    errors = 0.01 if estimates else 0.0
+    assert low < 0.0 and low <= min([*exact, *estimates]) - errors and high >= max([*exact, *estimates]) + errors
+
+
+def test_a_marker_that_is_alone_has_no_dash_that_looks_like_an_error():
+    def dashes(axes):
+        two = [line for line in axes.get_lines() if len(line.get_xdata()) == 2 and line.get_linestyle() == "-"]
+        return [line for line in two if to_hex(line.get_color()) != style.FAINT]  # which is the line at 0
+
+    table = [r for r in make_rows() if r.num_steps in (None, 2)]
+    assert not [line for axes in figures.sampled(table).axes for line in dashes(axes)]
+    assert len(dashes(figures.path_kl(table).axes[0])) == len(SCHEDULES), "lines of the identity have no marker"

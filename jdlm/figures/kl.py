@@ -38,9 +38,9 @@ def path_kl(rows: list[Row]) -> Figure | None:
         mine = [row for row in points if row.predictor == predictor]
         for name in look.present(lines + mine):
             paint = {"color": look.color(name)}
-            line(axes, [row for row in lines if row.schedule == name], **paint)
+            line(axes, [row for row in lines if row.schedule == name], dash=True, **paint)
             bound = [row for row in guarantees if row.schedule == name]
-            line(axes, bound, linestyle=_DASHED, linewidth=1.0, **paint)
+            line(axes, bound, dash=True, linestyle=_DASHED, linewidth=1.0, **paint)
             scatter(axes, [row for row in mine if row.schedule == name], look)
         if len(shown) > 1:
             axes.set_title(who(predictor), loc="left")
@@ -151,12 +151,15 @@ def _bar(axes: Axes, place: int, factorization: list[Row], learning: list[Row], 
                 axes.bar(place, other.value, bottom=bottom, yerr=style.error(other), **paint, **bars)
 
 
-def line(axes: Axes, rows: list[Row], **paint) -> None:
-    """The values of one schedule against the number of predictor calls; a short dash where there is one alone."""
+def line(axes: Axes, rows: list[Row], dash: bool = False, **paint) -> None:
+    """The values of one schedule against the number of predictor calls.
+
+    A value that is alone is a short ``dash``, if it has no marker that shows it.
+    """
     ordered = sorted(style.finite(rows), key=lambda row: row.nfe)
     if len(ordered) > 1:
         axes.plot([row.nfe for row in ordered], [row.value for row in ordered], **paint)
-    else:
+    elif dash:
         for row in ordered:
             axes.plot([row.nfe / 1.08, row.nfe * 1.08], [row.value] * 2, **paint)
 

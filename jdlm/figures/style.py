@@ -13,6 +13,7 @@ from jdlm.figures.look import FONT, title
 from jdlm.rows import Row
 
 NEUTRAL, FAINT = "#333333", "#bbbbbb"
+_ZERO = 1e-5  # nats per sequence, below which a KL may be rounding
 
 RC = {
     "figure.dpi": 100,
@@ -130,9 +131,15 @@ def kl_axis(axes: Axes, exact: Sequence[Row], estimates: Sequence[Row], stretch:
     shown = finite([*exact, *estimates])
     highest = max([row.value + error(row) for row in shown], default=1.0)
     lowest = min([row.value - error(row) for row in shown], default=0.0)
-    smallest = min([value for value in values if 1e-6 < value < math.inf], default=1e-3)
+    smallest = min([value for value in values if _ZERO < value < math.inf], default=1e-3)
     threshold = 10.0 ** math.floor(math.log10(max(smallest, highest * 1e-4)))
+    bottom, top = min(-0.4 * threshold, 1.2 * lowest), max(1.6 * highest, threshold)
     axes.set_yscale("symlog", linthresh=threshold, linscale=0.5)
-    axes.set_ylim(min(-0.4 * threshold, 1.2 * lowest), max(1.6 * highest, threshold))
+    axes.set_ylim(bottom, top)
+    decades = range(round(math.log10(threshold)), math.floor(math.log10(top)) + 1)
+    digits = (1, 2, 5) if len(decades) <= 2 else (1,)
+    ticks = [digit * 10.0**decade for decade in decades for digit in digits]
+    axes.set_yticks(sorted([0.0, *(t for tick in ticks for t in (tick, -tick) if bottom <= t <= top)]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.axhline(0.0, color=FAINT, linewidth=0.8, zorder=0)
