@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from jdlm import cli, figures, presets, rows, runs, sampling, sweeps
-from jdlm.cli import interrupt, progress, summary
+from jdlm.cli import cache, interrupt, progress, summary
 from jdlm.cli import train as train_module
 from jdlm.rows import Row
 
@@ -48,7 +48,7 @@ def at_work(tmp_path, monkeypatch):
     """A folder with a preset, where a sweep is a few rows made by hand and two figures are drawn of them."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(cli.sweep.cache, "compiled_programs", lambda: None)
+    monkeypatch.setattr(cache, "compiled_programs", lambda: None)
     (tmp_path / "small.toml").write_text(PRESET)
 
     def sweep(*_, progress, **__):

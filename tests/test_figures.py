@@ -520,6 +520,7 @@ def test_axes_say_which_kl_they_show():
     exact = figures.exact_laws(table).axes
     assert [exact[0].get_ylabel(), exact[2].get_ylabel()] == ["output KL, nats per sequence", "output TV"]
     assert "path KL" in labels(figures.exact_laws(table))
+    assert {axes.get_xlabel() for axes in exact} == {"expected predictor calls (NFE)"}
     for make in (figures.path_kl, figures.sampled):
         assert {axes.get_xlabel() for axes in make(table).axes} == {"expected predictor calls per sequence (NFE)"}
 

@@ -43,7 +43,7 @@ def exact_laws(rows: list[Row]) -> Figure | None:
             else:
                 _planned(axes, here, [row for row in dots if row.planner == name], look)
             style.steps_axis(axes, [row.nfe for row in values])
-            axes.set_xlabel("expected NFE")
+            axes.set_xlabel("expected predictor calls (NFE)")
             if metric == "output_kl_nats":
                 axes.set_title(name if own else title(name), loc="left")
         if metric == "output_kl_nats":
