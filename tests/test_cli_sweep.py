@@ -286,3 +286,8 @@ def test_numbers_of_the_table():
     table += [row("path_kl_nats", -1e-9), row("path_kl_nats", np.inf, schedule="cosine", error=np.nan)]
     out = summary.lines(table, "toy")
     assert [line.split()[-1] for line in out[3:]] == ["0.0000", "inf", "-"]
+    table = [dataclasses.replace(r, num_steps=k, value=r.value / k) for r in table for k in (2, 4)]
+    assert [
+        line.split()[-1]
+        for line in summary.lines(table[:2] + [row("path_kl_nats", 2.0 / k, k=k) for k in (2, 4)], "x")[3:]
+    ] == ["1.0000", "0.5000"]

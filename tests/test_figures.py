@@ -363,7 +363,8 @@ def test_which_sizes_are_random_is_seen():
         ([2.0, 0.0, 1.0], True),
         ([1.0], True),
         ([2.0, 1.0, 0.0], False),  # integers, but the count 1 is visited inside of a step of 2
-        ([1.0, 2.0, 1.0], False),  # ends beyond the length
+        ([1.0, 2.0, 1.0], False),
+        ([1.0, 1.0, 2.0], False),  # ends beyond the length
         ([1.0, 1.5, 0.5], False),
         ([1.0, 0.0, 2.0], False),
     ],
@@ -447,6 +448,8 @@ def test_names_of_all_kinds_are_shown_whole(name):
         assert box.x0 >= 0 and box.x1 <= width and box.y0 >= 0 and box.y1 <= height, "nothing is cut off"
     assert look_module.title(name) in labels(figure)
     assert figure.axes[0].get_window_extent().width > 0.4 * width
+    shown = [t.get_text() for t in figures.entropy_curve(table).axes[0].get_legend().get_texts()]
+    assert f"{look_module.who(name)}, $c[j]$ ± standard error" in shown
 
 
 def test_names_are_shown_as_they_are_written():
@@ -553,11 +556,59 @@ def test_a_guarantee_holds_for_random_positions_alone():
 
 
 def test_planners_with_sizes_of_their_own_show_both_divergences():
-    place = {"predictor": "network", "planner": "threshold(0.9)"}
-    free = [row(m, v, **place) for m, v in (("output_kl_nats", 0.3), ("output_tv", 0.1), ("path_kl_nats", 0.7))]
-    panel = figures.exact_laws(make_rows() + [dataclasses.replace(r, nfe=3.5) for r in free]).axes[2]
-    dotted = [line for line in panel.get_lines() if line.get_linestyle() == ":"]
-    np.testing.assert_allclose(dotted[0].get_xydata(), [[3.5, 0.3], [3.5, 0.7]])
+    free = []
+    for planner, nfe in (("threshold(0.9)", 3.5), ("entropy_sum(0.5)", 2.5)):
+        place = {"predictor": "network", "planner": planner}
+        mine = [row(m, v, **place) for m, v in (("output_kl_nats", 0.3), ("output_tv", 0.1), ("path_kl_nats", 0.7))]
+        free += [dataclasses.replace(r, nfe=nfe, value=nfe * r.value) for r in mine]
+    panel = figures.exact_laws(make_rows() + free).axes[2]
+    dotted = [line.get_xydata().tolist() for line in panel.get_lines() if line.get_linestyle() == ":"]
+    np.testing.assert_allclose(dotted, [[[3.5, 1.05], [3.5, 2.45]], [[2.5, 0.75], [2.5, 1.75]]])
+    marks = [line for line in panel.get_lines() if line.get_marker() in "oX"]
+    assert [line.get_label() for line in marks] == ["threshold(0.9)", "entropy_sum(0.5)"]
+    assert len({line.get_marker() for line in marks}) == 2
+
+
+def test_what_is_drawn_are_the_values_of_the_rows():
+    table = make_rows()
+
+    def values(metric, **wanted):
+        return [r.value for r in style.select(table, metric, **wanted)]
+
+    here = {"schedule": "minimax_both", "num_steps": 4}
+    panels = figures.sizes(table).axes
+    (revealed,) = lines(panels[0], "minimax_both")
+    np.testing.assert_allclose(revealed.get_xydata(), np.stack([range(5), values("expected_revealed", **here)], axis=1))
+    (strip,) = [axes for axes in panels if axes.get_ylabel().startswith("minimax both")]
+    assert [(bar.get_x() + 0.4, bar.get_height()) for bar in strip.patches] == [
+        (pytest.approx(j), value) for j, value in enumerate(values("exposure", **here))
+    ]
+    for axes, metric in zip(
+        figures.sampled(table).axes, ("reverse_path_kl_nats", "single_marginal_tv", "pair_marginal_tv"), strict=True
+    ):
+        for name in SCHEDULES:
+            (points,) = [line for line in lines(axes, name) if line.get_marker() == LOOK.marker(name)]
+            expected = values(metric, schedule=name, predictor="network")
+            np.testing.assert_allclose(np.array(points.get_xydata(), float), np.stack([COUNTS, expected], axis=1))
+    entropy = figures.entropy_curve(table).axes
+    drawn = [np.array(c.lines[0].get_ydata(), float) for axes in entropy for c in axes.containers]
+    np.testing.assert_allclose(drawn, [values("cross_entropy_curve_nats"), values("learning_error_curve_nats")])
+    (true,) = [line for line in entropy[0].get_lines() if line.get_marker() == "."]
+    np.testing.assert_allclose(true.get_ydata(), values("entropy_curve_nats"))
+    training = figures.training(table).axes[0]
+    np.testing.assert_allclose(
+        np.array(training.get_lines()[0].get_xydata(), float), [(j, 1 / (1 + j)) for j in range(LENGTH)]
+    )
+    assert training.get_yscale() == "log" and training.get_title(loc="left").startswith("Learning error")
+    loss = [row("loss_nats", value, index=j, error=0.1) for j, value in enumerate((3.0, 2.0))]
+    axes = figures.training(loss).axes[0]
+    assert axes.get_title(loc="left") == "Loss (NELBO)" and list(axes.get_lines()[0].get_ydata()) == [3.0, 2.0]
+
+
+def test_errors_that_are_not_known_are_not_drawn():
+    table = [dataclasses.replace(r, standard_error=np.nan) if r.standard_error else r for r in make_rows()]
+    for make in (figures.sampled, figures.path_kl, figures.kl_split, figures.entropy_curve):
+        assert all(np.isfinite(axes.get_ylim()).all() for axes in make(table).axes)
 
 
 def kl_rows(*values, error=0.0):
