@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import jax
@@ -60,7 +59,7 @@ def workplace(tmp_path_factory):
     (folder / "small.toml").write_text(SMALL)
     trained = script("train.py", "small.toml", folder=folder)
     assert trained.returncode == 0, trained.stderr
-    assert "training small: 100 % (20/20)" in trained.stderr and "trained runs/small; " in trained.stdout
+    assert "training small: 100 % (20/20 steps)" in trained.stderr and "trained runs/small; " in trained.stdout
     # What is compiled there need not be compiled here again.
     settings = (
         "compilation_cache_dir",
@@ -322,7 +321,7 @@ def test_a_sweep_of_a_text_shows_the_nelbo(text_run, capsys):
     assert cli.guarded(cli.run_sample, ["text"]) == 0
     out = capsys.readouterr().out
     assert "negative evidence lower bound on text" in out
-    assert re.search(r"uniform +2 +2.00 +- +\d+\.\d+ ± ", out)
+    assert re.search(r"uniform +2 +2.00 +\d+\.\d+ ± ", out)
 
 
 def test_given_tokens():
@@ -413,31 +412,6 @@ def test_a_reader_that_leaves_early(workplace):
     program = f"{sys.executable} {ROOT / 'sample.py'} tokens --count 20000 --given '0 0 0 0' | head -1"
     piped = subprocess.run(program, shell=True, cwd=workplace, capture_output=True, text=True)
     assert (piped.stdout, piped.stderr) == ("0 0 0 0\n", "")
-
-
-def test_progress_in_a_log_file(capsys, monkeypatch):
-    clock = iter([0.0, 0.0, 11.0, 16.0, 22.0, 24.0, 30.0, 31.0])
-    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
-    with progress.Progress("work", unit="piece") as bar:
-        bar.start(0, 100)
-        for done in (1, 25, 50, 60, 100, 100):
-            bar.update(done, 100, "note")
-    assert capsys.readouterr().err.splitlines() == [
-        "work: begins at 0 of 100",
-        "work: 1 % (1/100), just begun, note",
-        "work: 50 % (50/100), about 22 s left, note",
-        "work: 100 % (100/100), in 30 s, note",
-    ]
-
-
-def test_progress_on_a_terminal(capsys, monkeypatch):
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with progress.Progress("work", unit="piece") as bar:
-        bar.start(5, 10)
-        bar.update(7, 10, "note")
-        bar.update(10, 10, "note")
-    text = capsys.readouterr().err
-    assert "work" in text and "10/10" in text and "note" in text
 
 
 def test_the_cache_folder_is_the_users(monkeypatch, tmp_path):

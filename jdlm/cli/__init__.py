@@ -83,7 +83,7 @@ def guarded(command: Callable[[list[str]], int], arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt as stop:
-        return _report(str(stop) or "interrupted; nothing was written", "", 130)
+        return _report(str(stop) or interrupt.message(), "", 130)
     except FloatingPointError as error:
         return _report(str(error), "error: ", 1)
     except (ValueError, OSError, NotImplementedError) as error:

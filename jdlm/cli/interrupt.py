@@ -2,7 +2,7 @@
 
 Python throws KeyboardInterrupt wherever it happens to be. In the middle of a compilation that can crash JAX at the
 exit, and in a callback of the garbage collector it is lost. So inside of :func:`gentle` nothing is thrown, and what
-was thrown and lost before is remembered.
+was thrown and lost before is remembered. Whoever writes files says with :func:`remains` what is there by then.
 """
 
 import contextlib
@@ -10,12 +10,15 @@ import os
 import signal
 from collections.abc import Iterator
 
+_NOTHING = "nothing was written"
+
 
 class Stop:
-    """Whether the user has asked to stop."""
+    """Whether the user has asked to stop, and what is there if he has."""
 
     def __init__(self):
         self.requested = self.gentle = False
+        self.remains = _NOTHING
 
     def check(self) -> None:
         """Raises KeyboardInterrupt if the user has asked to stop."""
@@ -30,6 +33,7 @@ _stop = Stop()
 def watched() -> Iterator[None]:
     """Inside, Ctrl-C is handled as this module says; to be put around a whole command."""
     _stop.requested = _stop.gentle = False
+    _stop.remains = _NOTHING
     try:
         before = signal.signal(signal.SIGINT, _handle)
     except ValueError:  # not in the main thread, where no signal arrives
@@ -39,6 +43,16 @@ def watched() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def remains(what: str) -> None:
+    """From now on an interruption says ``what``: which files are there, and how to go on."""
+    _stop.remains = what
+
+
+def message() -> str:
+    """What the user is told after an interruption."""
+    return f"interrupted; {_stop.remains}"
 
 
 @contextlib.contextmanager

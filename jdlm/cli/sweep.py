@@ -1,12 +1,14 @@
 """``sample.py sweep`` and ``sample.py figures``: rows and figures of a run."""
 
 import dataclasses
+import os
+import shlex
 import sys
 from pathlib import Path
 
-from jdlm.cli import cache, hosts, interrupt, options, progress
+from jdlm.cli import cache, hosts, interrupt, options, progress, summary
 from jdlm.cli.resource import Resource, data_sha256, load_network, load_predictor, resolve
-from jdlm.config import Config, SweepConfig, build_planner, build_schedules, presets
+from jdlm.config import SweepConfig, build_planner, build_schedules, presets
 from jdlm.study import runs
 
 _DESCRIPTION = (
@@ -38,8 +40,7 @@ def main(arguments: list[str]) -> int:
         config = dataclasses.replace(config, sweep=given.sweep)
         runs.check_writable(resource.folder)
         cache.compiled_programs()
-        _sweep_into(resource.folder, dataclasses.replace(resource, config=config), hosts.connect(given))
-        return 0
+        return _sweep_into(resource.folder, dataclasses.replace(resource, config=config), hosts.connect(given))
     given = options.parse(options.SweepPresetOptions(config.target, config.sweep), rest, program, description)
     if config.training is not None:
         print(f"note: {word} is not trained here, so the oracle alone is sampled", file=sys.stderr)
@@ -53,15 +54,13 @@ def main(arguments: list[str]) -> int:
 
     load_predictor(Resource(word, config, None), target)
     if not devices.is_main():
-        _sweep_into(None, Resource(name, config, None), mesh)
-        return 0
+        return _sweep_into(None, Resource(name, config, None), mesh)
     with runs.draft(given.runs_folder, name, exact=given.name is not None) as draft:
         runs.write_config(draft.folder, config)
         runs.write_manifest(
             draft.folder, runs.new_manifest(config, options.command_line(), data_sha256=data_sha256(target))
         )
-        _sweep_into(draft.folder, Resource(name, config, None), mesh, draft)
-    return 0
+        return _sweep_into(draft.folder, Resource(name, config, None), mesh, draft)
 
 
 def figures_main(arguments: list[str]) -> int:
@@ -72,15 +71,14 @@ def figures_main(arguments: list[str]) -> int:
     resource = resolve(word, root)
     if resource.folder is None or not (resource.folder / runs.SWEEP).is_file():
         raise ValueError(f"{word or resource.folder} has no {runs.SWEEP} yet; make one with `python sample.py sweep`")
-    files = _draw(resource.folder)
-    print(f"drew {len(files)} files in {resource.folder / runs.FIGURES}")
-    return 0
+    return _draw(resource.folder)
 
 
-def _sweep_into(folder: Path | None, resource: Resource, mesh, draft: runs.Draft | None = None) -> None:
-    """Writes ``sweep.csv``, the figures and the manifest's entry; the rows of an older sweep stay until the end.
+def _sweep_into(folder: Path | None, resource: Resource, mesh, draft: runs.Draft | None = None) -> int:
+    """Writes ``sweep.csv``, the manifest's entry and the figures; the rows of an older sweep stay until the end.
 
-    Processes other than the main one write nothing.
+    Processes other than the main one write nothing. Returns the exit code: 1 if a figure could not be drawn, which
+    costs neither the rows nor the table that is printed of them.
     """
     from jdlm import devices
     from jdlm.measure import evaluate
@@ -88,6 +86,8 @@ def _sweep_into(folder: Path | None, resource: Resource, mesh, draft: runs.Draft
     from jdlm.study import sweep as sweeps
 
     config, started = resource.config, runs.now()
+    if not devices.is_main():
+        interrupt.remains("process 0 says what is written")
     sweep = config.sweep
     target = config.target.build()
     network = load_network(resource, target)
@@ -104,7 +104,7 @@ def _sweep_into(folder: Path | None, resource: Resource, mesh, draft: runs.Draft
             progress=bar.update,
         )
     sampling = {}
-    with progress.Progress("sweep", unit="call") as bar, interrupt.gentle() as stop:
+    with progress.Progress("sweep", unit="predictor call") as bar, interrupt.gentle() as stop:
 
         def report(done: int, total: int, what: str) -> None:
             bar.update(done, total, what)
@@ -126,19 +126,24 @@ def _sweep_into(folder: Path | None, resource: Resource, mesh, draft: runs.Draft
             progress=report,
         )
     if not devices.is_main():
-        return
-    rows.write(folder / runs.SWEEP, table)
-    entry = {"command": options.command_line(), "started": started, "finished": runs.now()}
-    entry |= {"options": dataclasses.asdict(sweep), "sampling": sampling, **runs.environment()}
-    manifest = runs.read_manifest(folder) | {"sweep": entry}
-    if draft is not None:
-        manifest["finished"] = entry["finished"]
-    runs.write_manifest(folder, manifest)
-    if draft is not None:
-        folder = draft.publish()
-    _draw(folder)
-    _print_table(table, config)
-    print(f"wrote {folder / runs.SWEEP} and {folder / runs.FIGURES}")
+        return 0
+    with interrupt.gentle() as stop:  # a first Ctrl-C waits until it is clear what is written
+        if draft is None:
+            interrupt.remains(f"{folder / runs.SWEEP} was being written: it holds the old rows, or all new ones")
+        rows.write(folder / runs.SWEEP, table)
+        entry = {"command": options.command_line(), "started": started, "finished": runs.now()}
+        entry |= {"options": dataclasses.asdict(sweep), "sampling": sampling, **runs.environment()}
+        manifest = runs.read_manifest(folder) | {"sweep": entry}
+        if draft is not None:
+            manifest["finished"] = entry["finished"]
+        runs.write_manifest(folder, manifest)
+        if draft is not None:
+            folder = draft.publish()
+        _say_incomplete(folder)
+        stop.check()
+    print("\n".join(summary.lines(table, config.name)))
+    print(f"wrote {folder / runs.SWEEP}", flush=True)
+    return _draw(folder)
 
 
 def _usage(results) -> dict:
@@ -159,14 +164,43 @@ def _identities(folder: Path | None, trained: bool) -> dict[str, str]:
     return {"network": checkpoints.sha256(folder / runs.CHECKPOINT)}
 
 
-def _draw(folder: Path) -> list[Path]:
-    from jdlm.study import figures, rows
+def _say_incomplete(folder: Path) -> None:
+    """Says what an interruption leaves while figures are drawn."""
+    interrupt.remains(
+        f"{folder / runs.SWEEP} is written, the figures are not complete. "
+        f"Draw them with: python sample.py figures {shlex.quote(str(folder))}"
+    )
+
+
+def _draw(folder: Path) -> int:
+    """Draws what the rows of a run show; returns 1 if that failed, of which one line tells, else 0."""
+    from jdlm.study import rows
 
     table = rows.read(folder / runs.SWEEP)
     if (folder / runs.METRICS).is_file():
         table += rows.read(folder / runs.METRICS)
-    with progress.Progress("figures", unit="figure") as bar:
-        return figures.draw(table, folder / runs.FIGURES, progress=bar.update)
+    # Notebooks name a backend that may not be there, and then matplotlib is not even imported. None is needed here.
+    os.environ.pop("MPLBACKEND", None)
+    _say_incomplete(folder)
+    try:
+        with progress.Progress("figures", unit="figure") as bar, interrupt.gentle() as stop:
+
+            def report(done: int, total: int, what: str) -> None:
+                bar.update(done, total, what)
+                stop.check()
+
+            from jdlm.study import figures
+
+            files = figures.draw(table, folder / runs.FIGURES, progress=report)
+    except Exception as error:
+        if sys.flags.dev_mode:
+            raise
+        reason = " ".join(str(error).split()) or type(error).__name__
+        print(f"error: {reason}; {folder / runs.SWEEP} is whole", file=sys.stderr)
+        return 1
+    interrupt.remains(f"{folder / runs.SWEEP} and {folder / runs.FIGURES} are written")
+    print(f"drew {len(files)} files in {folder / runs.FIGURES}")
+    return 0
 
 
 def _known_curve(target):
@@ -178,25 +212,3 @@ def _known_curve(target):
     except Unavailable:
         return None
     return lambda: curve
-
-
-def _print_table(table, config: Config) -> None:
-    """KL along the path of each schedule, exact for the oracle, estimated for the network; the NELBO if not known."""
-    known = any(row.metric == "path_kl_nats" for row in table)
-    metric, method = ("path_kl_nats", "monte_carlo") if known else ("nelbo_nats", "identity")
-    columns = {"oracle, exact": ("oracle", "identity"), "network": ("network", method)}
-
-    def value(row, predictor: str, method: str) -> str:
-        for other in table:
-            same = (other.schedule, other.num_steps) == (row.schedule, row.num_steps) and other.planner == "random"
-            if same and (other.metric, other.predictor, other.method) == (metric, predictor, method):
-                error = "" if other.standard_error is None else f" ± {other.standard_error:.4f}"
-                return f"{other.value:.4f}{error}"
-        return "-"
-
-    what = "KL(target || sampler) along the path" if known else "negative evidence lower bound"
-    print(f"{what} on {config.name}, random positions, nats per sequence")
-    print(f"{'schedule':<20}{'steps':>6}{'NFE':>8}" + "".join(f"{name:>20}" for name in columns))
-    for row in [row for row in table if row.metric == "worst_case_tc"]:
-        numbers = "".join(f"{value(row, *column):>20}" for column in columns.values())
-        print(f"{row.schedule:<20}{row.num_steps:>6}{row.nfe:>8.2f}{numbers}")

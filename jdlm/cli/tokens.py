@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from jdlm.cli import cache, options
+from jdlm.cli import cache, interrupt, options
 from jdlm.cli.resource import load_predictor, resolve
 from jdlm.config import (
     ONE_TOKEN_A_STEP,
@@ -26,6 +26,7 @@ def main(arguments: list[str]) -> int:
     """Parses the options, samples, prints or saves."""
     word, rest = options.split(arguments)
     given = options.parse(options.TokensOptions(), rest, "sample.py tokens", _DESCRIPTION)
+    interrupt.remains("not all tokens were written")
     resource = resolve(word, given.runs_folder)
     length, is_text = resource.config.target.length, isinstance(resource.config.target, TextConfig)
     if len(given.mask) != 1:

@@ -1,6 +1,7 @@
 """``train.py``: trains the network of a preset, or continues an interrupted run."""
 
 import dataclasses
+import shlex
 import time
 from pathlib import Path
 
@@ -146,14 +147,23 @@ class _Recorder(_Listener):
         checkpoints.save(self.folder / runs.CHECKPOINT, state, self.config.network)
         finished = {"finished": runs.now()} if step == self.config.training.steps else {}
         runs.write_manifest(self.folder, runs.read_manifest(self.folder) | {"steps_done": step} | finished)
-        self.folder = self._draft.publish()
         self.step, self._saved = step, time.monotonic()
+        self.folder = self._draft.publish()
+        self._say()
+
+    def _say(self) -> None:
+        """Says what an interruption leaves."""
+        steps = self.config.training.steps
+        saved = f"step {self.step} of {steps} is saved. Continue with: python train.py --resume"
+        whole = f"{self.folder} is trained: all {steps} steps are saved"
+        interrupt.remains(whole if self.step == steps else f"{saved} {shlex.quote(str(self.folder))}")
 
     def drop_rows_after(self, step: int) -> None:
         """Forgets metrics of steps that the checkpoint has not reached."""
         from jdlm.study import rows
 
         self.step = step
+        self._say()
         path = self.folder / runs.METRICS
         if path.is_file():
             rows.write(path, [row for row in rows.read(path) if row.index <= step])
@@ -164,6 +174,8 @@ def _train(recorder: _Listener, state, mesh) -> None:
 
     config = recorder.config
     steps = config.training.steps
+    if not _writes():
+        interrupt.remains("process 0 says what is saved")
     with progress.Progress(f"training {config.name}", unit="step") as bar, interrupt.gentle() as stop:
         bar.start(recorder.step, steps)
 
@@ -177,17 +189,9 @@ def _train(recorder: _Listener, state, mesh) -> None:
                 recorder.save(state)
                 stop.check()
 
-        try:
-            training.train(
-                config.network, config.target.build(), config.training, state=state, mesh=mesh, on_chunk=on_chunk
-            )
-        except KeyboardInterrupt:
-            if recorder.step == 0:
-                raise KeyboardInterrupt("interrupted before the first checkpoint; nothing was written") from None
-            raise KeyboardInterrupt(
-                f"interrupted; step {recorder.step} of {steps} is saved. "
-                f"Continue with: python train.py --resume {recorder.folder}"
-            ) from None
+        training.train(
+            config.network, config.target.build(), config.training, state=state, mesh=mesh, on_chunk=on_chunk
+        )
     error = recorder.last.learning_error
     if error is not None:
         print(f"learning error {error.value:.4f} ± {error.standard_error:.4f} nats per sequence after {steps} steps")

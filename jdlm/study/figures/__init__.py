@@ -1,20 +1,22 @@
-"""Figures of a sweep, drawn from its rows alone: nothing is computed here and pyplot's global state is not used."""
+"""Figures of a sweep, drawn from its rows alone: nothing is computed here and no global state of matplotlib is used."""
 
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import matplotlib
+import matplotlib.style
 from matplotlib.figure import Figure
 
 from jdlm.study.figures import style
 from jdlm.study.figures.curves import entropy_curve, sizes, training
 from jdlm.study.figures.exact import exact_laws
-from jdlm.study.figures.kl import kl_split, nelbo, path_kl, sampled
+from jdlm.study.figures.kl import kl_split, nelbo, path_kl
+from jdlm.study.figures.sampled import sampled
 from jdlm.study.rows import Row
 
 __all__ = [
     "FIGURES",
+    "FigureError",
     "draw",
     "entropy_curve",
     "exact_laws",
@@ -37,12 +39,28 @@ FIGURES = {
     "exact_laws": exact_laws,
     "training": training,
 }
+_SUFFIXES = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}  # with the metadata that are left out
+
+
+class FigureError(RuntimeError):
+    """Some figures could not be drawn; the others were.
+
+    Attributes:
+      files: those that were written.
+    """
+
+    def __init__(self, failures: dict[str, Exception], files: list[Path]):
+        self.files = files
+        reasons = "; ".join(f"{name} ({type(error).__name__}: {error})" for name, error in failures.items())
+        super().__init__(f"{len(failures)} of {len(FIGURES)} figures could not be drawn: {reasons}")
 
 
 def draw(
     rows: Iterable[Row], folder: str | Path, *, progress: Callable[[int, int, str], None] | None = None
 ) -> list[Path]:
     """Draws every figure that the rows have numbers for, as PNG and SVG files in ``folder``.
+
+    Figures of other rows that were drawn there before are removed, so that the folder shows these rows alone.
 
     Args:
       rows: of one sweep, and of the training where there was one.
@@ -51,18 +69,32 @@ def draw(
 
     Returns:
       The files written.
+
+    Raises:
+      FigureError: some could not be drawn, after all others were.
     """
-    rows = list(rows)
-    files = []
-    with matplotlib.rc_context(style.RC):
+    rows, folder = list(rows), Path(folder)
+    files: list[Path] = []
+    failures: dict[str, Exception] = {}
+    with matplotlib.style.context(["default", style.RC]):  # whatever the settings of the user's matplotlib
         for done, (name, make) in enumerate(FIGURES.items()):
             if progress is not None:
                 progress(done, len(FIGURES), name)
-            figure = make(rows)
-            if figure is not None:
-                files += save(figure, Path(folder), name)
+            drawn = []
+            try:
+                figure = make(rows)
+                if figure is not None:
+                    drawn = save(figure, folder, name)
+            except Exception as error:
+                failures[name] = error
+            for path in (folder / f"{name}.{suffix}" for suffix in _SUFFIXES):
+                if path not in drawn:
+                    path.unlink(missing_ok=True)
+            files += drawn
         if progress is not None:
             progress(len(FIGURES), len(FIGURES), "done")
+    if failures:
+        raise FigureError(failures, files)
     return files
 
 
@@ -72,7 +104,7 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     figure.draw_without_rendering()  # computes the layout, once for both files
     figure.set_layout_engine("none")
     files = []
-    for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
+    for suffix, metadata in _SUFFIXES.items():
         path = folder / f"{name}.{suffix}"
         temporary = folder / f".{name}.{os.getpid()}.partial.{suffix}"
         try:

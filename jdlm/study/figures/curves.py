@@ -1,91 +1,114 @@
-"""Figures of the target's curve and of what the schedules reveal when."""
+"""Figures of the target's curve, of what the schedules reveal when, and of the training."""
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from jdlm.study.figures import style
+from jdlm.study.figures.look import Look, text, who
 from jdlm.study.rows import Row
+
+_TC, _DTC = "#cfe3f1", "#f6dbc8"
 
 
 def entropy_curve(rows: list[Row]) -> Figure | None:
-    """Entropy of a masked token against the number of revealed ones: true, as the network has it, and how much more."""
+    """Entropy of a masked token against the number of revealed ones: true, as learned, and how much more that is.
+
+    The areas between the true curve and its ends are the total correlation and the dual total correlation.
+    """
+    look = Look(rows)
     true = style.select(rows, "entropy_curve_nats")
-    learned = style.select(rows, "cross_entropy_curve_nats", predictor="network")
-    excess = style.select(rows, "learning_error_curve_nats", predictor="network")
+    learned = style.select(rows, "cross_entropy_curve_nats")
     if not true and not learned:
         return None
-    target = (true or learned)[0].target
-    figure = style.new(6.5, 5.2 if excess else 3.8, f"Entropy curve of {target}")
+    names = look.shown(learned)
+    excess = [row for row in style.select(rows, "learning_error_curve_nats") if row.predictor not in look.exact]
+    heading = f"Entropy curve of {text((true or learned)[0].target)}"
+    figure = style.new(6.5, 5.2 if excess else 3.8, heading)
     panels = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2]) if excess else [figure.subplots()]
     if true:
+        _areas(panels[0], rows, true)
         points = {"marker": ".", "markersize": 4, "color": style.NEUTRAL, "linewidth": 1.0}
         panels[0].plot([row.index for row in true], [row.value for row in true], label="true, $h[j]$", **points)
-    if learned:
-        panels[0].errorbar(
-            [row.index for row in learned],
-            [row.value for row in learned],
-            yerr=style.errors(learned),
-            fmt="o",
-            markersize=3.5,
-            color="#d55e00",
-            elinewidth=0.8,
-            label="trained network, $c[j]$ ± standard error",
-        )
+    for name in names:
+        _learned(panels[0], learned, name, look, f"{who(name)}, $c[j]$ ± standard error")
     panels[0].set_ylabel("nats per token")
     panels[0].legend(loc="lower right", bbox_to_anchor=(1.0, 0.99), ncols=2)
     if excess:
-        total = style.select(rows, "learning_error_nats", predictor="network", index=None)
-        note = f", sum {total[0].value:.3g} ± {total[0].standard_error:.1g} nats per sequence" if total else ""
         panels[1].axhline(0.0, color=style.NEUTRAL, linewidth=0.8)
-        panels[1].errorbar(
-            [row.index for row in excess],
-            [row.value for row in excess],
-            yerr=style.errors(excess),
-            fmt="o",
-            markersize=3.5,
-            color="#d55e00",
-            elinewidth=0.8,
-        )
+        notes = []
+        for name in look.shown(excess):
+            _learned(panels[1], excess, name, look)
+            for row in style.select(rows, "learning_error_nats", predictor=name, index=None):
+                note = f"sum {row.value:.3g} ± {style.error(row):.1g} nats per sequence"
+                notes.append(note if len(names) == 1 else f"{who(name)}: {note}")
         panels[1].set_ylim(bottom=0.0)
         panels[1].set_ylabel("nats per token")
-        panels[1].set_title(f"Learning error $c[j] - h[j]${note}", loc="left")
+        separator = ", " if len(names) == 1 else "\n"
+        panels[1].set_title(separator.join(["Learning error $c[j] - h[j]$", *notes]), loc="left")
     panels[-1].set_xlabel("revealed tokens $j$")
+    panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
+
+
+def _areas(axes: Axes, rows: list[Row], true: list[Row]) -> None:
+    """Shades TC above and DTC below the curve, each token a bar of width 1, so that the areas are the numbers."""
+    values = [row.value for row in true]
+    edges = [true[0].index - 0.5, *(row.index + 0.5 for row in true)]
+    axes.use_sticky_edges = False  # else the ends of the curve lie on the edge of the axes
+    areas = (
+        ("total_correlation_nats", "TC", values[0], _TC),
+        ("dual_total_correlation_nats", "DTC", values[-1], _DTC),
+    )
+    for metric, name, baseline, color in areas:
+        for row in style.select(rows, metric)[:1]:
+            label = f"{name} = {row.value:.3g} nats"
+            axes.stairs(values, edges, baseline=baseline, fill=True, color=color, linewidth=0, label=label, zorder=0.5)
+
+
+def _learned(axes: Axes, rows: list[Row], name: str, look: Look, label: str | None = None) -> None:
+    """A measured curve of one predictor, with its standard errors."""
+    mine = [row for row in rows if row.predictor == name]
+    shown, color = style.finite(mine), look.learned_color(name)
+    where = [row.index for row in shown], [row.value for row in shown]
+    paint = {"fmt": "o", "markersize": 3.5, "color": color, "elinewidth": 0.8, "label": label}
+    axes.errorbar(*where, yerr=style.errors(shown), **paint)
+    style.infinite(axes, [row.index for row in mine if row not in shown], color)
 
 
 def sizes(rows: list[Row]) -> Figure | None:
     """What each schedule reveals when, at one number of steps: expected count after each step, and exposure."""
+    look = Look(rows)
     counts = sorted({row.num_steps for row in style.select(rows, "expected_revealed")})
     if not counts:
         return None
-    per_count = {count: len(style.schedules(r for r in rows if r.num_steps == count)) for count in counts}
+    per_count = {count: len(look.present(r for r in rows if r.num_steps == count)) for count in counts}
     # The number of steps nearest to 8 among those at which most schedules were built.
     shown = min((count for count in counts if per_count[count] == max(per_count.values())), key=lambda k: abs(k - 8))
     at = [row for row in rows if row.num_steps == shown]
-    names = style.schedules(at)
-    figure = style.new(9.0, 4.2, f"What each schedule reveals when, at K = {shown} steps")
+    names = look.present(style.select(at, "expected_revealed"))
+    heading = f"What each schedule reveals when, at K = {shown} step{'s' * (shown > 1)}"
+    figure = style.new(9.0, max(4.2, 0.6 + 0.5 * len(names)), heading)
     left, right = figure.subfigures(1, 2, width_ratios=[1, 1.15])
     axes = left.subplots()
     for name in names:
         revealed = style.select(at, "expected_revealed", schedule=name)
-        axes.plot(
-            [row.index for row in revealed],
-            [row.value for row in revealed],
-            color=style.color(name),
-            marker=style.marker(name),
-            label=style.title(name),
-        )
+        paint = {"color": look.color(name), "marker": look.marker(name), "label": look.title(name)}
+        axes.plot([row.index for row in revealed], [row.value for row in revealed], **paint)
     axes.set_xlabel("step")
     axes.set_ylabel("expected number of revealed tokens")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title("Revealed after each step", loc="left")
     strips = right.subplots(len(names), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     highest = max(row.value for row in style.select(at, "exposure"))
     for name, strip in zip(names, strips, strict=True):
-        exposure = style.select(at, "exposure", schedule=name)
-        strip.bar([row.index for row in exposure], [row.value for row in exposure], width=0.8, color=style.color(name))
+        exposure, color = style.select(at, "exposure", schedule=name), look.color(name)
+        strip.bar([row.index for row in exposure], [row.value for row in exposure], width=0.8, color=color)
         strip.set_ylim(0.0, highest * 1.05)
         strip.grid(axis="x", visible=False)
-        strip.set_ylabel(style.title(name), rotation=0, ha="right", va="center", color=style.color(name), weight="bold")
+        strip.xaxis.set_major_locator(MaxNLocator(integer=True))
+        label = look.title(name) + ("\n(random sizes)" if look.is_random(name) else "")
+        strip.set_ylabel(label, rotation=0, ha="right", va="center", color=color, weight="bold")
     strips[0].set_title("Exposure $x[j]$: expected size of the step", loc="left")
     strips[-1].set_xlabel("revealed tokens $j$")
     return figure
@@ -95,9 +118,10 @@ def training(rows: list[Row]) -> Figure | None:
     """Learning error (the loss where there is none) against the training step."""
     measured = style.select(rows, "learning_error_nats", schedule="")
     metric = [row for row in measured if row.index is not None] or style.select(rows, "loss_nats")
+    metric = style.finite(metric)
     if not metric:
         return None
-    figure = style.new(6.5, 3.6, f"Training on {metric[0].target}")
+    figure = style.new(6.5, 3.6, f"Training on {text(metric[0].target)}")
     axes = figure.subplots()
     steps, values = [row.index for row in metric], [row.value for row in metric]
     axes.errorbar(steps, values, yerr=style.errors(metric), fmt="o-", color="#d55e00", markersize=3.5, elinewidth=0.8)

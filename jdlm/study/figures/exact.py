@@ -1,12 +1,15 @@
 """Figure of exact output laws: what each planner and schedule really samples from, with no Monte Carlo error."""
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from jdlm.study.figures import style
+from jdlm.study.figures.look import Look, text, title, who
 from jdlm.study.rows import Row
 
-_METRICS = {"output_kl_nats": "nats per sequence", "output_tv": "total variation"}
+_METRICS = {"output_kl_nats": "output KL, nats per sequence", "output_tv": "output TV"}
+_FREE = "sizes of their own"
 
 
 def exact_laws(rows: list[Row]) -> Figure | None:
@@ -14,48 +17,64 @@ def exact_laws(rows: list[Row]) -> Figure | None:
 
     The KL along the path, which is an upper bound, is dotted. Planners with step sizes of their own share a column.
     """
-    shown = "network" if style.select(rows, "output_kl_nats", predictor="network") else "oracle"
-    laws = [row for row in rows if row.metric in _METRICS and row.predictor == shown and row.planner]
+    look = Look(rows)
+    laws = [row for row in rows if row.metric in _METRICS and row.planner]
+    shown = look.shown(laws)
+    laws = [row for row in laws if row.predictor in shown]
     if not laws:
         return None
-    paths = style.select(rows, "path_kl_nats", predictor=shown, method="exact")
+    paths = style.select(rows, "path_kl_nats", method="exact")
     planned = sorted({row.planner for row in laws if row.schedule}, key=lambda name: (name != "random", name))
-    free = sorted({row.planner for row in laws if not row.schedule})
-    columns = [*planned, *(["sizes of their own"] if free else [])]
-    who = "trained network" if shown == "network" else "oracle"
-    heading = f"Exact output law of the {who} on {laws[0].target}: KL(target || output law) and total variation"
-    figure = style.new(max(2.7 * len(columns) + 0.6, 8.0), 5.6, heading)
-    panels = figure.subplots(2, len(columns), sharey="row", squeeze=False)
-    for (metric, unit), line in zip(_METRICS.items(), panels, strict=True):
-        values = [row for row in laws if row.metric == metric]
+    columns = [*planned, *([_FREE] if any(not row.schedule for row in laws) else [])]
+    target = text(laws[0].target)
+    of = f" of the {who(shown[0])}" if len(shown) == 1 else ""
+    heading = f"Exact output law{of} on {target}: KL(target || output law) and TV"
+    figure = style.new(max(2.7 * len(columns) + 0.6, 8.0), 5.6 * len(shown), heading)
+    panels = figure.subplots(2 * len(shown), len(columns), sharey="row", squeeze=False)
+    for place, (metric, unit) in enumerate(list(_METRICS.items()) * len(shown)):
+        predictor, line = shown[place // 2], panels[place]
+        values = [row for row in laws if row.metric == metric and row.predictor == predictor]
+        dots = [row for row in paths if row.predictor == predictor] if metric == "output_kl_nats" else []
         for name, axes in zip(columns, line, strict=True):
-            here = [row for row in values if (row.planner == name if name in planned else not row.schedule)]
-            for schedule in style.schedules(here):
-                _curve(axes, [row for row in here if row.schedule == schedule], schedule, "-", style.marker(schedule))
-                if metric == "output_kl_nats":
-                    dots = [row for row in paths if row.planner == name and row.schedule == schedule]
-                    _curve(axes, dots, schedule, ":", "")
-            for number, row in enumerate(row for row in here if not row.schedule):
-                marker = "oX^vDs"[number % 6]
-                axes.plot(row.nfe, row.value, marker, color=style.NEUTRAL, label=row.planner)
-            if name not in planned:
-                axes.legend(loc="best", fontsize=7)
+            own = name not in planned
+            here = [row for row in values if (not row.schedule if own else row.schedule and row.planner == name)]
+            if own:
+                _free(axes, here, dots)
+            else:
+                _planned(axes, here, [row for row in dots if row.planner == name], look)
             style.steps_axis(axes, [row.nfe for row in values])
-            axes.set_xlabel("expected NFE")
-            axes.set_title(style.title(name) if metric == "output_kl_nats" else "", loc="left")
+            axes.set_xlabel("expected predictor calls (NFE)")
+            if metric == "output_kl_nats":
+                axes.set_title(name if own else title(name), loc="left")
         if metric == "output_kl_nats":
-            style.kl_axis(line[0], values + paths, [])
+            style.kl_axis(line[0], values + dots, [])
         else:
-            line[0].set_ylim(0.0, 1.1 * max(row.value for row in values))
-        line[0].set_ylabel(unit)
-    handles = [style.handle(name) for name in style.schedules(laws)]
-    handles.append(Line2D([], [], color=style.NEUTRAL, linestyle=":", label="KL along the path"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=4)
+            line[0].set_ylim(0.0, 1.1 * max([row.value for row in style.finite(values)], default=0.0) or 1.0)
+        line[0].set_ylabel(unit if len(shown) == 1 else f"{who(predictor)}\n{unit}")
+    handles = [look.handle(name) for name in look.present(laws)]
+    handles.append(Line2D([], [], color=style.NEUTRAL, linestyle=":", label="path KL"))
+    style.legend_below(figure, handles)
     return figure
 
 
-def _curve(axes, rows: list[Row], schedule: str, linestyle: str, marker: str) -> None:
-    ordered = sorted(rows, key=lambda row: row.nfe)
-    size = style.marker_size(schedule)
-    where = [row.nfe for row in ordered], [row.value for row in ordered]
-    axes.plot(*where, linestyle=linestyle, marker=marker, markersize=size, linewidth=1.0, color=style.color(schedule))
+def _planned(axes: Axes, laws: list[Row], paths: list[Row], look: Look) -> None:
+    """One planner: a line for each schedule, dotted for the path."""
+    for schedule in look.present(laws):
+        paint = {"linewidth": 1.0, "color": look.color(schedule)}
+        marks = {"marker": look.marker(schedule), "markersize": look.marker_size(schedule)}
+        for rows, more in ((paths, {"linestyle": ":"}), (laws, marks)):
+            ordered = sorted((row for row in rows if row.schedule == schedule), key=lambda row: row.nfe)
+            shown = style.finite(ordered)
+            axes.plot([row.nfe for row in shown], [row.value for row in shown], **paint, **more)
+            style.infinite(axes, [row.nfe for row in ordered if row not in shown], paint["color"])
+
+
+def _free(axes: Axes, laws: list[Row], paths: list[Row]) -> None:
+    """Planners with step sizes of their own: a point each, and a dotted line up to the KL along the path."""
+    for number, row in enumerate(laws):
+        axes.plot(row.nfe, row.value, "oX^vDs"[number % 6], color=style.NEUTRAL, label=title(row.planner))
+        for path in paths:
+            if path.planner == row.planner and not path.schedule:
+                axes.plot([row.nfe] * 2, [row.value, path.value], ":", color=style.NEUTRAL, linewidth=1.0)
+    if laws:
+        axes.legend(loc="best", fontsize=7)

@@ -1,47 +1,25 @@
-"""What all figures share: the colour of each schedule, the axes, the order of rows."""
+"""What all figures share: settings, axes, legends, the order of rows."""
 
 import math
-import re
-import zlib
+import textwrap
 from collections.abc import Iterable, Sequence
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from jdlm.study.figures.look import FONT, title
 from jdlm.study.rows import Row
 
-# Okabe and Ito's colours, which stay apart for colour-blind readers; the marker is the second channel.
-_STYLES = {
-    "uniform": ("#8c8c8c", "s"),
-    "cosine": ("#e69f00", "D"),
-    "tc_equalizer": ("#56b4e9", "v"),
-    "minimax_tc": ("#0072b2", "<"),
-    "minimax_dtc": ("#cc79a7", ">"),
-    "minimax_both": ("#d55e00", "o"),
-    "first_hitting": ("#000000", "*"),
-    "optimal": ("#009e73", "P"),
-}
-# Paul Tol's "muted" colours, for the others.
-_OTHERS = ("#332288", "#88ccee", "#44aa99", "#117733", "#999933", "#ddcc77", "#cc6677", "#882255", "#aa4499")
-_STYLES |= {
-    "best_fixed_tc": (_OTHERS[0], "^"),
-    "best_fixed_dtc": (_OTHERS[7], "d"),
-    "best_fixed_both": (_OTHERS[3], "h"),
-    "random_phase_tc": (_OTHERS[2], "X"),
-    "random_phase_dtc": (_OTHERS[8], "p"),
-    "ancestral:linear": (_OTHERS[4], "8"),
-    "euler:linear": (_OTHERS[5], "H"),
-    "tau_leaping:linear": (_OTHERS[6], "*"),
-}
-_OTHER_MARKERS = ("X", "p", "h", "^", "d")
 NEUTRAL, FAINT = "#333333", "#bbbbbb"
+_ZERO = 1e-5  # nats per sequence, below which a KL may be rounding
 
 RC = {
     "figure.dpi": 100,
     "savefig.dpi": 200,
     "svg.hashsalt": "jdlm",
+    "font.family": FONT,
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.spines.top": False,
@@ -55,39 +33,6 @@ RC = {
     "lines.markersize": 4.5,
     "errorbar.capsize": 2,
 }
-
-
-def color(schedule: str) -> str:
-    """The colour of a schedule, the same in all figures of all runs."""
-    return _STYLES[schedule][0] if schedule in _STYLES else _OTHERS[zlib.crc32(schedule.encode()) % len(_OTHERS)]
-
-
-def marker(schedule: str) -> str:
-    """The marker of a schedule, the same in all figures of all runs."""
-    if schedule in _STYLES:
-        return _STYLES[schedule][1]
-    return _OTHER_MARKERS[zlib.crc32(schedule.encode()[::-1]) % len(_OTHER_MARKERS)]
-
-
-def marker_size(schedule: str) -> float:
-    """Marker size in points; the star needs more for equal area."""
-    return 7.0 if marker(schedule) == "*" else 4.5
-
-
-def title(schedule: str) -> str:
-    """A schedule's name for people.
-
-    >>> title("minimax_tc"), title("geometric:0.5")
-    ('minimax TC', 'geometric 0.5')
-    """
-    words = ["TC" if word == "tc" else "DTC" if word == "dtc" else word for word in re.split("[_:]", schedule)]
-    return " ".join(words)
-
-
-def handle(schedule: str, hollow: bool = False) -> Line2D:
-    """The entry of a schedule in a legend."""
-    paint = {"color": color(schedule), "markerfacecolor": "white" if hollow else color(schedule)}
-    return Line2D([], [], marker=marker(schedule), ms=marker_size(schedule), label=title(schedule), **paint)
 
 
 def of_one_planner(rows: Iterable[Row]) -> list[Row]:
@@ -110,50 +55,91 @@ def select(rows: Iterable[Row], metric: str, **wanted) -> list[Row]:
     return sorted(found, key=lambda row: -1 if row.index is None else row.index)
 
 
-def schedules(rows: Iterable[Row]) -> list[str]:
-    """Names of the schedules in the rows, known ones first in their fixed order."""
-    present = {row.schedule for row in rows if row.schedule}
-    return [name for name in _STYLES if name in present] + sorted(present - set(_STYLES))
+def finite(rows: Iterable[Row]) -> list[Row]:
+    """The rows whose value can be drawn."""
+    return [row for row in rows if math.isfinite(row.value)]
+
+
+def error(row: Row) -> float:
+    """The standard error, 0 where there is none or it is unknown."""
+    return row.standard_error if row.standard_error is not None and math.isfinite(row.standard_error) else 0.0
 
 
 def errors(rows: Sequence[Row]) -> list[float]:
     """Standard errors, 0 where a value is exact."""
-    return [row.standard_error or 0.0 for row in rows]
+    return [error(row) for row in rows]
 
 
 def new(width: float, height: float, heading: str) -> Figure:
     """An empty figure with a heading, its parts laid out so that nothing overlaps."""
     figure = Figure(figsize=(width, height), layout="constrained")
-    figure.suptitle(heading, fontsize=11, x=0.01, ha="left")
+    lines = textwrap.wrap(heading, int(width * 11.5), break_long_words=False, break_on_hyphens=False)
+    figure.suptitle("\n".join(lines), fontsize=11, x=0.01, ha="left")
     return figure
 
 
+def legend_below(figure: Figure, handles: Sequence[Artist]) -> None:
+    """A legend under all panels, of as many columns as fit."""
+    longest = max(len(handle.get_label()) for handle in handles)
+    columns = int(figure.get_figwidth() * 72 // (longest * 5.6 + 40))
+    figure.legend(handles=handles, loc="outside lower center", ncols=max(1, min(columns, 4)))
+
+
+def infinite(axes: Axes, places: Iterable[float | int], color: str) -> None:
+    """Says at the upper edge where infinite values are, which no axis can show."""
+    for place in places:
+        axes.annotate("∞", (place, 0.98), xycoords=("data", "axes fraction"), ha="center", va="top", color=color)
+
+
 def steps_axis(axes: Axes, values: Iterable[float]) -> None:
-    """Logarithmic axis of the numbers of predictor calls, with a tick at each power of two."""
+    """Logarithmic axis of the numbers of predictor calls, with a tick at each of them that is a whole number."""
     values = [value for value in values if value > 0]
-    low, high = min(values), max(values)
+    low, high = min(values) / 1.2, max(values) * 1.2
     axes.set_xscale("log", base=2)
-    axes.set_xlim(low / 1.2, high * 1.2)
-    axes.set_xticks([2**k for k in range(12) if low / 1.2 <= 2**k <= high * 1.2])
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.set_xlim(low, high)
+    axes.set_xticks(_ticks(values))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.{0 if value == round(value) else 2}f}"))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("expected predictor calls per sequence (NFE)")
 
 
-def kl_axis(axes: Axes, exact: Sequence[Row], estimates: Sequence[Row]) -> None:
+def _ticks(values: Sequence[float]) -> list[float | int]:
+    """Ticks of a logarithmic axis around ``values``: whole ones among them, else powers of two, else the outer two."""
+    low, high = min(values), max(values)
+    whole = sorted({round(value) for value in values if abs(value - round(value)) < 1e-9})
+    powers = [2**k for k in range(math.ceil(math.log2(low) - 1e-9), math.floor(math.log2(high) + 1e-9) + 1)]
+    wanted = [value for value in whole if value in powers] + whole + powers
+    apart = 0.07 * math.log(1.44 * high / low)  # so that no two labels overlap
+    chosen: list[float | int] = []
+    for value in [*wanted, *([low, high] if len({*wanted}) < 2 else [])]:
+        if all(abs(math.log(value / other)) >= apart for other in chosen):
+            chosen.append(value)
+    return sorted(chosen)
+
+
+def kl_axis(axes: Axes, exact: Sequence[Row], estimates: Sequence[Row], stretch: Sequence[Row] | None = None) -> None:
     """Logarithmic axis that goes linearly through 0 below the smallest value, since exact samplers are at 0.
 
-    Estimates that differ from 0 by less than their standard error do not stretch it.
+    Args:
+      axes: what is drawn on.
+      exact: rows without error.
+      estimates: rows with error; those that differ from 0 by less than it do not stretch the axis.
+      stretch: those of the estimates that may stretch it downwards; all by default.
     """
-    free = [row for row in estimates if row.predictor != "oracle" or not exact]  # the oracle's follow its exact line
     values = [row.value for row in exact]
-    values += [row.value for row in free if row.standard_error and row.value > row.standard_error]
-    finite = [row for row in [*exact, *estimates] if math.isfinite(row.value)]
-    highest = max([row.value + (row.standard_error or 0.0) for row in finite], default=1.0)
-    lowest = min([row.value - (row.standard_error or 0.0) for row in finite], default=0.0)
-    smallest = min([value for value in values if 1e-6 < value < math.inf], default=1e-3)
+    values += [row.value for row in (estimates if stretch is None else stretch) if row.value > error(row) > 0]
+    shown = finite([*exact, *estimates])
+    highest = max([row.value + error(row) for row in shown], default=1.0)
+    lowest = min([row.value - error(row) for row in shown], default=0.0)
+    smallest = min([value for value in values if _ZERO < value < math.inf], default=1e-3)
     threshold = 10.0 ** math.floor(math.log10(max(smallest, highest * 1e-4)))
+    bottom, top = min(-0.4 * threshold, 1.2 * lowest), max(1.6 * highest, threshold)
     axes.set_yscale("symlog", linthresh=threshold, linscale=0.5)
-    axes.set_ylim(min(-0.4 * threshold, 1.2 * lowest), max(1.6 * highest, threshold))
+    axes.set_ylim(bottom, top)
+    decades = range(round(math.log10(threshold)), math.floor(math.log10(top)) + 1)
+    digits = (1, 2, 5) if len(decades) <= 2 else (1,)
+    ticks = [digit * 10.0**decade for decade in decades for digit in digits]
+    axes.set_yticks(sorted([0.0, *(t for tick in ticks for t in (tick, -tick) if bottom <= t <= top)]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.axhline(0.0, color=FAINT, linewidth=0.8, zorder=0)
