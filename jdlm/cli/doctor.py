@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from jdlm import presets, runs
-from jdlm.cli import cache, options
+from jdlm.cli import cache, hosts, options
 from jdlm.cli.resource import load_network, resolve
 from jdlm.config import MixtureConfig
 
@@ -20,6 +20,7 @@ def main(arguments: list[str]) -> int:
     word, rest = options.split(arguments)
     given = options.parse(options.FolderOptions(), rest, "sample.py doctor", _DESCRIPTION)
     folder = _folder(word, given.runs_folder)
+    hosts.connect(hosts.HostOptions())  # the devices that a run would use
     checks: list[tuple[str, Callable[[], str]]] = [
         ("versions", _versions),
         ("device", _device),
@@ -69,9 +70,12 @@ def _device() -> str:
 
 
 def _cache_folder() -> str:
-    if not runs.writable(cache.folder()):
-        raise ValueError(f"{cache.folder()} cannot be written; set XDG_CACHE_HOME, else every command compiles anew")
-    return str(cache.folder())
+    folder = cache.folder()
+    if folder is None:
+        return "none, as this user has no home: every command compiles anew; set XDG_CACHE_HOME to keep programs"
+    if not runs.writable(folder):
+        raise ValueError(f"{folder} cannot be written; set XDG_CACHE_HOME, else every command compiles anew")
+    return str(folder)
 
 
 def _runs_folder(root: Path) -> str:
@@ -115,9 +119,9 @@ def check_sampler() -> str:
 
 def _run(folder: Path) -> str:
     manifest, config = runs.read_manifest(folder), runs.read_config(folder)
-    done = "finished" if manifest["finished"] else "not finished"
+    done = "finished" if manifest.get("finished") else "not finished"
     if config.training is not None:
-        done += f", {manifest['steps_done']} of {config.training.steps} steps"
+        done += f", {manifest.get('steps_done')} of {config.training.steps} steps"
     return f"{folder}, {config.name}, {done}"
 
 

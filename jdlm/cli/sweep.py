@@ -36,9 +36,9 @@ def main(arguments: list[str]) -> int:
     if resource.folder is not None:
         given = options.parse(options.SweepRunOptions(config.sweep), rest, program, description)
         config = dataclasses.replace(config, sweep=given.sweep)
-        runs.check_writable(resource.folder)
         cache.compiled_programs()
-        _sweep_into(resource.folder, dataclasses.replace(resource, config=config), hosts.connect(given))
+        mesh = hosts.connect(given, folder=resource.folder)
+        _sweep_into(resource.folder, dataclasses.replace(resource, config=config), mesh)
         return 0
     given = options.parse(options.SweepPresetOptions(config.target, config.sweep), rest, program, description)
     if config.training is not None:
