@@ -1,5 +1,6 @@
 """``sample.py doctor``: checks the installation, the folders, a run, and the sampler against an exact law."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,11 +72,12 @@ def _device() -> str:
 
 def _cache_folder() -> str:
     folder = cache.folder()
-    if folder is None:
-        return "none, as this user has no home: every command compiles anew; set XDG_CACHE_HOME to keep programs"
-    if not runs.writable(folder):
-        raise ValueError(f"{folder} cannot be written; set XDG_CACHE_HOME, else every command compiles anew")
-    return str(folder)
+    if folder is not None and runs.writable(folder):
+        return str(folder)
+    reason = "this user has no home" if folder is None else f"{folder} cannot be written"
+    if os.environ.get("XDG_CACHE_HOME"):
+        raise ValueError(f"{reason}; set XDG_CACHE_HOME to another folder, else every command compiles anew")
+    return f"none, as {reason}: every command compiles anew; set XDG_CACHE_HOME to keep compiled programs"
 
 
 def _runs_folder(root: Path) -> str:

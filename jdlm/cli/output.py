@@ -16,6 +16,8 @@ def check(path: Path | None, option: str) -> None:
     if path.is_dir():
         raise ValueError(f"{option} {path} is a folder; name a file in it")
     real = Path(os.path.realpath(path))
+    if real.is_symlink():
+        raise ValueError(f"{option} {path} is a link that leads back to itself; name a file")
     if not real.exists() and not real.parent.is_dir():
         raise ValueError(f"the folder of {option} {path} does not exist; make it first")
     if not os.access(real if _is_written_through(path) else real.parent, os.W_OK):

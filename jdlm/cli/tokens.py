@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _DESCRIPTION = (
     "Prints sequences, one a line, drawn by the trained network of a run, or by the oracle of a preset: token ids, or "
     'characters where the target is a text. Known tokens are kept with --given "0 _ _ 2" (text: --given "a m__k"), '
-    r"where each _ is drawn. In texts, printed and given, \n, \r and \t are line feed, carriage return and tab, \\ is a "
-    r"backslash, \_ an underscore that is no mask, \xNN the byte of that hexadecimal number. "
+    r"where each _ is drawn. In texts, printed and given, \n, \r and \t are line feed, carriage return and tab, \\ "
+    r"is a backslash, \_ an underscore that is no mask, \xNN the byte of that hexadecimal number. "
     "RUN is by default the newest run."
 )
 

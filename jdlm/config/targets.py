@@ -4,6 +4,7 @@ The word ``kind`` is the name of the builder in ``jdlm.targets``, and the fields
 says otherwise). JAX and numpy are imported only when a target is built.
 """
 
+import math
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Union
@@ -185,10 +186,13 @@ class TableConfig(_Kind):
     """vocab**length probabilities, the last token running fastest."""
 
     def __post_init__(self):
-        if len(self.probabilities) != self.vocab**self.length:
+        if min(self.vocab, self.length) < 1:
+            raise ValueError(f"vocab={self.vocab} and length={self.length}; use at least 1 for both")
+        size = self.vocab**self.length if self.length * math.log2(self.vocab) < 64 else None
+        if len(self.probabilities) != size:
             raise ValueError(
                 f"{len(self.probabilities)} probabilities for vocab={self.vocab} and length={self.length}; "
-                f"give {self.vocab}**{self.length} = {self.vocab**self.length} of them"
+                f"give {self.vocab}**{self.length}{'' if size is None else f' = {size}'} of them"
             )
 
     def build(self) -> "Target":

@@ -127,4 +127,4 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ValueError(f"path={str(path)!r} cannot be read: {error.strerror}; give a text file") from error
+        raise ValueError(f"path={str(path.absolute())!r} cannot be read: {error.strerror}; give a text file") from error
