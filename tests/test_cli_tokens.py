@@ -15,7 +15,7 @@ from pathlib import Path
 import jax
 import pytest
 
-from jdlm import cli, presets, runs, targets
+from jdlm import cli, presets, runs, sampling, targets
 from jdlm.cli import escape, options, output
 from jdlm.config import TextConfig
 
@@ -367,3 +367,22 @@ def test_a_checkpoint_that_is_missing_or_cannot_be_read_is_one_line(at_place, tm
         assert cli.guarded(cli.run_train, ["--resume", str(run)]) == 2
         assert message in capsys.readouterr().err
         shutil.rmtree(run / "checkpoint", ignore_errors=True)
+
+
+def test_sizes_and_tokens_have_keys_of_their_own(at_place, monkeypatch, capsys):
+    """And both change with the seed; sequences of a larger count begin with those of a smaller one."""
+    keys = []
+    for name in ("draw_sizes", "sample"):
+        function = getattr(sampling, name)
+
+        def noted(key, *arguments, function=function, **options):
+            keys.append(tuple(jax.random.key_data(key).tolist()))
+            return function(key, *arguments, **options)
+
+        monkeypatch.setattr(sampling, name, noted)
+    lines = []
+    for seed, count in ((0, "5"), (0, "3"), (1, "3")):
+        assert sample("tokens", "odd", "--seed", seed, "--count", count) == 0
+        lines.append(capsys.readouterr().out.splitlines())
+    assert lines[0][:3] == lines[1] != lines[2]
+    assert len(keys) == 6 and keys[:2] == keys[2:4] and len(set(keys)) == 4
