@@ -55,7 +55,7 @@ def read(path: str | Path, folder: Path | None = None) -> Config:
     path = Path(path)
     try:
         config = parse(_decoded(path.read_bytes()), path.stem)
-    except (ValueError, OSError) as error:  # includes tomllib's
+    except (ValueError, OSError, RecursionError) as error:  # includes tomllib's, which nests as deep as the file
         raise ValueError(f"{path.name}: {error}") from None
     return dataclasses.replace(config, target=config.target.anchored(folder or path.parent))
 

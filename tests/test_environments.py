@@ -18,7 +18,7 @@ import pytest
 import jdlm.cli.train as train_module
 from jdlm import checkpoints, cli, devices, presets, runs, training
 from jdlm.cli import cache, cores, doctor, hosts, progress, streams
-from jdlm.config import TableConfig
+from jdlm.config import TableConfig, TextConfig
 
 ROOT = Path(__file__).parent.parent
 PRESET = """
@@ -182,6 +182,7 @@ def test_other_encodings_are_named(tmp_path, capsys, monkeypatch, encoding, mess
         ('[target]\nkind = "parity"\nlength = 0', "the target has length 0; use at least 1"),
         ('[target]\nkind = "table"\nlength = -1\nvocab = 0\nprobabilities = [1.0]', "vocab=0 and length=-1; use at"),
         ('[target]\nkind = "table"\nlength = 100000000\nvocab = 9\nprobabilities = [1.0]', "give 9**100000000 of them"),
+        ("a = " + "[" * 20000, "mine.toml: maximum recursion depth exceeded"),
         (None, "no preset file 'mine.toml'"),
     ],
 )
@@ -200,6 +201,16 @@ def test_presets_that_hold_no_law_are_one_line(tmp_path, capsys, monkeypatch, te
         error = capsys.readouterr().err
         assert error.startswith("error: ") and message in error and error.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["mine.toml"]
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"), [("a\0b", "embedded null byte"), ("", "Is a directory"), ("b/c", "No such file")]
+)
+def test_texts_that_cannot_be_read_are_named_with_their_folder(tmp_path, monkeypatch, path, reason):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=f"cannot be read: {reason}.*; give a text file") as caught:
+        TextConfig(length=2, path=path).pinned()
+    assert str(tmp_path) in str(caught.value)
 
 
 def test_a_table_as_long_as_its_law_says():

@@ -126,5 +126,6 @@ def _changed(path: str | Path | None, digest: str, wanted: str) -> ValueError:
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"path={str(path.absolute())!r} cannot be read: {error.strerror}; give a text file") from error
+    except (OSError, ValueError) as error:  # the latter for a path with a null byte
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"path={str(path.absolute())!r} cannot be read: {reason}; give a text file") from error
