@@ -16,9 +16,9 @@ import jax.numpy as jnp
 import pytest
 
 import jdlm.cli.train as train_module
-from jdlm import checkpoints, cli, devices, presets, runs, training
-from jdlm.cli import cache, cores, doctor, hosts, progress, streams
-from jdlm.config import TableConfig, TextConfig
+from jdlm import checkpoints, cli, devices, predictor, presets, runs, sampling, training
+from jdlm.cli import cache, cores, doctor, hosts, options, progress, streams, tokens
+from jdlm.config import MixtureConfig, TableConfig, TextConfig
 
 ROOT = Path(__file__).parent.parent
 PRESET = """
@@ -350,3 +350,40 @@ def test_processes_that_cannot_meet_are_told_so(monkeypatch):
 def test_jax_starts_where_it_can():
     cores.start()
     assert len(jax.devices()) >= 1
+
+
+# ---- what doctor and tokens check
+
+
+def test_doctor_tells_a_wrong_sampler(monkeypatch):
+    """Samples of a mixture with a weight of 0.75 in place of 0.7: 7 standard errors of a share of 4,096; fixed seeds."""
+    right = sampling.sample
+    marginals = ((0.8, 0.2), (0.1, 0.9))
+    other = predictor.oracle(MixtureConfig(length=4, weights=(0.75, 0.25), marginals=marginals).build())
+    monkeypatch.setattr(sampling, "sample", lambda key, oracle, sizes: right(key, other, sizes))
+    with pytest.raises(ValueError, match="4096 oracle samples do not follow their law"):
+        doctor.check_sampler()
+
+
+@pytest.mark.parametrize(
+    ("given", "masks", "found"),
+    [
+        ({}, 3, ("first_hitting", 3)),
+        ({"num_steps": 3}, 3, ("first_hitting", 3)),
+        ({"schedule": "uniform", "num_steps": 3}, 3, ("uniform", 3)),
+        ({"schedule": "uniform", "num_steps": 3}, 0, ("uniform", 3)),
+        ({"planner": "threshold:0.9"}, 3, (None, 0)),
+        ({"num_steps": 2}, 3, "--num-steps 2 does not apply to first_hitting"),
+        ({"schedule": "uniform"}, 3, "--schedule uniform needs --num-steps; use at most 3"),
+        ({"schedule": "uniform", "num_steps": 4}, 3, "--num-steps=4 exceeds length=3"),
+        ({"schedule": "uniform", "planner": "threshold:0.9"}, 3, "sizes its own steps; leave out --schedule"),
+        ({"num_steps": 3, "planner": "threshold:0.9"}, 3, "sizes its own steps; leave out --schedule"),
+    ],
+)
+def test_the_schedule_of_tokens_and_its_number_of_steps(given, masks, found):
+    given = options.TokensOptions(**given)
+    if isinstance(found, tuple):
+        assert tokens._schedule(given, masks) == found
+    else:
+        with pytest.raises(ValueError, match=found):
+            tokens._schedule(given, masks)

@@ -116,7 +116,7 @@ def _help_texts() -> bytes:
 def _changed(path: str | Path | None, digest: str, wanted: str) -> ValueError:
     what, remedy = f"path={str(path)!r}", "restore the file"
     if path is None:
-        what, remedy = "the help texts of this version of Python", "use the version that it comes from"
+        what, remedy = "the help text of this version of Python", "use the version that it comes from"
     return ValueError(
         f"{what} is another text than it was: its sha256 is {digest[:16]}... instead of {wanted[:16]}...; {remedy}, or "
         "make a new run with the new text"
