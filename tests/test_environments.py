@@ -356,7 +356,7 @@ def test_jax_starts_where_it_can():
 
 
 def test_doctor_tells_a_wrong_sampler(monkeypatch):
-    """Samples of a mixture with a weight of 0.75 in place of 0.7: 7 standard errors of a share of 4,096; fixed seeds."""
+    """Samples of a mixture with a weight of 0.75 in place of 0.7: 7 standard errors of a share of 4,096."""
     right = sampling.sample
     marginals = ((0.8, 0.2), (0.1, 0.9))
     other = predictor.oracle(MixtureConfig(length=4, weights=(0.75, 0.25), marginals=marginals).build())
