@@ -36,9 +36,9 @@ def start() -> None:
         jax.devices()
     except (RuntimeError, AssertionError) as error:  # the latter, without a word, for a platform that is not installed
         reason = " ".join(str(error).split()).partition(" (set JAX_PLATFORMS")[0].rstrip(".")
-        wanted = jax.config.jax_platforms
+        wanted = f" for JAX_PLATFORMS={jax.config.jax_platforms!r}" if jax.config.jax_platforms else ""
         raise ValueError(
-            f"JAX has no devices for JAX_PLATFORMS={wanted!r}{': ' if reason else ''}{reason}; "
+            f"JAX has no devices{wanted}{': ' if reason else ''}{reason}; "
             "unset it to take what there is, or set JAX_PLATFORMS=cpu"
         ) from None
 
