@@ -128,6 +128,7 @@ def test_commands_of_two_processes_train_and_sweep_like_one(tmp_path):
     both, alone, nowhere = (tmp_path / name for name in ("both", "alone", "nowhere"))
     together("train.py", ["tiny", "--name", "run", *small], [both, nowhere])
     assert not nowhere.exists()  # process 0 alone writes
+    together("train.py", ["--resume", "run"], [both, both])  # finished: nothing to do for either
     finish(start(["train.py", "tiny", "--name", "run", *small, "--runs-folder", str(alone)], 1))
     curves = [table(folder / "run", "metrics.csv") for folder in (both, alone)]
     for key, value in curves[0].items():

@@ -55,7 +55,7 @@ def test_names_that_are_no_folder(tmp_path, name):
 def test_newest_goes_by_the_manifest_and_skips_what_is_no_run(tmp_path):
     assert runs.newest(tmp_path) is None
     make(tmp_path, "later", "2026-02-01")
-    make(tmp_path, "earlier", "2026-01-01")
+    make(tmp_path, "zero", "2026-01-01")  # neither the last name nor the last that was made
     (tmp_path / "empty").mkdir()
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / runs.MANIFEST).write_text("{")

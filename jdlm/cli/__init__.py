@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from jdlm.cli import interrupt
+from jdlm.cli import interrupt, streams
 
 _SUBCOMMANDS = ("sweep", "tokens", "recommend", "figures", "doctor")
 _RESERVED = ("exact", "compare", "bench")
@@ -73,6 +73,7 @@ def guarded(command: Callable[[list[str]], int], arguments: list[str]) -> int:
 
     ``python -X dev`` shows the traceback instead.
     """
+    streams.show_everything()
     try:
         with interrupt.watched():
             code = command(arguments)
@@ -90,6 +91,11 @@ def guarded(command: Callable[[list[str]], int], arguments: list[str]) -> int:
         if sys.flags.dev_mode:
             raise
         return _report(str(error) or type(error).__name__, "error: ", 2)
+    except (MemoryError, OverflowError, RuntimeError) as error:
+        if sys.flags.dev_mode or (isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" not in str(error)):
+            raise  # a fault of ours, whose traceback we want to be told
+        reason = str(error) or "no memory is left"
+        return _report(f"{reason}; the sizes are too large for this machine, use smaller ones", "error: ", 2)
 
 
 def _report(message: str, prefix: str, code: int) -> int:

@@ -7,29 +7,39 @@ from pathlib import Path
 from jdlm.study import runs
 
 
-def folder() -> Path:
-    """jdlm's own folder in the user's cache: ``$XDG_CACHE_HOME/jdlm`` or what the platform has for it."""
+def folder() -> Path | None:
+    """jdlm's own folder in the user's cache: ``$XDG_CACHE_HOME/jdlm`` or what the platform has for it.
+
+    None for a user without a home, as in a container with a number in place of a user: nothing is kept then.
+    """
     if os.environ.get("XDG_CACHE_HOME"):
         return Path(os.environ["XDG_CACHE_HOME"]) / "jdlm"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "jdlm"
     if sys.platform == "win32" and os.environ.get("LOCALAPPDATA"):
         return Path(os.environ["LOCALAPPDATA"]) / "jdlm" / "Cache"
-    return Path.home() / ".cache" / "jdlm"
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return None
+    return home / "Library" / "Caches" / "jdlm" if sys.platform == "darwin" else home / ".cache" / "jdlm"
+
+
+def _part(name: str) -> Path | None:
+    """A folder in the cache; None where there is none that can be written."""
+    cache = folder()
+    return cache / name if cache is not None and runs.writable(cache / name) else None
 
 
 def schedules() -> Path | None:
     """Folder of solved schedules; None where the cache cannot be written."""
-    path = folder() / "schedules"
-    return path if runs.writable(path) else None
+    return _part("schedules")
 
 
 def compiled_programs() -> None:
     """Makes JAX keep compiled programs in the user's cache, unless the user chose a folder or it cannot be written."""
     import jax
 
-    path = folder() / "compiled"
-    if jax.config.jax_compilation_cache_dir or not runs.writable(path):
+    path = None if jax.config.jax_compilation_cache_dir else _part("compiled")
+    if path is None:
         return
     jax.config.update("jax_compilation_cache_dir", str(path))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)

@@ -24,6 +24,25 @@ def use(count: int | None = None) -> None:
         jax.config.update("jax_num_cpu_devices", count or number())
 
 
+def start() -> None:
+    """Starts JAX on the platform that the environment asks for; after :func:`use`.
+
+    Raises:
+      ValueError: that platform has no device here, or there is none of that name.
+    """
+    import jax
+
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:  # the latter, without a word, for a platform that is not installed
+        reason = " ".join(str(error).split()).partition(" (set JAX_PLATFORMS")[0].rstrip(".")
+        wanted = f" for JAX_PLATFORMS={jax.config.jax_platforms!r}" if jax.config.jax_platforms else ""
+        raise ValueError(
+            f"JAX has no devices{wanted}{': ' if reason else ''}{reason}; "
+            "unset it to take what there is, or set JAX_PLATFORMS=cpu"
+        ) from None
+
+
 def number() -> int:
     """Cores that this process may use: those of its affinity, fewer where a container has a share of them only."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

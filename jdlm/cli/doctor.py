@@ -1,9 +1,10 @@
 """``sample.py doctor``: checks the installation, the folders, a run, and the sampler against an exact law."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
-from jdlm.cli import cache, options
+from jdlm.cli import cache, hosts, options
 from jdlm.cli.resource import load_network, resolve
 from jdlm.config import MixtureConfig, presets
 from jdlm.study import runs
@@ -20,6 +21,7 @@ def main(arguments: list[str]) -> int:
     word, rest = options.split(arguments)
     given = options.parse(options.FolderOptions(), rest, "sample.py doctor", _DESCRIPTION)
     folder = _folder(word, given.runs_folder)
+    hosts.connect(hosts.HostOptions())  # the devices that a run would use
     checks: list[tuple[str, Callable[[], str]]] = [
         ("versions", _versions),
         ("device", _device),
@@ -69,9 +71,13 @@ def _device() -> str:
 
 
 def _cache_folder() -> str:
-    if not runs.writable(cache.folder()):
-        raise ValueError(f"{cache.folder()} cannot be written; set XDG_CACHE_HOME, else every command compiles anew")
-    return str(cache.folder())
+    folder = cache.folder()
+    if folder is not None and runs.writable(folder):
+        return str(folder)
+    reason = "this user has no home" if folder is None else f"{folder} cannot be written"
+    if os.environ.get("XDG_CACHE_HOME"):
+        raise ValueError(f"{reason}; set XDG_CACHE_HOME to another folder, else every command compiles anew")
+    return f"none, as {reason}: every command compiles anew; set XDG_CACHE_HOME to keep compiled programs"
 
 
 def _runs_folder(root: Path) -> str:
@@ -115,9 +121,9 @@ def check_sampler() -> str:
 
 def _run(folder: Path) -> str:
     manifest, config = runs.read_manifest(folder), runs.read_config(folder)
-    done = "finished" if manifest["finished"] else "not finished"
+    done = "finished" if manifest.get("finished") else "not finished"
     if config.training is not None:
-        done += f", {manifest['steps_done']} of {config.training.steps} steps"
+        done += f", {manifest.get('steps_done')} of {config.training.steps} steps"
     return f"{folder}, {config.name}, {done}"
 
 

@@ -3,9 +3,11 @@
 import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from jdlm.cli import cores, progress
+from jdlm.study import runs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,15 +40,22 @@ class HostOptions:
             )
 
 
-def connect(given: HostOptions, batch_size: int | None = None) -> Any:
+def connect(given: HostOptions, batch_size: int | None = None, folder: Path | None = None) -> Any:
     """The mesh of all devices (None for a single one), after connecting the processes; to be called once, first.
 
     Of a single host's cores, only as many are taken as cut batches of ``batch_size`` into equal parts. Processes
     connected to others keep the devices that JAX gives them.
 
+    Args:
+      given: the options.
+      batch_size: of the training, if that is what the devices share.
+      folder: an existing one that the command is to write into; process 0 alone must be able to.
+
     Raises:
-      ValueError: no cluster is found, or there are fewer devices.
+      ValueError: no cluster is found, there are fewer devices, or the folder cannot be written.
     """
+    if folder is not None and given.coordinator != "auto" and not given.process_id:
+        runs.check_writable(folder)  # before connecting: the others would wait for a process that has given up
     import jax
 
     from jdlm import devices
@@ -60,14 +69,24 @@ def connect(given: HostOptions, batch_size: int | None = None) -> Any:
                 f"--coordinator auto finds no cluster ({error}); give HOST:PORT, --num-processes and --process-id"
             ) from None
     elif given.coordinator is not None:
-        jax.distributed.initialize(given.coordinator, given.num_processes, given.process_id)
+        try:
+            jax.distributed.initialize(given.coordinator, given.num_processes, given.process_id)
+        except RuntimeError as error:
+            raise ValueError(
+                f"--coordinator {given.coordinator} does not connect ({error}); give the address of process 0, "
+                "a port that is free there, and each process its own --process-id"
+            ) from None
     else:
         most = cores.number()
         cores.use(count or (most if batch_size is None else devices.num_parts(batch_size, most)))
+    cores.start()
+    if given.coordinator is None:
         if count is None and batch_size is not None and devices.on_cpu():
             count = devices.num_parts(batch_size, len(jax.devices()))
     if not devices.is_main():
         # The others do the same work and would say the same; errors are worth hearing from each.
-        sys.stdout = open(os.devnull, "w")
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")
         progress.silence()
+    elif folder is not None and given.coordinator == "auto":
+        runs.check_writable(folder)
     return devices.mesh(count)

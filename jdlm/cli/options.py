@@ -8,6 +8,7 @@ import dataclasses
 import io
 import re
 import sys
+import typing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -87,9 +88,9 @@ class TokensOptions:
     num_steps: int | None = None
     """Number of steps, for every schedule but first_hitting."""
     given: str | None = None
-    """Tokens that are known: ids between spaces or commas, or characters of a text, with _ for each to be drawn."""
+    """Tokens that are known: ids between spaces or commas, or a text with the escapes above; _ for each to be drawn."""
     mask: str = "_"
-    """What stands for a token to be drawn in --given, one character."""
+    """What stands for a token to be drawn in --given, one character; escaped where a printed text holds it."""
     oracle: bool = False
     """Sample with the target's exact conditionals instead of the trained network."""
     seed: int = 0
@@ -97,7 +98,7 @@ class TokensOptions:
     batch_size: int | None = None
     """Sequences handled at once; None chooses a size from the shapes."""
     output: Path | None = None
-    """File for the tokens, one sequence a line; by default they are printed."""
+    """File for the tokens, one sequence a line; - or nothing prints them."""
     runs_folder: Path = RUNS_FOLDER
     """Folder that holds the runs."""
 
@@ -148,6 +149,7 @@ def parse(defaults: Options, arguments: list[str], program: str, description: st
       ValueError: an unknown or inapplicable option, or a value that does not fit; one line.
     """
     valid = set(_names(defaults))
+    arguments = _attached(arguments, valid, _texts(defaults))
     for argument in arguments:
         name = argument.partition("=")[0].replace("_", "-")
         if argument.startswith("--") and name not in valid and name != "--help":
@@ -167,6 +169,25 @@ def parse(defaults: Options, arguments: list[str], program: str, description: st
         if stop.code in (0, None):
             raise
         raise ValueError(f"{_one_line(messages.getvalue())} (see {program} --help)") from None
+
+
+def _texts(defaults: Any) -> set[str]:
+    """Names of the options whose value is one text or path, which may begin with a hyphen."""
+    hints = typing.get_type_hints(type(defaults))
+    texts = (str, str | None, Path, Path | None)
+    return {"--" + name.replace("_", "-") for name, hint in hints.items() if hint in texts}
+
+
+def _attached(arguments: list[str], valid: set[str], texts: set[str]) -> list[str]:
+    """``arguments`` with ``--given -CGT`` as ``--given=-CGT``: a gap at the beginning of a value makes it no option."""
+    result: list[str] = []
+    for argument in arguments:
+        is_option = argument.partition("=")[0].replace("_", "-") in valid | {"--help", "-h"}
+        if result and result[-1].replace("_", "-") in texts and argument.startswith("-") and not is_option:
+            result[-1] += "=" + argument
+        else:
+            result.append(argument)
+    return result
 
 
 def _names(value: Any, prefix: str = "--") -> list[str]:

@@ -6,10 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jdlm.cli import cache, hosts, options, progress
+from jdlm.cli import cache, hosts, options, output, progress
 from jdlm.cli.resource import load_network, resolve
 from jdlm.config import build_schedule, check_num_steps
-from jdlm.study import runs
 
 if TYPE_CHECKING:
     from jdlm.measure.evaluate import CurveEstimate
@@ -38,7 +37,7 @@ class RecommendOptions:
     oracle: bool = False
     """Advise on the target's exact conditionals instead of the trained network."""
     export: Path | None = None
-    """File for the sizes of the recommended schedule, as JSON for another code base."""
+    """File for the sizes of the recommended schedule, as JSON for another code base; - prints them, alone."""
     seed: int = 0
     """Seed of all random numbers."""
     runs_folder: Path = options.RUNS_FOLDER
@@ -62,8 +61,8 @@ def main(arguments: list[str]) -> int:
     resource = resolve(word, given.runs_folder)
     if given.num_steps is not None:
         check_num_steps(given.num_steps, resource.config.target.length, "--num-steps")
-    if given.export is not None and not given.export.parent.is_dir():
-        raise ValueError(f"the folder of --export {given.export} does not exist; make it first")
+    if given.export is not None:
+        output.check(given.export, "--export")
 
     cache.compiled_programs()
     mesh = hosts.connect(hosts.HostOptions())
@@ -85,7 +84,8 @@ def main(arguments: list[str]) -> int:
             progress=lambda name: bar.update(len(tried), len(builders) + 1, tried.append(name) or name),
         )
         bar.update(len(builders) + 1, len(builders) + 1, "done")
-    _print(offers, test, given, source)
+    with output.beside(given.export):
+        _print(offers, test, given, source)
     best = offers[0]
     if given.export is not None and best.schedule is not None:
         goal = {"kl_nats": given.kl} if given.kl is not None else {"num_steps": given.num_steps}
@@ -96,8 +96,9 @@ def main(arguments: list[str]) -> int:
             "cost_standard_error": best.cost.standard_error,
             "nelbo_nats": best.nelbo.value,
         }
-        runs.replace(given.export, json.dumps(entry, indent=1) + "\n")
-        print(f"wrote {given.export}")
+        output.write(given.export, json.dumps(entry, indent=1) + "\n")
+        with output.beside(given.export):
+            print(f"wrote {given.export}")
     return 0
 
 

@@ -38,9 +38,9 @@ def main(arguments: list[str]) -> int:
     if resource.folder is not None:
         given = options.parse(options.SweepRunOptions(config.sweep), rest, program, description)
         config = dataclasses.replace(config, sweep=given.sweep)
-        runs.check_writable(resource.folder)
         cache.compiled_programs()
-        return _sweep_into(resource.folder, dataclasses.replace(resource, config=config), hosts.connect(given))
+        mesh = hosts.connect(given, folder=resource.folder)
+        return _sweep_into(resource.folder, dataclasses.replace(resource, config=config), mesh)
     given = options.parse(options.SweepPresetOptions(config.target, config.sweep), rest, program, description)
     if config.training is not None:
         print(f"note: {word} is not trained here, so the oracle alone is sampled", file=sys.stderr)

@@ -1,9 +1,9 @@
 """``sample.py tokens``: prints sequences drawn from a run's network or from the oracle."""
 
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from jdlm.cli import cache, interrupt, options
+from jdlm.cli import cache, cores, escape, interrupt, options, output
 from jdlm.cli.resource import load_predictor, resolve
 from jdlm.config import (
     ONE_TOKEN_A_STEP,
@@ -13,12 +13,16 @@ from jdlm.config import (
     build_schedule,
     check_num_steps,
 )
-from jdlm.study import runs
+
+if TYPE_CHECKING:
+    from jdlm.targets import Target
 
 _DESCRIPTION = (
     "Prints sequences, one a line, drawn by the trained network of a run, or by the oracle of a preset: token ids, or "
     'characters where the target is a text. Known tokens are kept with --given "0 _ _ 2" (text: --given "a m__k"), '
-    "where each _ is drawn. RUN is by default the newest run."
+    r"where each _ is drawn. In texts, printed and given, \n, \r and \t are line feed, carriage return and tab, \\ "
+    r"is a backslash, \_ an underscore that is no mask, \xNN the byte of that hexadecimal number. "
+    "RUN is by default the newest run."
 )
 
 
@@ -28,36 +32,20 @@ def main(arguments: list[str]) -> int:
     given = options.parse(options.TokensOptions(), rest, "sample.py tokens", _DESCRIPTION)
     interrupt.remains("not all tokens were written")
     resource = resolve(word, given.runs_folder)
-    length, is_text = resource.config.target.length, isinstance(resource.config.target, TextConfig)
-    if len(given.mask) != 1:
-        raise ValueError(f"--mask {given.mask!r} is not one character; use one that does not occur among the tokens")
-    if given.given is None:
-        masks = length
-    else:
-        words = list(given.given) if is_text else re.findall(r"[^\s,]+", given.given)
-        masks = words.count(given.mask)
-    if given.output is not None and not given.output.parent.is_dir():
-        raise ValueError(f"the folder of --output {given.output} does not exist; make it first")
-    if given.given is not None and not is_text:
-        parse_given(given.given, length, given.mask)  # before anything slow
+    known = _known(given, resource.config.target.length, isinstance(resource.config.target, TextConfig))
+    masks = known.count(None)
+    output.check(given.output, "--output")
     word, num_steps = _schedule(given, masks)
 
     cache.compiled_programs()
+    cores.start()
     import jax
     import numpy as np
 
     from jdlm import sampling
 
     target = resource.config.target.build()
-    known = np.full(length, target.vocab_size)
-    if given.given is not None:
-        known = np.array(
-            _encode(target, given.given, given.mask)
-            if is_text
-            else [
-                target.vocab_size if token is None else token for token in parse_given(given.given, length, given.mask)
-            ]
-        )
+    start = np.array(_tokens(target, known, given.mask))
     key_sizes, key_tokens = jax.random.split(jax.random.key(given.seed))
     sizes = None
     if word is not None:
@@ -70,34 +58,68 @@ def main(arguments: list[str]) -> int:
         load_predictor(resource, target, oracle=given.oracle),
         sizes,
         planner=build_planner(given.planner),
-        given=known,
+        given=start,
         indices=np.arange(given.count),
         batch_size=given.batch_size,
     )
-    _write(given.output, [_line(target, row) for row in np.asarray(tokens)])
+    encoding = output.encoding(given.output)
+    lines = [_line(target, row, given.mask, encoding) for row in np.asarray(tokens).tolist()]
+    output.write(given.output, "".join(line + "\n" for line in lines))
     return 0
 
 
-def _encode(target, text: str, mask: str):
-    """Tokens of the characters of a text that is partly known."""
-    tokens = target.encode(text, mask)
-    if len(tokens) != target.length:
-        raise ValueError(f"--given holds {len(tokens)} bytes, the sequence has {target.length}; fill up with {mask!r}")
+def _known(given: options.TokensOptions, length: int, is_text: bool) -> list[int | None]:
+    """The given tokens, as bytes of a text or as ids; None where a token is to be drawn.
+
+    Raises:
+      ValueError: a mask that can be none, or something given that is no sequence.
+    """
+    if is_text:
+        escape.check_mask(given.mask)
+    elif len(given.mask) != 1 or given.mask.isdecimal() or given.mask.isspace() or given.mask == ",":
+        raise ValueError(f"--mask {given.mask!r} is not one character that is no part of a list of ids; use one as _")
+    if given.given is None:
+        return [None] * length
+    if not is_text:
+        return parse_given(given.given, length, given.mask)
+    known = escape.parse(given.given, given.mask)
+    if len(known) != length:
+        raise ValueError(f"--given holds {len(known)} bytes, the sequence has {length}; fill up with {given.mask!r}")
+    return known
+
+
+def _tokens(target: "Target", known: list[int | None], mask: str) -> list[int]:
+    """Ids of the known tokens, and the mask id for each that is not known.
+
+    Raises:
+      ValueError: a byte that the text does not contain, or an id that is no token's.
+    """
+    size = target.vocab_size
+    alphabet = getattr(target, "alphabet", None)
+    tokens = []
+    for token in known:
+        if token is None:
+            tokens.append(size)
+        elif alphabet is None:
+            if token >= size:
+                what = "the mask's own id" if token == size else "too large an id"
+                raise ValueError(f"--given holds {token}, {what}; use 0 to {size - 1}, and {mask} for what is drawn")
+            tokens.append(token)
+        elif token not in alphabet:
+            raise ValueError(
+                f"--given holds a byte that the text does not: '{escape.line(bytes([token]), mask)}' does not occur in "
+                f"the text; use its characters, and {mask} for what is drawn"
+            )
+        else:
+            tokens.append(alphabet.index(token))
     return tokens
 
 
-def _line(target, row) -> str:
-    if hasattr(target, "decode"):
-        return target.decode(row).replace("\\", "\\\\").replace("\n", "\\n")
-    return " ".join(map(str, row.tolist()))
-
-
-def _write(output: Path | None, lines: list[str]) -> None:
-    text = "".join(line + "\n" for line in lines)
-    if output is None:
-        print(text, end="")
-    else:
-        runs.replace(output, text)
+def _line(target: "Target", tokens: list[int], mask: str, encoding: str) -> str:
+    alphabet = getattr(target, "alphabet", None)
+    if alphabet is None:
+        return " ".join(map(str, tokens))
+    return escape.line(bytes(alphabet[token] for token in tokens), mask, encoding)
 
 
 def parse_given(text: str, length: int, mask: str = "_") -> list[int | None]:

@@ -42,6 +42,7 @@ def main(arguments: list[str]) -> int:
     config = dataclasses.replace(
         config, network=dataclasses.replace(config.network, dtype=network.precision(config.network))
     )
+    config = dataclasses.replace(config, target=config.target.pinned())
     target = config.target.build()  # a law that is none is refused before anything is written
     if not _writes():
         _train(_Listener(config), None, mesh)
@@ -67,18 +68,20 @@ def _resume(arguments: list[str]) -> int:
     config, manifest = runs.read_config(folder), runs.read_manifest(folder)
     if config.training is None:
         raise ValueError(f"{folder} is a run of the oracle alone; there is no training to continue")
-    runs.check_writable(folder)
     cache.compiled_programs()
-    mesh = hosts.connect(given, config.training.batch_size)
+    mesh = hosts.connect(given, config.training.batch_size, folder)
     from jdlm.training import checkpoint as checkpoints
 
     state = checkpoints.load(folder / runs.CHECKPOINT, config.network, config.target.build(), config.training)
+    is_done = int(state.step) == config.training.steps  # for each process: none may wait for another at the next step
     if not _writes():
+        if is_done:
+            return 0
         _train(_Listener(config, step=int(state.step)), state, mesh)
         return 0
     recorder = _Recorder(runs.Draft(folder, folder, exact=True, published=True), config)
     recorder.drop_rows_after(int(state.step))
-    if int(state.step) == config.training.steps:
+    if is_done:
         print(f"{folder} is trained: all {config.training.steps} steps are done")
         return 0
     manifest["resumed"] = [*manifest.get("resumed", []), {"step": int(state.step), "time": runs.now()}]

@@ -75,5 +75,7 @@ class Config:
         if (self.network is None) != (self.training is None):
             missing = "network" if self.network is None else "training"
             raise ValueError(f"preset {self.name!r} lacks [{missing}]; give both [network] and [training], or neither")
+        if self.target.length < 1:
+            raise ValueError(f"the target has length {self.target.length}; use at least 1")
         for num_steps in self.sweep.num_steps:
             words.check_num_steps(num_steps, self.target.length, name="sweep.num_steps")

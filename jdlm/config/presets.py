@@ -4,6 +4,7 @@ A preset is data; nothing in it is executed. Every key must be one of the fields
 ``jdlm.config.settings``, with a value of the field's type. Imports neither JAX nor numpy.
 """
 
+import codecs
 import dataclasses
 import json
 import tomllib
@@ -41,17 +42,41 @@ def load(name: str) -> Config:
     return read(path)
 
 
-def read(path: str | Path) -> Config:
+def read(path: str | Path, folder: Path | None = None) -> Config:
     """The configuration in a TOML file; its name is the file's unless the file gives one.
+
+    Args:
+      path: the file, in UTF-8.
+      folder: where relative paths in it start; by default the file's own folder.
 
     Raises:
       ValueError: not TOML, an unknown or inapplicable key, or a value of a wrong type or range.
     """
     path = Path(path)
     try:
-        return parse(path.read_text(encoding="utf-8"), path.stem)
-    except (ValueError, OSError) as error:  # includes tomllib's and Unicode errors
+        config = parse(_decoded(path.read_bytes()), path.stem)
+    except (ValueError, OSError, RecursionError) as error:  # includes tomllib's, which nests as deep as the file
         raise ValueError(f"{path.name}: {error}") from None
+    return dataclasses.replace(config, target=config.target.anchored(folder or path.parent))
+
+
+def _decoded(content: bytes) -> str:
+    """UTF-8 with or without a byte order mark, lines ending as on any system.
+
+    Raises:
+      ValueError: another encoding, by name where it can be told.
+    """
+    is_32 = content.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)) or b"\0\0" in content[:8]
+    if is_32 or content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content[:8]:
+        raise ValueError(f"the file is in UTF-{32 if is_32 else 16}; save it as UTF-8")
+    try:
+        return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(
+            f"line {line} holds the byte 0x{content[error.start]:02x}, which is not UTF-8 but perhaps Latin-1 or "
+            "Windows-1252; save the file as UTF-8"
+        ) from None
 
 
 def parse(text: str, name: str) -> Config:
@@ -83,7 +108,7 @@ def _toml(value: Any) -> str:
         return repr(value)
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(entry) for entry in value) + "]"
-    return json.dumps(str(value), ensure_ascii=False)
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")  # JSON allows it, TOML does not
 
 
 def _build(cls: type, data: dict[str, Any], where: str) -> Any:
@@ -112,7 +137,7 @@ def _target(value: Any, where: str) -> Any:
     if not isinstance(value, dict) or "kind" not in value:
         raise ValueError(f"no target; begin a section [{where}] with kind = one of {', '.join(sorted(TARGETS))}")
     kind = value["kind"]
-    if kind not in TARGETS:
+    if not isinstance(kind, str) or kind not in TARGETS:
         raise ValueError(f"unknown target kind {kind!r}; {nearest(str(kind), TARGETS, what='kinds')}")
     return _build(TARGETS[kind], {key: entry for key, entry in value.items() if key != "kind"}, where)
 

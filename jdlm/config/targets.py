@@ -4,7 +4,9 @@ The word ``kind`` is the name of the builder in ``jdlm.targets``, and the fields
 says otherwise). JAX and numpy are imported only when a target is built.
 """
 
-from dataclasses import dataclass, fields
+import math
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Union
 
 if TYPE_CHECKING:
@@ -18,6 +20,18 @@ class _Kind:
     """What all kinds share."""
 
     kind: ClassVar[str]
+
+    def anchored(self, folder: Path) -> "TargetConfig":
+        """The same with relative paths taken from ``folder``."""
+        return self
+
+    def pinned(self) -> "TargetConfig":
+        """The same law from any folder and at any time: paths are absolute, the content of files is said.
+
+        Raises:
+          ValueError: a file that is missing, or is not the one that was said.
+        """
+        return self
 
     def build(self) -> "Target":
         """The target that this configuration describes."""
@@ -172,10 +186,13 @@ class TableConfig(_Kind):
     """vocab**length probabilities, the last token running fastest."""
 
     def __post_init__(self):
-        if len(self.probabilities) != self.vocab**self.length:
+        if min(self.vocab, self.length) < 1:
+            raise ValueError(f"vocab={self.vocab} and length={self.length}; use at least 1 for both")
+        size = self.vocab**self.length if self.length * math.log2(self.vocab) < 64 else None
+        if len(self.probabilities) != size:
             raise ValueError(
                 f"{len(self.probabilities)} probabilities for vocab={self.vocab} and length={self.length}; "
-                f"give {self.vocab}**{self.length} = {self.vocab**self.length} of them"
+                f"give {self.vocab}**{self.length}{'' if size is None else f' = {size}'} of them"
             )
 
     def build(self) -> "Target":
@@ -195,7 +212,17 @@ class TextConfig(_Kind):
     length: int
     """Number of bytes in a window."""
     path: str | None = None
-    """The file; by default the English help texts that CPython ships."""
+    """The file, from the preset's own folder if relative; by default the English help texts that CPython ships."""
+    sha256: str | None = None
+    """Digest that the text must have, in a run that of the text it was made with; any by default."""
+
+    def anchored(self, folder: Path) -> "TargetConfig":
+        """The same with a relative path taken from ``folder``."""
+        return self if self.path is None else replace(self, path=str(folder.absolute() / self.path))
+
+    def pinned(self) -> "TargetConfig":
+        """The same with an absolute path and the digest of the text there."""
+        return replace(self.anchored(Path.cwd()), sha256=self.build().sha256)
 
 
 @dataclass(frozen=True)
@@ -212,6 +239,14 @@ class BlocksConfig(_Kind):
     def length(self) -> int:
         """Number of tokens in a sequence."""
         return self.copies * self.of.length
+
+    def anchored(self, folder: Path) -> "TargetConfig":
+        """The same with relative paths taken from ``folder``."""
+        return replace(self, of=self.of.anchored(folder))
+
+    def pinned(self) -> "TargetConfig":
+        """The same with absolute paths and the content of files said."""
+        return replace(self, of=self.of.pinned())
 
     def build(self) -> "Target":
         """The target that this configuration describes."""

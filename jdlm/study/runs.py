@@ -120,7 +120,7 @@ def newest(root: str | Path) -> Path | None:
     started = {}
     for path in sorted(Path(root).glob(f"[!.]*/{MANIFEST}")):
         with contextlib.suppress(ValueError):
-            started[path.parent] = read_manifest(path.parent).get("started", "")
+            started[path.parent] = read_manifest(path.parent).get("started") or ""
     return max(started, key=lambda folder: started[folder], default=None)
 
 
@@ -139,14 +139,14 @@ def write_config(folder: Path, config: Config) -> None:
 
 
 def read_config(folder: Path) -> Config:
-    """The resolved configuration of a run.
+    """The resolved configuration of a run; a relative path, as older versions wrote it, starts in the current folder.
 
     Raises:
       ValueError: it is missing or damaged.
     """
     if not (folder / CONFIG).is_file():
         raise ValueError(f"{folder} has no {CONFIG}; it is not a whole run folder")
-    return presets.read(folder / CONFIG)
+    return presets.read(folder / CONFIG, Path.cwd())
 
 
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
@@ -161,7 +161,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
       ValueError: it is missing, damaged, or of a later version of jdlm.
     """
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8-sig"))
         schema = manifest["schema"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{folder / MANIFEST} is missing or damaged ({type(error).__name__}: {error})") from None
@@ -239,7 +239,7 @@ def replace(path: Path, text: str) -> None:
     """Writes a text file in one move: either the old content is there or all of the new one."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", newline="\n")
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

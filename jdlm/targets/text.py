@@ -62,7 +62,7 @@ class Text(Data):
         return b"".join(letters[token] for token in np.asarray(tokens)).decode(errors="replace")
 
 
-def text(path: str | Path | None = None, length: int = 64) -> Text:
+def text(path: str | Path | None = None, length: int = 64, sha256: str | None = None) -> Text:
     """Windows of a file's bytes, as a target that can only be sampled; its alphabet is the bytes that occur.
 
     The file is cut into regions of equal length. Of every ten the ninth is for validation and the tenth for testing,
@@ -72,12 +72,13 @@ def text(path: str | Path | None = None, length: int = 64) -> Text:
       path: the file; by default the English help texts that CPython ships as ``pydoc_data.topics``, which change with
         its version, so record ``sha256`` beside results.
       length: number of bytes in a window.
+      sha256: digest that the content must have, 64 hexadecimal digits; any by default.
 
     Returns:
       The target; ``on("validation")`` and ``on("test")`` give the held-out regions.
 
     Raises:
-      ValueError: the file is missing, or shorter than ten windows.
+      ValueError: the file is missing, shorter than ten windows, or has another digest.
 
     >>> target = text(length=8)
     >>> target.decode(target.encode("if ?lse:", mask="?"), mask="?")
@@ -85,6 +86,9 @@ def text(path: str | Path | None = None, length: int = 64) -> Text:
     """
     length = validation.integer("length", length)
     content = _help_texts() if path is None else _read(Path(path))
+    digest = hashlib.sha256(content).hexdigest()
+    if sha256 is not None and digest != sha256.lower():
+        raise _changed(path, digest, sha256)
     if len(content) < _PERIOD * length:
         raise ValueError(
             f"the text has {len(content)} bytes, too few for length={length}; give at least {_PERIOD * length}"
@@ -98,7 +102,7 @@ def text(path: str | Path | None = None, length: int = 64) -> Text:
     alphabet = bytes(sorted(set(content)))
     stream = np.searchsorted(np.frombuffer(alphabet, np.uint8), np.frombuffer(content, np.uint8)).astype(np.uint8)
     counts = tuple(group.size for group in groups)
-    return Text(stream, starts, counts, "train", length, len(alphabet), alphabet, hashlib.sha256(content).hexdigest())
+    return Text(stream, starts, counts, "train", length, len(alphabet), alphabet, digest)
 
 
 def _help_texts() -> bytes:
@@ -109,8 +113,19 @@ def _help_texts() -> bytes:
     return "\n\n".join(topics[name] for name in sorted(topics)).encode()
 
 
+def _changed(path: str | Path | None, digest: str, wanted: str) -> ValueError:
+    what, remedy = f"path={str(path)!r}", "restore the file"
+    if path is None:
+        what, remedy = "the help text of this version of Python", "use the version that it comes from"
+    return ValueError(
+        f"{what} is another text than it was: its sha256 is {digest[:16]}... instead of {wanted[:16]}...; {remedy}, or "
+        "make a new run with the new text"
+    )
+
+
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"path={str(path)!r} cannot be read: {error.strerror}; give a text file") from error
+    except (OSError, ValueError) as error:  # the latter for a path with a null byte
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"path={str(path.absolute())!r} cannot be read: {reason}; give a text file") from error
