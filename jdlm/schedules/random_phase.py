@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from jdlm.schedules.schedule import Atoms, Schedule, check_steps
+from jdlm.schedules.schedule import Atoms, Schedule, check_memory, check_steps
 
 PhaseWeight = Literal["tc", "dtc"]
 
@@ -29,6 +29,7 @@ def random_phase(length: int, num_steps: int, weight: PhaseWeight) -> Schedule:
     Raises:
       ValueError: ``num_steps`` below 1 or above ``length``, or another weight.
     """
+    length, num_steps = check_steps(length, num_steps)
     delta = spacing(length, num_steps, weight)
     shares, counts = _phases(length, delta, weight)
     steps = np.diff(counts, axis=1, prepend=0)
@@ -55,7 +56,8 @@ def spacing(length: int, num_steps: int, weight: PhaseWeight) -> float:
     Raises:
       ValueError: ``num_steps`` below 1 or above ``length``, or another weight.
     """
-    check_steps(length, num_steps)
+    length, num_steps = check_steps(length, num_steps)
+    check_memory(length, 4)
     if weight not in ("tc", "dtc"):
         raise ValueError(f'weight={weight!r} has no random-phase schedule; use "tc" (shrinking) or "dtc" (growing)')
 

@@ -5,6 +5,7 @@ predictor calls, leftover masks) is derived from it here, once for all schedules
 one of the two and nothing more.
 """
 
+import operator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,6 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
+
+_INT32 = 2**31 - 1
+LONGEST = 2**24
+"""Largest length and number of steps that the builders accept."""
+_KERNEL_NUMBERS = 2**29  # 4 GiB of float64
 
 
 class Atoms(NamedTuple):
@@ -68,7 +74,8 @@ class Schedule:
       certificate: guarantee that came with an optimized schedule, else None.
 
     Raises:
-      ValueError: the law is not one: negative probabilities, sums other than 1, more tokens than ``length``.
+      ValueError: the law is not one: negative probabilities, sums other than 1, more tokens than ``length``; or a
+        length that is not a whole number from 1 to 2**31 - 1.
     """
 
     name: str
@@ -78,8 +85,12 @@ class Schedule:
     certificate: Certificate | None = None
 
     def __post_init__(self):
+        object.__setattr__(self, "length", whole(self.length, "length"))
+        object.__setattr__(self, "num_steps", whole(self.num_steps, "num_steps"))
         if self.length < 1:
             raise ValueError(f"length={self.length} is not a sequence length; use at least 1")
+        if self.length > _INT32:
+            raise ValueError(f"length={self.length} exceeds {_INT32}, the largest int32; use a shorter sequence")
         law = _checked_atoms if isinstance(self._law, Atoms) else _checked_chain
         object.__setattr__(self, "_law", law(self._law, self.length, self.num_steps))
 
@@ -179,18 +190,64 @@ def _choose(probabilities: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
     return (cumulative / cumulative[:, -1:] <= uniforms[:, None]).sum(axis=1)
 
 
-def check_steps(length: int, num_steps: int) -> None:
-    """Refuses a number of steps that cannot each reveal a token of ``length``.
+def whole(value: Any, name: str) -> int:
+    """``value`` as a Python integer.
+
+    Args:
+      value: an integer of Python or numpy.
+      name: what it is, for the message.
 
     Raises:
-      ValueError: ``length < 1``, ``num_steps < 1`` or ``num_steps > length``.
+      ValueError: a float, also one without a fraction, a NaN, a bool or anything else.
     """
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return operator.index(value)
+    except TypeError:
+        raise ValueError(f"{name}={value!r} is not a whole number; use an integer") from None
+
+
+def check_length(length: int) -> int:
+    """``length`` as a Python integer.
+
+    Raises:
+      ValueError: not a whole number from 1 to ``LONGEST``.
+    """
+    length = whole(length, "length")
     if length < 1:
         raise ValueError(f"length={length} is not a sequence length; use at least 1")
+    if length > LONGEST:
+        raise ValueError(f"length={length} is more tokens than a schedule is built for; use at most {LONGEST}")
+    return length
+
+
+def check_steps(length: int, num_steps: int) -> tuple[int, int]:
+    """``length`` and ``num_steps`` as Python integers; refuses steps that cannot each reveal a token of ``length``.
+
+    Raises:
+      ValueError: not whole numbers, ``length < 1``, ``num_steps < 1`` or ``num_steps > length``.
+    """
+    length, num_steps = check_length(length), whole(num_steps, "num_steps")
     if num_steps < 1:
         raise ValueError(f"num_steps={num_steps} reveals nothing; use at least 1")
     if num_steps > length:
         raise ValueError(f"num_steps={num_steps} exceeds length={length}; use at most {length}")
+    return length, num_steps
+
+
+def check_memory(length: int, matrices: int) -> None:
+    """Refuses what would hold more than 4 GiB in so many float64 ``[length + 1, length + 1]`` at once.
+
+    Raises:
+      ValueError: too much.
+    """
+    numbers = matrices * (length + 1) ** 2
+    if numbers > _KERNEL_NUMBERS:
+        raise ValueError(
+            f"length={length} needs {numbers * 8 / 2**30:.1f} GiB for this schedule, at most 4 are allowed; use a "
+            "shorter length or fewer steps"
+        )
 
 
 def _checked_atoms(law: Atoms, length: int, num_steps: int) -> Atoms:
@@ -201,7 +258,9 @@ def _checked_atoms(law: Atoms, length: int, num_steps: int) -> Atoms:
         raise ValueError(f"sizes are {sizes.dtype}; a step reveals a whole number of tokens, use integers")
     if sizes.size and sizes.min() < 0:
         raise ValueError(f"a step of size {sizes.min()} is impossible; use sizes of at least 0")
-    if sizes.size and sizes.sum(axis=1).max() > length:
+    if sizes.size and sizes.max() > _INT32:
+        raise ValueError(f"a step of size {sizes.max()} exceeds {_INT32}, the largest int32; use smaller sizes")
+    if sizes.size and sizes.sum(axis=1, dtype=np.int64).max() > length:
         raise ValueError(f"sizes sum to {sizes.sum(axis=1).max()}; they must sum to the length {length}")
     _check_probabilities(weights, "weights")
     return Atoms(weights, sizes.astype(np.int32))
