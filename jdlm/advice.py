@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import stats
 from scipy.optimize import isotonic_regression
+from scipy.special import ndtri, stdtrit
 
 from jdlm import curves
 from jdlm.evaluate import CurveEstimate, Estimate
@@ -209,14 +209,15 @@ def _search(
     built: Sequence[Schedule], fit: CurveEstimate, test: CurveEstimate, kl: float, confidence: float
 ) -> tuple[Schedule | None, int | None]:
     """The fewest steps that are shown to keep the goal, testing in the order of ``fit``; sequences for what is not."""
-    trivial = [schedule for schedule in built if np.all(schedule.exposure() == 1.0)]
-    others = [schedule for schedule in built if np.any(schedule.exposure() != 1.0)]
+    trivial, others = [], []
+    for schedule in built:
+        (trivial if np.all(schedule.exposure() == 1.0) else others).append(schedule)
     others.sort(key=lambda schedule: (upper_limit(cost(schedule, fit), confidence), -schedule.num_steps))
-    judged = [cost(schedule, test) for schedule in others]
-    failed = next((i for i, j in enumerate(judged) if not upper_limit(j, confidence) <= kl), len(others))
+    limits = (upper_limit(cost(schedule, test), confidence) for schedule in others)
+    failed = next((i for i, limit in enumerate(limits) if not limit <= kl), len(others))
     passed, sequences = others[:failed], None
     if failed < len(others):
-        first = judged[failed]
+        first = cost(others[failed], test)
         lower = 2.0 * first.value - upper_limit(first, confidence)
         if (lower <= kl) if not passed else (first.value < kl):
             sequences = _sequences(first, cost(others[failed], fit), kl, confidence)
@@ -237,7 +238,7 @@ def _sequences(judged: Estimate, fitted: Estimate, kl: float, confidence: float)
 
 
 def _quantile(probability: float, n: int) -> float:
-    return float(stats.t.ppf(probability, n - 1) if n > 1 else stats.norm.ppf(probability))
+    return float(stdtrit(n - 1, probability) if n > 1 else ndtri(probability))
 
 
 def _difference(schedule: Schedule | None, best: Schedule, test: CurveEstimate) -> Estimate | None:

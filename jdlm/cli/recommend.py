@@ -38,7 +38,8 @@ class RecommendOptions:
     """Goal: the number of steps, at most the length (thinning: any)."""
     schedule: str | None = None
     """Word of the schedule to recommend, such as minimax_both or geometric:0.5; by default the best list of sizes for
-    the measured curve. Randomized ones are tried at powers of two and what lies in the middle."""
+    the measured curve. Under --kl minimax, and beyond 64 tokens every randomized one, is tried at powers of two and
+    half-way between them."""
     confidence: float = 0.84
     """Probability with which the recommended schedule keeps --kl; 0.84 is one standard error."""
     samples: int = 512
@@ -73,6 +74,8 @@ def main(arguments: list[str]) -> int:
     length, names = resource.config.target.length, _names(given)
     if given.num_steps is not None:
         check_num_steps(given.num_steps, length, "--num-steps", given.schedule)
+        if given.schedule in words.ONE_TOKEN_A_STEP and given.num_steps != length:
+            raise ValueError(f"--schedule {given.schedule} takes {length} steps; use --num-steps {length}, or --kl")
     if given.export is not None and not given.export.parent.is_dir():
         raise ValueError(f"the folder of --export {given.export} does not exist; make it first")
 
@@ -102,7 +105,8 @@ def main(arguments: list[str]) -> int:
     if best.schedule is None:
         return 1
     if given.export is not None:
-        runs.replace(given.export, json.dumps(_entry(best, resource.config.name, given), indent=1) + "\n")
+        entry = _entry(best, resource.config.name, given)
+        runs.replace(given.export, json.dumps(entry, indent=None if "chain" in entry else 1) + "\n")
         print(f"wrote {given.export}")
     return 0
 
@@ -124,13 +128,15 @@ def _candidates(name: str, length: int, wanted: bool) -> list[int]:
         return [length]
     if name.startswith(_EVERY):
         return list(range(1, length + 1))
+    solved = name.startswith("minimax")
     most = length
     if takes_more_steps(name):  # its cost falls like length / steps; the chains of all candidates have to fit
         most = max(2, min(4 * length, 2**25 // (length + 1) ** 2))
     powers = [2**i for i in range(most.bit_length()) if 2**i <= most]
     middles = [3 * power // 2 for power in powers if power > 1 and 3 * power // 2 <= most] if wanted else []
+    every = range(1, length + 1) if length <= 64 and not solved else []  # longer chains take seconds each
     least = 2 if takes_more_steps(name) else 1
-    return sorted({count for count in [*powers, *middles, most] if count >= least})
+    return sorted({count for count in [*powers, *middles, *every, most] if count >= least})
 
 
 def _entry(best: "Offer", target: str, given: RecommendOptions) -> dict[str, Any]:
@@ -219,13 +225,14 @@ def _verdict(offers: "list[Offer]", test: "CurveEstimate", given: RecommendOptio
     best, length = offers[0], len(test.values)
     if best.schedule is None:
         kind = "no schedule" if best.name == "optimal" else f"no {best.name} schedule"
-        shorter = f" of fewer than {length} steps" if best.name == "optimal" else ""
         if not test.n:
-            return [f"{kind}{shorter} that was tried reaches {given.kl:g} nats; give a larger --kl"]
-        lines = [f"{kind}{shorter} is shown to reach {given.kl:g} with {given.samples} sequences; nothing is written"]
+            return [f"{kind} reaches the goal; give a larger --kl"]
+        lines = [f"{kind} is shown to reach {given.kl:g} with {given.samples} sequences; nothing is written"]
         if best.sequences is None:
-            return [*lines, "more sequences would not help, for what was measured misses the goal; give a larger --kl"]
-        return [*lines, f"about {_rounded(best.sequences)} would do: use --samples {_rounded(best.sequences)}"]
+            lines.append("more sequences would not help: the least costly one is shown to miss it; give a larger --kl")
+        else:
+            lines.append(f"about {_rounded(best.sequences)} would do: use --samples {_rounded(best.sequences)}")
+        return [*lines, f"(one token a step costs nothing, in {length} steps)"]
     calls, steps = _calls(best.schedule), best.schedule.num_steps
     lines = [f"recommended: {best.name} with {steps} step{'s' * (steps != 1)}"]
     if calls < steps - 1e-9:
@@ -241,10 +248,8 @@ def _verdict(offers: "list[Offer]", test: "CurveEstimate", given: RecommendOptio
         lines.append("randomized: a Markov chain of revealed counts; --export writes it")
     better = advice.clearly_better(offers) if given.num_steps is not None else []
     if better:
-        lines.append(
-            f"note: on the second part {', '.join(better)} cost less, by more than chance; use that, or --samples "
-            f"{4 * given.samples}"
-        )
+        remedy = f"use that, or --samples {4 * given.samples}" if best.name == "optimal" else "see the table"
+        lines.append(f"note: on the second part {', '.join(better)} cost less, by more than chance; {remedy}")
     if given.kl is not None and best.sequences is not None:
         more = _rounded(best.sequences)
         lines.append(f"note: fewer steps may do; --samples {more} would probably show it")
