@@ -22,8 +22,8 @@ def fixed(sizes: ArrayLike, name: str | None = None) -> Schedule:
     array([2., 0., 1., 1.])
     """
     array = np.asarray(sizes)
-    if not isinstance(sizes, np.ndarray) and any(isinstance(size, (bool, np.bool_)) for size in np.ravel(sizes)):
-        array = array.astype(bool)  # a list that mixes them with integers
+    if isinstance(sizes, (list, tuple)) and any(isinstance(size, (bool, np.bool_)) for size in sizes):
+        array = array.astype(bool)  # numpy takes those in a list with integers for 0 and 1
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"sizes have shape {array.shape}; give a list with one size for each step")
     if not np.issubdtype(array.dtype, np.integer):

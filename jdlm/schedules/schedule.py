@@ -208,7 +208,7 @@ def whole(value: Any, name: str) -> int:
         raise ValueError(f"{name}={value!r} is not a whole number; use an integer") from None
 
 
-def check_length(length: int) -> int:
+def check_length(length: Any) -> int:
     """``length`` as a Python integer.
 
     Raises:
@@ -222,7 +222,7 @@ def check_length(length: int) -> int:
     return length
 
 
-def check_steps(length: int, num_steps: int) -> tuple[int, int]:
+def check_steps(length: Any, num_steps: Any) -> tuple[int, int]:
     """``length`` and ``num_steps`` as Python integers; refuses steps that cannot each reveal a token of ``length``.
 
     Raises:
