@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from jdlm import advice, schedules
+from jdlm import advice, evaluate, schedules
 from jdlm.evaluate import CurveEstimate, Estimate
 from tests.reference import advice as reference
 
@@ -327,3 +327,13 @@ def test_a_known_curve_adds_the_learning_error():
     known = advice.known_curve(curve(), error)
     np.testing.assert_array_equal(known.values, curve() + 0.25)
     assert known.n == 7 and known.standard_errors is error.standard_errors and known.covariance is error.covariance
+
+
+def test_the_covariance_of_two_sequences():
+    """By hand: two sequences that differ by d have a mean with covariance d d' / 4 (n - 1 = 1 degree of freedom)."""
+    terms = np.array([[1.0, 3.0], [2.0, 2.0], [0.5, 0.75]], np.float32)  # three counts, two sequences
+    found = evaluate._curve(terms, nested=True)
+    difference = terms[:, 1] - terms[:, 0]
+    np.testing.assert_allclose(found.covariance, np.outer(difference, difference) / 4, rtol=1e-6)
+    np.testing.assert_allclose(found.standard_errors, np.abs(difference) / 2, rtol=1e-6)
+    assert found.dot(np.array([1.0, 1.0, -2.0]))[:2] == pytest.approx((2.0 + 2.0 - 1.25, 0.5 * (2.0 - 0.5)))

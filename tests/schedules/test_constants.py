@@ -97,6 +97,12 @@ def test_optimal_is_the_best_of_all_lists_also_where_the_curve_rises(num_steps):
         assert schedule.num_steps == num_steps and schedule.leftover == 0.0
 
 
+def test_the_remainder_of_equal_sizes_comes_first():
+    assert schedules.uniform(8, 3).law().sizes.tolist() == [[3, 3, 2]]
+    assert schedules.uniform(11, 4).law().sizes.tolist() == [[3, 3, 3, 2]]
+    assert schedules.uniform(9, 4).law().sizes.tolist() == [[3, 2, 2, 2]]
+
+
 def test_of_equally_good_lists_optimal_takes_the_fewest_steps_and_a_falling_curve_uses_all():
     """Also where sums in another order differ in their last bits, as on this code of dimension 11."""
     code = np.where(np.arange(32) < 11, np.log(37), 0.0)
