@@ -145,16 +145,19 @@ def nelbo(exposure: ArrayLike, cross_entropy_curve: ArrayLike) -> float:
 
     Args:
       exposure: ``[length]`` expected step size taken from each revealed count; sums to ``length``.
-      cross_entropy_curve: ``[length]`` nats; ``c[j]`` is the mean of ``-log q(x_i | revealed)`` at ``j`` revealed ones.
+      cross_entropy_curve: ``[length]`` nats; ``c[j]`` is the mean of ``-log q(x_i | revealed)`` at ``j`` revealed
+        ones. Infinite where the predictor excludes a token of the target, which counts at visited ``j`` alone.
 
     Raises:
-      ValueError: the two arrays differ in length, or the exposure does not sum to its length.
+      ValueError: the two arrays differ in length, the exposure does not sum to its length, or a NaN.
 
     >>> nelbo([2.0, 0.0], [0.75, 0.25])
     1.5
+    >>> nelbo([2.0, 0.0], [0.75, float("inf")])   # a count that is never visited
+    1.5
     """
-    x, c = _pair(exposure, cross_entropy_curve, "cross_entropy_curve")
-    return float(x @ c)
+    x, c = _pair(exposure, cross_entropy_curve, "cross_entropy_curve", infinite=True)
+    return float(x[x > 0.0] @ c[x > 0.0])
 
 
 def worst_case(exposure: ArrayLike, weight: Weight) -> float:
@@ -222,12 +225,13 @@ def _in_code(overshoot_law: ArrayLike, prime: int) -> float:
     return float(law @ np.exp(-np.log(prime) * np.arange(len(law))))
 
 
-def _curve(values: ArrayLike, name: str = "entropy_curve") -> np.ndarray:
+def _curve(values: ArrayLike, name: str = "entropy_curve", infinite: bool = False) -> np.ndarray:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"{name} has shape {array.shape}; give one value for each revealed count 0..length-1")
-    if not np.all(np.isfinite(array)):
-        raise ValueError(f"{name} has an entry {array[~np.isfinite(array)][0]}; every entry must be finite")
+    allowed = np.isfinite(array) | (infinite & np.isposinf(array))
+    if not np.all(allowed):
+        raise ValueError(f"{name} has an entry {array[~allowed][0]}; every entry must be finite")
     return array
 
 
@@ -246,8 +250,8 @@ def _exposure(values: ArrayLike) -> np.ndarray:
     return x
 
 
-def _pair(exposure: ArrayLike, values: ArrayLike, name: str) -> tuple[np.ndarray, np.ndarray]:
-    x, curve = _exposure(exposure), _curve(values, name)
+def _pair(exposure: ArrayLike, values: ArrayLike, name: str, infinite: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    x, curve = _exposure(exposure), _curve(values, name, infinite)
     if len(x) != len(curve):
         raise ValueError(f"exposure has length {len(x)}, {name} {len(curve)}; both must be of one target length")
     return x, curve

@@ -137,6 +137,11 @@ def test_every_word_makes_a_planner(word):
         (lambda word: build_schedule(word, 8, 1), "tau_leaping:linear", "needs at least 2 steps"),
         (lambda word: build_schedule(word, 8, 1), "euler:exponential", "needs at least 2 steps"),
         (lambda word: build_schedule(word, 8, 2), "optimal", "made for an exact entropy curve"),
+        (
+            lambda word: build_schedule(word, 5, 2, curve=lambda: [1.0] * 8),
+            "optimal",
+            "'optimal' is made for the curve of all 8 tokens, not for 5 where others are given.*such as uniform",
+        ),
         (lambda word: SweepConfig(schedules=(word,)), "geometric:x", "needs a number ratio"),
         (lambda word: SweepConfig(planners=(word,)), "entropy_sum", "needs a number eta"),
     ],
@@ -153,6 +158,25 @@ def test_too_many_steps_are_refused_with_the_value_and_the_remedy():
         build_schedule("minimax_tc", 8, 0)
     with pytest.raises(ValueError, match=r"^sweep\.num_steps=16 exceeds length=8; use at most 8$"):
         Config(name="a", target=MIXTURE, sweep=SweepConfig(num_steps=(2, 16)))
+
+
+def test_thinning_may_take_more_steps_than_there_are_tokens():
+    for word in ("euler:linear", "euler:exponential", "ancestral:cosine", "tau_leaping:polynomial"):
+        schedule = build_schedule(word, 6, 64)
+        assert schedule.num_steps == 64 and schedule.length == 6 and schedule.leftover == 0.0
+        assert configs.takes_more_steps(word)
+    words = [word for word in configs.SCHEDULES if configs.takes_more_steps(word)]
+    assert words == ["ancestral", "euler", "tau_leaping"]
+    sweep = SweepConfig(schedules=("euler:linear", "first_hitting"), num_steps=(2, 16))
+    assert Config(name="a", target=MIXTURE, sweep=sweep).sweep.num_steps == (2, 16)
+    mixed = dataclasses.replace(sweep, schedules=("euler:linear", "uniform", "cosine"))
+    message = (
+        r"^sweep\.num_steps=16 exceeds length=8; use at most 8, or leave out uniform, cosine: only euler:linear can"
+    )
+    with pytest.raises(ValueError, match=message):
+        Config(name="a", target=MIXTURE, sweep=mixed)
+    with pytest.raises(ValueError, match=r"^num_steps=0 is less than 1"):
+        build_schedule("euler:linear", 6, 0)
 
 
 @pytest.mark.parametrize(

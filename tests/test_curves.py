@@ -58,6 +58,11 @@ def test_worst_case_is_reached_and_never_passed(word):
         assert curves.path_kl(exposure, curve) <= constant * measure[word](curve) + 1e-12
 
 
+def test_an_infinite_cross_entropy_counts_where_it_is_visited_alone():
+    assert curves.nelbo([2.0, 0.0, 1.0], [1.0, np.inf, 0.5]) == 2.5
+    assert curves.nelbo([1.5, 0.5, 1.0], [1.0, np.inf, 0.5]) == np.inf
+
+
 def test_a_single_token():
     assert curves.total_correlation([0.7]) == curves.path_kl([1.0], [0.7]) == curves.worst_case([1.0], "both") == 0.0
     assert curves.spectrum([0.7]).shape == (0,)
@@ -73,6 +78,10 @@ def test_a_single_token():
         (lambda: curves.worst_case([3.0, -1.0], "tc"), "has an entry -1"),
         (lambda: curves.path_kl([1.0, 1.0], [0.5]), "exposure has length 2, entropy_curve 1"),
         (lambda: curves.nelbo([1.0, 1.0], [0.5, np.nan]), "cross_entropy_curve has an entry nan"),
+        (lambda: curves.nelbo([2.0, 0.0], [0.5, np.nan]), "cross_entropy_curve has an entry nan"),
+        (lambda: curves.nelbo([1.0, 1.0], [0.5, -np.inf]), "cross_entropy_curve has an entry -inf"),
+        (lambda: curves.path_kl([2.0, 0.0], [0.5, np.inf]), "entropy_curve has an entry inf"),
+        (lambda: curves.entropy([0.5, np.inf]), "entropy_curve has an entry inf"),
         (lambda: curves.entropy([[0.5]]), r"shape \(1, 1\)"),
         (lambda: curves.spectrum([]), r"shape \(0,\)"),
     ],

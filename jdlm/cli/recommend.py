@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 from jdlm.cli import cache, hosts, options, output, progress
 from jdlm.cli.resource import load_network, resolve
-from jdlm.config import build_schedule, check_num_steps
+from jdlm.config import build_schedule, check_num_steps, takes_more_steps, words
 
 if TYPE_CHECKING:
     from jdlm.measure.evaluate import CurveEstimate
     from jdlm.study.advice import Offer
 
 _COMPARED = ("uniform", "cosine", "best_fixed_tc", "best_fixed_dtc", "best_fixed_both", "minimax_both")
+_EVERY = ("uniform", "cosine", "geometric", "best_fixed", "first_hitting")  # cheap, so every number of steps is tried
 _DESCRIPTION = (
     "Recommends a schedule for a run, or for the oracle of a preset, from the measured cross-entropy curve alone: "
     "nothing is sampled. The cost of a schedule is its NELBO above that of one token a step with the same predictor, "
     "in nats per sequence. Give --kl for the fewest steps that cost at most that, or --num-steps for the least cost. "
-    "Schedules are chosen on one part of the data (or of the draws) and judged on another. RUN is by default the "
-    "newest run."
+    "Schedules are chosen on one part of the data (or of the draws) and judged on another; under --kl one is "
+    "recommended only if it is shown to keep the goal, else the exit code is 1 and nothing is written. RUN is by "
+    "default the newest run."
 )
 
 
@@ -31,7 +33,13 @@ class RecommendOptions:
     kl: float | None = None
     """Goal: the largest cost that is acceptable, in nats per sequence."""
     num_steps: int | None = None
-    """Goal: the number of steps, at most the length."""
+    """Goal: the number of steps, at most the length (thinning: any)."""
+    schedule: str | None = None
+    """Word of the schedule to recommend, such as minimax_both or geometric:0.5; by default the best list of sizes for
+    the measured curve. Under --kl minimax, and beyond 64 tokens every randomized one, is tried at powers of two and
+    half-way between them."""
+    confidence: float = 0.84
+    """Probability with which the recommended schedule keeps --kl; 0.84 is one standard error."""
     samples: int = 512
     """Sequences for each revealed count, on each of the two parts."""
     oracle: bool = False
@@ -46,6 +54,8 @@ class RecommendOptions:
     def __post_init__(self):
         if self.samples < 2:
             raise ValueError(f"samples={self.samples} gives no standard error; use at least 2")
+        if not 0.5 <= self.confidence < 1.0:
+            raise ValueError(f"confidence={self.confidence} is not a probability from 0.5 to below 1; use 0.84 or so")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed={self.seed} is outside 0..2**32-1; use a number such as 0")
 
@@ -59,8 +69,11 @@ def main(arguments: list[str]) -> int:
     if given.kl is not None and not 0.0 < given.kl < float("inf"):
         raise ValueError(f"--kl {given.kl} is no goal; use a positive number of nats such as 0.1")
     resource = resolve(word, given.runs_folder)
+    length, names = resource.config.target.length, _names(given)
     if given.num_steps is not None:
-        check_num_steps(given.num_steps, resource.config.target.length, "--num-steps")
+        check_num_steps(given.num_steps, length, "--num-steps", given.schedule)
+        if given.schedule in words.ONE_TOKEN_A_STEP and given.num_steps != length:
+            raise ValueError(f"--schedule {given.schedule} takes {length} steps; use --num-steps {length}, or --kl")
     if given.export is not None:
         output.check(given.export, "--export")
 
@@ -70,8 +83,7 @@ def main(arguments: list[str]) -> int:
 
     target = resource.config.target.build()
     fit, test, source = _curves(resource, target, given, mesh)
-    builders = {name: partial(_build, name, target.length, cache.schedules()) for name in _COMPARED}
-    powers = [2**i for i in range(target.length.bit_length()) if 2**i < target.length] + [target.length]
+    builders = {name: partial(_build, name, length, cache.schedules()) for name in names}
     with progress.Progress("schedules", unit="schedule") as bar:
         tried: list[str] = []
         offers = advice.recommend(
@@ -80,26 +92,67 @@ def main(arguments: list[str]) -> int:
             builders,
             kl=given.kl,
             num_steps=given.num_steps,
-            candidates={"minimax_both": powers},
+            candidates={name: _candidates(name, length, name == given.schedule) for name in names},
+            confidence=given.confidence,
+            choice=given.schedule or "optimal",
             progress=lambda name: bar.update(len(tried), len(builders) + 1, tried.append(name) or name),
         )
         bar.update(len(builders) + 1, len(builders) + 1, "done")
     with output.beside(given.export):
         _print(offers, test, given, source)
     best = offers[0]
-    if given.export is not None and best.schedule is not None:
-        goal = {"kl_nats": given.kl} if given.kl is not None else {"num_steps": given.num_steps}
-        entry: dict[str, Any] = advice.export(best.schedule) | {
-            "target": resource.config.name,
-            "goal": goal,
-            "cost_nats": best.cost.value,
-            "cost_standard_error": best.cost.standard_error,
-            "nelbo_nats": best.nelbo.value,
-        }
-        output.write(given.export, json.dumps(entry, indent=1) + "\n")
+    if best.schedule is None:
+        return 1
+    if given.export is not None:
+        entry = _entry(best, resource.config.name, given)
+        output.write(given.export, json.dumps(entry, indent=None if "chain" in entry else 1) + "\n")
         with output.beside(given.export):
             print(f"wrote {given.export}")
     return 0
+
+
+def _names(given: RecommendOptions) -> list[str]:
+    """Words of the schedules in the table beside `optimal`: the wanted one first."""
+    if given.schedule is None or given.schedule == "optimal":
+        wanted = []
+    else:
+        words.parse(given.schedule, words.SCHEDULES, "schedule")
+        wanted = [given.schedule]
+    more = given.num_steps is not None and any(takes_more_steps(word) for word in wanted)
+    return wanted + [name for name in _COMPARED if name not in wanted and not more]
+
+
+def _candidates(name: str, length: int, wanted: bool) -> list[int]:
+    """Numbers of steps to try under --kl: all where schedules are cheap, else powers of two (and their middles)."""
+    if name in words.ONE_TOKEN_A_STEP:
+        return [length]
+    if name.startswith(_EVERY):
+        return list(range(1, length + 1))
+    solved = name.startswith("minimax")
+    most = length
+    if takes_more_steps(name):  # its cost falls like length / steps; the chains of all candidates have to fit
+        most = max(2, min(4 * length, 2**25 // (length + 1) ** 2))
+    powers = [2**i for i in range(most.bit_length()) if 2**i <= most]
+    middles = [3 * power // 2 for power in powers if power > 1 and 3 * power // 2 <= most] if wanted else []
+    every = range(1, length + 1) if length <= 64 and not solved else []  # longer chains take seconds each
+    least = 2 if takes_more_steps(name) else 1
+    return sorted({count for count in [*powers, *middles, *every, most] if count >= least})
+
+
+def _entry(best: "Offer", target: str, given: RecommendOptions) -> dict[str, Any]:
+    """What is written: the sizes, the goal, and the numbers that are printed."""
+    from jdlm.study import advice
+
+    goal = {"kl_nats": given.kl} if given.kl is not None else {"num_steps": given.num_steps}
+    return advice.export(best.schedule) | {
+        "target": target,
+        "goal": goal,
+        "cost_nats": best.cost.value,
+        "cost_standard_error": best.cost.standard_error,
+        "cost_limit_nats": best.limit,
+        "confidence": given.confidence,
+        "nelbo_nats": best.nelbo.value,
+    }
 
 
 def _build(name: str, length: int, folder: Path | None, num_steps: int):
@@ -116,18 +169,19 @@ def _curves(resource, target, given: RecommendOptions, mesh) -> "tuple[CurveEsti
     from jdlm.targets import Unavailable
 
     network = None if given.oracle else load_network(resource, target)
-    if network is None:
-        try:
-            curve = advice.exact_curve(target.entropy_curve())
-            return curve, curve, "the exact entropy curve of the target"
-        except Unavailable:
-            network = oracle(target)
+    try:
+        known = target.entropy_curve()
+    except Unavailable:
+        known = None
+    if network is None and known is not None:
+        curve = advice.exact_curve(known)
+        return curve, curve, "the exact entropy curve of the target"
     keys = jax.random.split(jax.random.key(given.seed))
     measured = []
     with progress.Progress("curve", unit="sequence") as bar:
         for number, (key, split) in enumerate(zip(keys, ("validation", "test"), strict=True)):
             half = evaluate.cross_entropy_curve(
-                network,
+                network or oracle(target),
                 target.on(split),
                 key,
                 given.samples,
@@ -135,50 +189,77 @@ def _curves(resource, target, given: RecommendOptions, mesh) -> "tuple[CurveEsti
                 mesh=mesh,
                 progress=lambda done, total, first=number: bar.update(first * total + done, 2 * total),
             )
-            measured.append(half.cross_entropy)
-    return *measured, f"{given.samples} sequences for each revealed count, on each of two parts"
+            measured.append(half)
+    sequences = f"{given.samples} sequences for each revealed count, on each of two parts"
+    if known is None or measured[0].learning_error is None:
+        return *(half.cross_entropy for half in measured), sequences
+    curves = [advice.known_curve(known, half.learning_error) for half in measured]
+    return *curves, f"the exact entropy curve of the target plus the learning error of {sequences}"
 
 
 def _print(offers: "list[Offer]", test: "CurveEstimate", given: RecommendOptions, source: str) -> None:
     goal = f"at most {given.kl:g} nats" if given.kl is not None else f"{given.num_steps} steps"
     sequential = test.dot(test.values * 0 + 1)
+    limit = f"{100 * given.confidence:g} % limit"
     print(f"goal: {goal}; measured on {source}")
     print(f"one token a step: NELBO {_number(sequential)} nats per sequence in {len(test.values)} steps")
     print()
-    print(f"{'schedule':16} {'steps':>5}  {'cost, nats':>20}  {'above optimal, nats':>20}  {'NELBO, nats':>20}")
+    titles = "  ".join(f"{title:>18}" for title in ("cost, nats", "above the first", "NELBO, nats"))
+    print(f"{'schedule':18} {'steps':>5}  {titles}  {limit:>12} {'calls':>6}")
     for offer in offers:
         if offer.schedule is None:
-            print(f"{offer.name:16} {'-':>5}  {'goal out of reach':>20}")
+            print(f"{offer.name:18} {'-':>5}  {'not shown' if test.n else 'out of reach':>18}")
             continue
         numbers = (offer.cost, offer.difference, offer.nelbo)
-        columns = "  ".join(f"{'-' if number is None else _number(number):>20}" for number in numbers)
-        print(f"{offer.name:16} {offer.schedule.num_steps:5d}  {columns}")
-    best = offers[0]
+        columns = "  ".join(f"{'-' if number is None else _number(number):>18}" for number in numbers)
+        calls = f"{offer.schedule.mean_nfe:.4g}"
+        print(f"{offer.name:18} {offer.schedule.num_steps:5d}  {columns}  {offer.limit:12.4f} {calls:>6}")
     print()
+    print("\n".join(_verdict(offers, test, given)))
+
+
+def _verdict(offers: "list[Offer]", test: "CurveEstimate", given: RecommendOptions) -> list[str]:
+    """The recommendation in words, and what is to be said of it."""
+    from jdlm.study import advice
+
+    best, length = offers[0], len(test.values)
     if best.schedule is None:
-        print("no schedule reaches the goal; give a larger --kl")
-        return
-    print(f"recommended: {best.name} with {best.schedule.num_steps} steps")
+        kind = "no schedule" if best.name == "optimal" else f"no {best.name} schedule"
+        if not test.n:
+            return [f"{kind} reaches the goal; give a larger --kl"]
+        lines = [f"{kind} is shown to reach {given.kl:g} with {given.samples} sequences; nothing is written"]
+        if best.sequences is None:
+            lines.append("more sequences would not help: the least costly one is shown to miss it; give a larger --kl")
+        else:
+            lines.append(f"about {_rounded(best.sequences)} would do: use --samples {_rounded(best.sequences)}")
+        return [*lines, f"(one token a step costs nothing, in {length} steps)"]
+    calls, steps = best.schedule.mean_nfe, best.schedule.num_steps
+    lines = [f"recommended: {best.name} with {steps} step{'s' * (steps != 1)}"]
+    if calls < steps - 1e-9:
+        lines[0] += f", {calls:.4g} predictor calls on average"
+    if given.num_steps is not None and steps < given.num_steps:
+        lines[0] += f" ({given.num_steps} were asked for; more than {steps} gain nothing)"
     lists = best.schedule.law().size_lists()
-    if lists is not None and len(lists[1]) == 1:
-        print("tokens per step: " + " ".join(str(size) for size in lists[1][0] if size))
-    better = [offer.name for offer in offers if given.num_steps is not None and _clearly_below(offer, best)]
+    if lists is None:
+        lines.append("randomized: a Markov chain of revealed counts; --export writes it")
+    elif len(lists[1]) == 1:
+        lines.append("tokens per step: " + " ".join(str(size) for size in lists[1][0] if size))
+    else:
+        lines.append(f"randomized: one of {len(lists[1])} lists of sizes for each sequence; --export writes them")
+    better = advice.clearly_better(offers) if given.num_steps is not None else []
     if better:
-        print(
-            f"note: on the second part {', '.join(better)} cost less by more than two standard errors; "
-            f"use that, or --samples {4 * given.samples}"
-        )
-    if given.kl is not None and best.cost.value > given.kl:
-        print(
-            f"note: on the second part it costs more than the goal; ask for less, or use --samples {4 * given.samples}"
-        )
+        remedy = f"use that, or --samples {4 * given.samples}" if best.name == "optimal" else "see the table"
+        lines.append(f"note: on the second part {', '.join(better)} cost less, by more than chance; {remedy}")
+    if given.kl is not None and best.sequences is not None:
+        more = _rounded(best.sequences)
+        lines.append(f"note: fewer steps may do; --samples {more} would probably show it")
+    return lines
 
 
-def _clearly_below(offer: "Offer", best: "Offer") -> bool:
-    """Whether an offer's NELBO is below that of ``best``, which is `optimal`, by more than two standard errors."""
-    if best.name != "optimal" or offer.difference.n == 0:
-        return False
-    return offer.difference.value < -2.0 * offer.difference.standard_error
+def _rounded(sequences: int) -> int:
+    """Two significant digits, rounded up."""
+    unit = 10 ** max(len(str(sequences)) - 2, 0)
+    return -(-sequences // unit) * unit
 
 
 def _number(estimate) -> str:

@@ -161,5 +161,5 @@ def _schedule(given: options.TokensOptions, masks: int) -> tuple[str | None, int
     if num_steps is None:
         raise ValueError(f"--schedule {word} needs --num-steps; use at most {masks}")
     if masks:
-        check_num_steps(num_steps, masks, "--num-steps")
+        check_num_steps(num_steps, masks, "--num-steps", word)
     return word, num_steps

@@ -32,6 +32,7 @@ from jdlm.config.words import (
     build_schedules,
     check_num_steps,
     nearest,
+    takes_more_steps,
 )
 
 __all__ = [
@@ -62,4 +63,5 @@ __all__ = [
     "build_target",
     "check_num_steps",
     "nearest",
+    "takes_more_steps",
 ]

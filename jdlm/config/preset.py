@@ -25,7 +25,8 @@ class SweepConfig:
     minimax_both, ancestral:MASKING, euler:MASKING, tau_leaping:MASKING (linear, cosine, polynomial, exponential),
     optimal (for the known curve), first_hitting."""
     num_steps: tuple[int, ...] = (2, 4, 8, 16)
-    """Numbers of steps for each of them, at most the length (first_hitting always takes as many steps as tokens)."""
+    """Numbers of steps for each of them, at most the length, but for ancestral, euler and tau_leaping, which may take
+    more steps than there are tokens (first_hitting always takes as many)."""
     planners: tuple[str, ...] = ("random",)
     """Which positions a step reveals: random, left_to_right, bisection, confidence, margin, entropy; and with sizes of
     their own threshold:TAU, entropy_bounded:GAMMA, entropy_sum:ETA."""
@@ -75,7 +76,11 @@ class Config:
         if (self.network is None) != (self.training is None):
             missing = "network" if self.network is None else "training"
             raise ValueError(f"preset {self.name!r} lacks [{missing}]; give both [network] and [training], or neither")
-        if self.target.length < 1:
-            raise ValueError(f"the target has length {self.target.length}; use at least 1")
-        for num_steps in self.sweep.num_steps:
-            words.check_num_steps(num_steps, self.target.length, name="sweep.num_steps")
+        length, most = self.target.length, max(self.sweep.num_steps)
+        if length < 1:
+            raise ValueError(f"the target has length {length}; use at least 1")
+        thinning = [word for word in self.sweep.schedules if words.takes_more_steps(word)]
+        short = [word for word in self.sweep.schedules if word not in (*words.ONE_TOKEN_A_STEP, *thinning)]
+        if most > length and (short or not thinning):
+            besides = f", or leave out {', '.join(short)}: only {', '.join(thinning)} can take more" if thinning else ""
+            raise ValueError(f"sweep.num_steps={most} exceeds length={length}; use at most {length}{besides}")

@@ -58,6 +58,7 @@ SCHEDULES = {
     "first_hitting": Word("first_hitting"),
 }
 ONE_TOKEN_A_STEP = ("first_hitting",)
+THINNING = ("ancestral", "euler", "tau_leaping")
 PLANNERS = {
     "random": Word("random"),
     "left_to_right": Word("left_to_right"),
@@ -82,11 +83,24 @@ def nearest(word: str, valid: Iterable[str], what: str = "known") -> str:
     return (f"the nearest valid one is {close[0]!r}" if close else "none is valid here") + everything
 
 
-def check_num_steps(num_steps: int, length: int, name: str = "num_steps") -> None:
-    """Raises a ValueError unless ``1 <= num_steps <= length``."""
-    if not 1 <= num_steps <= length:
-        problem = f"exceeds length={length}" if num_steps > length else "is less than 1"
-        raise ValueError(f"{name}={num_steps} {problem}; use at most {length}" + (" and at least 1" * (num_steps < 1)))
+def takes_more_steps(text: str) -> bool:
+    """Whether a schedule's word may have more steps than tokens: thinning, where a step may reveal nothing."""
+    return text.partition(":")[0] in THINNING
+
+
+def check_num_steps(num_steps: int, length: int, name: str = "num_steps", schedule: str | None = None) -> None:
+    """Raises a ValueError unless ``1 <= num_steps <= length``, or ``1 <= num_steps`` for the word of a thinning.
+
+    Args:
+      num_steps: number of steps.
+      length: number of tokens.
+      name: of the option, for the message.
+      schedule: its word; None where every schedule is meant.
+    """
+    if num_steps < 1:
+        raise ValueError(f"{name}={num_steps} is less than 1; use at most {length} and at least 1")
+    if num_steps > length and not takes_more_steps(schedule or ""):
+        raise ValueError(f"{name}={num_steps} exceeds length={length}; use at most {length}")
 
 
 def parse(text: str, words: Mapping[str, Word], what: str) -> tuple[Word, list[float | str]]:
@@ -135,18 +149,19 @@ def build_schedule(
       text: one of ``SCHEDULES``, with its value if it takes one.
       length: number of tokens.
       num_steps: number of steps K, at most ``length``; words that reveal one token a step do not read it. Thinning
-        takes equally spaced times from 1 to 0 (``exponential`` masking: ``exponential_times``), so many that a final
-        step, which reveals what is left, is among the K.
+        may have more steps than there are tokens. It takes equally spaced times from 1 to 0 (``exponential`` masking:
+        ``exponential_times``), so many that a final step, which reveals what is left, is among the K.
       curve: gives the entropy curve ``[length]`` that ``optimal`` is made for; called only for that word.
       cache: folder where solved minimax laws are kept.
       progress: called with a line of text now and then while a law is solved.
 
     Raises:
-      ValueError: an unknown word, more steps than tokens, or ``optimal`` without a curve.
+      ValueError: an unknown word, more steps than tokens, or ``optimal`` without a curve or with one for another
+        number of tokens.
     """
     word, value = parse(text, SCHEDULES, "schedule")
     if text not in ONE_TOKEN_A_STEP:
-        check_num_steps(num_steps, length)
+        check_num_steps(num_steps, length, schedule=text)
     from jdlm import schedules
 
     builder = getattr(schedules, word.name)
@@ -157,7 +172,13 @@ def build_schedule(
             raise ValueError(
                 "schedule 'optimal' is made for an exact entropy curve; for a measured one use `recommend`"
             )
-        schedule = builder(curve(), num_steps)
+        values = curve()
+        if len(values) != length:
+            raise ValueError(
+                f"schedule 'optimal' is made for the curve of all {len(values)} tokens, not for {length} where others "
+                "are given, whose curve is another one; use a schedule such as uniform or minimax_both"
+            )
+        schedule = builder(values, num_steps)
     elif word.choices:
         schedule = _thinned(builder, text, length, num_steps, *value)
     else:

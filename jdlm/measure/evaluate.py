@@ -52,12 +52,29 @@ class CurveEstimate(NamedTuple):
     covariance: Float[np.ndarray, "length length"] | None = None
 
     def dot(self, weights: Float[np.ndarray, " length"]) -> Estimate:
-        """``weights . values`` with its standard error; weights are an exposure, or a difference of two."""
-        if self.covariance is None:
-            variance = np.sum((weights * self.standard_errors) ** 2)
-        else:
-            variance = max(weights @ self.covariance @ weights, 0.0)
-        return Estimate(float(weights @ self.values), float(np.sqrt(variance)), self.n)
+        """``weights . values`` with its standard error; weights are an exposure, or a difference of two.
+
+        A count of weight 0 is never visited, so it adds nothing, also where its value is infinite or unknown.
+
+        Args:
+          weights: ``[length]``.
+
+        Raises:
+          ValueError: as many weights as the curve has entries are wanted.
+        """
+        weights = np.asarray(weights, np.float64)
+        if weights.shape != np.shape(self.values):
+            raise ValueError(
+                f"weights have shape {weights.shape}, the curve {np.shape(self.values)}; give one an entry"
+            )
+        visited = weights != 0.0
+        weights, errors = weights[visited], self.standard_errors[visited]
+        with np.errstate(invalid="ignore"):  # infinite values of both signs have no sum
+            if self.covariance is None:
+                variance = np.sum((weights * errors) ** 2)
+            else:
+                variance = np.maximum(weights @ self.covariance[np.ix_(visited, visited)] @ weights, 0.0)
+            return Estimate(float(weights @ self.values[visited]), float(np.sqrt(variance)), self.n)
 
 
 class MeasuredCurve(NamedTuple):

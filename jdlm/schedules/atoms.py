@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
-from jdlm.schedules.law import check_probabilities, choose
+from jdlm.schedules.checks import INT32, check_probabilities
+from jdlm.schedules.law import choose
 
 
 class Atoms(NamedTuple):
@@ -35,7 +36,9 @@ class Atoms(NamedTuple):
             raise ValueError(f"sizes are {sizes.dtype}; a step reveals a whole number of tokens, use integers")
         if sizes.size and sizes.min() < 0:
             raise ValueError(f"a step of size {sizes.min()} is impossible; use sizes of at least 0")
-        if sizes.size and sizes.sum(axis=1).max() > length:
+        if sizes.size and sizes.max() > INT32:
+            raise ValueError(f"a step of size {sizes.max()} exceeds {INT32}, the largest int32; use smaller sizes")
+        if sizes.size and sizes.sum(axis=1, dtype=np.int64).max() > length:
             raise ValueError(f"sizes sum to {sizes.sum(axis=1).max()}; they must sum to the length {length}")
         check_probabilities(weights, "weights")
         return Atoms(weights, sizes.astype(np.int32))
@@ -85,6 +88,14 @@ class Atoms(NamedTuple):
         counts = np.arange(length + 1)
         for weight, sizes in zip(self.weights, self.sizes, strict=True):
             yield float(weight), [np.tile(counts == size, (length + 1, 1)).astype(float) for size in sizes if size]
+
+    def export(self, length: int) -> dict[str, Any]:
+        """``tokens_per_step`` of a single list, else ``atoms`` with their weights; empty steps are left out."""
+        lists = [[int(size) for size in sizes if size] for sizes in self.sizes]
+        if len(lists) == 1:
+            return {"tokens_per_step": lists[0]}
+        pairs = zip(self.weights, lists, strict=True)
+        return {"atoms": [{"weight": float(weight), "tokens_per_step": sizes} for weight, sizes in pairs]}
 
     def size_lists(self) -> tuple[Float[np.ndarray, " atoms"], Int[np.ndarray, "atoms steps"]]:
         """The weights and the sizes."""

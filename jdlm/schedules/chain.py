@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
-from jdlm.schedules.law import check_probabilities, choose
+from jdlm.schedules.checks import check_probabilities
+from jdlm.schedules.law import choose
 
 
 class Chain(NamedTuple):
@@ -103,6 +104,15 @@ class Chain(NamedTuple):
         after = counts[:, None] + counts[None, :]
         following, possible = np.minimum(after, length), after <= length
         yield 1.0, [np.where(possible, np.take_along_axis(kernel, following, axis=1), 0.0) for kernel in self.steps]
+
+    def export(self, length: int) -> dict[str, Any]:
+        """``chain[t][n][s]`` is P(step t reveals s | n revealed), empty where n cannot occur; no zeros at the ends."""
+        steps = []
+        for kernel, occurs in zip(self.steps, self._revealed(), strict=False):
+            steps.append(
+                [np.trim_zeros(kernel[n, n:], "b").tolist() if occurs[n] > 0.0 else [] for n in range(length + 1)]
+            )
+        return {"num_steps": len(steps), "chain": steps}
 
     def size_lists(self) -> None:
         """None: a chain is not a mixture of lists."""

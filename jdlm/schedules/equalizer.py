@@ -3,7 +3,8 @@
 import numpy as np
 
 from jdlm.schedules.chain import Chain
-from jdlm.schedules.schedule import Schedule, check_steps
+from jdlm.schedules.checks import check_memory, check_steps
+from jdlm.schedules.schedule import Schedule
 
 
 def tc_equalizer(length: int, num_steps: int) -> Schedule:
@@ -26,9 +27,10 @@ def tc_equalizer(length: int, num_steps: int) -> Schedule:
       A schedule whose law is a :class:`~jdlm.schedules.Chain` (``num_steps * (length + 1)**2`` numbers).
 
     Raises:
-      ValueError: ``num_steps`` below 1 or above ``length``.
+      ValueError: ``num_steps`` below 1 or above ``length``, or kernels of more than 4 GiB.
     """
-    check_steps(length, num_steps)
+    length, num_steps = check_steps(length, num_steps)
+    check_memory(length, num_steps)
     kernels = np.tile(np.eye(length + 1), (num_steps, 1, 1))
     kernels[-1, :, :] = 0.0
     kernels[-1, :, length] = 1.0

@@ -1,31 +1,54 @@
 """Schedules with one list of sizes, given by a rule that knows nothing of the target."""
 
+import hashlib
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from jdlm.schedules.atoms import Atoms
-from jdlm.schedules.schedule import Schedule, check_steps
+from jdlm.schedules.checks import check_length, check_steps
+from jdlm.schedules.schedule import Schedule
 
 
-def fixed(sizes: ArrayLike, name: str = "fixed") -> Schedule:
+def fixed(sizes: ArrayLike, name: str | None = None) -> Schedule:
     """Schedule that reveals ``sizes[t]`` tokens in step ``t``, always; its length is their sum.
 
     Args:
       sizes: tokens per step, integers of at least 0.
-      name: what it is called in rows and figures.
+      name: what it is called in rows and figures; by default ``fixed:`` and the sizes, see `list_name`.
 
     Raises:
-      ValueError: no sizes, a negative one, one that is not a whole number, or nothing revealed at all.
+      ValueError: no sizes, a negative one, one that is not a whole number or beyond int32, or nothing revealed at all.
 
     >>> fixed([2, 1, 1]).exposure()
     array([2., 0., 1., 1.])
     """
     array = np.asarray(sizes)
+    if isinstance(sizes, (list, tuple)) and any(isinstance(size, (bool, np.bool_)) for size in sizes):
+        array = array.astype(bool)  # numpy takes those in a list with integers for 0 and 1
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"sizes have shape {array.shape}; give a list with one size for each step")
     if not np.issubdtype(array.dtype, np.integer):
         raise ValueError(f"sizes are {array.dtype}; a step reveals a whole number of tokens, use integers")
-    return Schedule(name, int(array.sum()), len(array), Atoms(np.ones(1), array[None, :]))
+    length = sum(map(int, array))
+    return Schedule(name or list_name("fixed", array), length, len(array), Atoms(np.ones(1), array[None, :]))
+
+
+def list_name(word: str, sizes: ArrayLike) -> str:
+    """``word`` and the sizes of one list, a name that no other list has; long lists are cut and get a digest.
+
+    >>> list_name("fixed", [4, 2, 2])
+    'fixed:4-2-2'
+    """
+    text = "-".join(map(str, np.asarray(sizes).tolist()))
+    if len(text) <= 24:
+        return f"{word}:{text}"
+    return f"{word}:{text[:12].rpartition('-')[0]}-...-{digest(text)}"
+
+
+def digest(text: str) -> str:
+    """Eight hexadecimal digits that tell ``text`` from others, the same on every machine."""
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def uniform(length: int, num_steps: int) -> Schedule:
@@ -43,7 +66,7 @@ def uniform(length: int, num_steps: int) -> Schedule:
     >>> uniform(8, 3).law().sizes
     array([[3, 3, 2]], dtype=int32)
     """
-    check_steps(length, num_steps)
+    length, num_steps = check_steps(length, num_steps)
     return fixed(length // num_steps + (np.arange(num_steps) < length % num_steps), "uniform")
 
 
@@ -62,7 +85,7 @@ def cosine(length: int, num_steps: int) -> Schedule:
     >>> cosine(16, 4).law().sizes
     array([[1, 4, 5, 6]], dtype=int32)
     """
-    check_steps(length, num_steps)
+    length, num_steps = check_steps(length, num_steps)
     t = np.arange(1, num_steps + 1)
     return fixed(_rounded(length * (1.0 - np.cos(np.pi * t / (2 * num_steps))), length), "cosine")
 
@@ -84,12 +107,13 @@ def geometric(length: int, num_steps: int, ratio: float) -> Schedule:
     >>> geometric(15, 4, 0.5).law().sizes
     array([[8, 4, 2, 1]], dtype=int32)
     """
-    check_steps(length, num_steps)
+    length, num_steps = check_steps(length, num_steps)
     if not (np.isfinite(ratio) and ratio > 0.0):
         raise ValueError(f"ratio={ratio} is not a ratio of sizes; use a finite number above 0")
     exponents = np.arange(num_steps) * np.log(ratio)
     shares = np.exp(exponents - exponents.max())
-    return fixed(_rounded(length * np.cumsum(shares) / shares.sum(), length), "geometric")
+    name = f"geometric:{float(ratio)!r}".removesuffix(".0")
+    return fixed(_rounded(length * np.cumsum(shares) / shares.sum(), length), name)
 
 
 def first_hitting(length: int) -> Schedule:
@@ -103,7 +127,7 @@ def first_hitting(length: int) -> Schedule:
     >>> first_hitting(3).exposure()
     array([1., 1., 1.])
     """
-    check_steps(length, length)
+    length = check_length(length)
     return fixed(np.ones(length, dtype=int), "first_hitting")
 
 

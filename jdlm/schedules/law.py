@@ -1,4 +1,4 @@
-"""What a law of step sizes is asked for, and the checks that its forms share.
+"""What a law of step sizes is asked for.
 
 A form is one file: a NamedTuple of arrays with the members of `Law`. `jdlm.schedules.atoms` and
 `jdlm.schedules.chain` are the two there are; nothing outside of them asks which one a schedule has.
@@ -58,6 +58,10 @@ class Law(Protocol):
         """The law as a mixture of chains: weights, and of each the steps' matrices of P(size | revealed count)."""
         ...
 
+    def export(self, length: int) -> dict[str, Any]:
+        """The law as plain JSON data, see `jdlm.advice.export`."""
+        ...
+
     def size_lists(self) -> tuple[Any, Any] | None:
         """Weights ``[lists]`` and sizes ``[lists, num_steps]`` where the law is a mixture of lists, else None."""
         ...
@@ -68,12 +72,3 @@ def choose(probabilities: Float[np.ndarray, "rows n"], uniforms: Float[np.ndarra
     cumulative = np.cumsum(probabilities, axis=1)
     # Divided by the last one, which is 1 up to rounding, so that nothing of probability 0 is drawn at the end.
     return (cumulative / cumulative[:, -1:] <= uniforms[:, None]).sum(axis=1)
-
-
-def check_probabilities(probabilities: np.ndarray, what: str) -> None:
-    """Raises a ValueError unless the last axis holds probability distributions."""
-    if not np.all(probabilities >= 0.0):
-        raise ValueError(f"{what} hold {probabilities.min():g}; probabilities are at least 0")
-    sums = probabilities.sum(axis=-1)
-    if not np.allclose(sums, 1.0, rtol=0.0, atol=1e-9):
-        raise ValueError(f"{what} sum to {sums.flat[np.argmax(np.abs(sums - 1.0))]:.9g}; probabilities sum to 1")

@@ -1,12 +1,14 @@
 """The best single list of sizes: for a known curve, and for a guarantee without one."""
 
 import numpy as np
+from jaxtyping import Int
 from numpy.typing import ArrayLike
 
 from jdlm import curves
 from jdlm.schedules import shortest_path
-from jdlm.schedules.fixed_sizes import fixed
-from jdlm.schedules.schedule import Schedule, check_steps
+from jdlm.schedules.checks import check_memory, check_steps
+from jdlm.schedules.fixed_sizes import fixed, list_name
+from jdlm.schedules.schedule import Schedule
 
 
 def optimal(curve: ArrayLike, num_steps: int) -> Schedule:
@@ -14,7 +16,9 @@ def optimal(curve: ArrayLike, num_steps: int) -> Schedule:
 
     A shortest path with at most ``num_steps`` edges, where the step from ``n`` to ``m`` revealed tokens costs
     ``(m - n) * c[n]``. The curve may be any, also one that noise makes rise in places; then fewer steps can be better,
-    and the steps not used are empty ones at the end. The dynamic program of Chen, Cong, Li 2025 (arXiv 2511.04647).
+    and where it is flat no worse: of equally good lists the one with the fewest steps is taken. The steps not used are
+    empty ones at the end. A curve that falls all the way down uses all ``num_steps``. The name holds the sizes, since
+    each curve has its own. The dynamic program of Chen, Cong, Li 2025 (arXiv 2511.04647).
 
     Args:
       curve: ``[length]`` nats; entry ``j`` is the (cross-)entropy of a masked token given ``j`` revealed ones.
@@ -29,15 +33,31 @@ def optimal(curve: ArrayLike, num_steps: int) -> Schedule:
     c = np.asarray(curve, dtype=np.float64)
     if c.ndim != 1 or c.size == 0 or not np.all(np.isfinite(c)):
         raise ValueError(f"curve has shape {c.shape}; give one finite number of nats for each revealed count")
-    length = len(c)
-    check_steps(length, num_steps)
-    counts = np.arange(length + 1)
+    length, num_steps = check_steps(len(c), num_steps)
+    paths = _paths(c, num_steps)
+    rounding = 1e-14 * length * np.abs(c).max()
+    used = 1 + int(np.argmax(paths.costs[1:, -1] <= paths.costs[1:, -1].min() + rounding))
+    sizes = np.pad(np.diff(shortest_path.trace(paths, used)), (0, num_steps - used))
+    return fixed(sizes, list_name("optimal", sizes[:used]))
+
+
+def optimal_lists(curve: ArrayLike) -> list[Int[np.ndarray, " steps"]]:
+    """The best list of exactly K sizes of at least 1 for every K = 1..length, in one pass; see `optimal`.
+
+    Args:
+      curve: ``[length]`` nats.
+    """
+    c = np.asarray(curve, dtype=np.float64)
+    paths = _paths(c, len(c))
+    return [np.diff(shortest_path.trace(paths, count)) for count in range(1, len(c) + 1)]
+
+
+def _paths(curve: np.ndarray, num_steps: int) -> shortest_path.Paths:
+    check_memory(len(curve), 4)
+    counts = np.arange(len(curve) + 1)
     step = counts[None, :] - counts[:, None]
-    costs = np.where(step > 0, step * np.append(c, 0.0)[:, None], np.inf)
-    paths = shortest_path.from_zero(costs, num_steps)
-    used = 1 + int(np.argmin(paths.costs[1:, -1]))
-    sizes = np.diff(shortest_path.trace(paths, used))
-    return fixed(np.pad(sizes, (0, num_steps - used)), "optimal")
+    costs = np.where(step > 0, step * np.append(curve, 0.0)[:, None], np.inf)
+    return shortest_path.from_zero(costs, num_steps)
 
 
 def best_fixed(length: int, num_steps: int, weight: curves.Weight) -> Schedule:
@@ -59,7 +79,7 @@ def best_fixed(length: int, num_steps: int, weight: curves.Weight) -> Schedule:
     >>> best_fixed(16, 4, "tc").law().sizes
     array([[9, 4, 2, 1]], dtype=int32)
     """
-    check_steps(length, num_steps)
+    length, num_steps = check_steps(length, num_steps)
     scale = np.append(curves.weights(length, weight), 0.0)
     few, enough = 0.0, float(2 * length)
     for _ in range(80):

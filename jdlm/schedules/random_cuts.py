@@ -4,7 +4,8 @@ import numpy as np
 
 from jdlm.schedules.atoms import Atoms
 from jdlm.schedules.chain import Chain
-from jdlm.schedules.schedule import Schedule, check_steps
+from jdlm.schedules.checks import check_memory, check_steps
+from jdlm.schedules.schedule import Schedule
 
 
 def random_cuts(length: int, num_steps: int) -> Schedule:
@@ -24,12 +25,13 @@ def random_cuts(length: int, num_steps: int) -> Schedule:
       A schedule whose law is a :class:`~jdlm.schedules.Chain` (``num_steps * (length + 1)**2`` numbers).
 
     Raises:
-      ValueError: ``num_steps`` below 1 or above ``length``.
+      ValueError: ``num_steps`` below 1 or above ``length``, or kernels of more than 4 GiB.
 
     >>> bool(np.allclose(random_cuts(8, 3).visits(), 2 / 7))
     True
     """
-    check_steps(length, num_steps)
+    length, num_steps = check_steps(length, num_steps)
+    check_memory(length, num_steps)
     steps = np.tile(np.eye(length + 1), (num_steps, 1, 1))
     steps[-1, :, :] = 0.0
     steps[-1, :, length] = 1.0
@@ -66,7 +68,8 @@ def random_phase_equal(length: int, num_steps: int) -> Schedule:
     >>> random_phase_equal(5, 3).law().sizes.tolist()
     [[1, 2, 2], [2, 2, 1]]
     """
-    check_steps(length, num_steps)
+    length, num_steps = check_steps(length, num_steps)
+    check_memory(length, 1)
     size = length if num_steps == 1 else max(1, -(-(length - 1) // (num_steps - 1)))
     first = np.array([length]) if num_steps == 1 else np.arange(1, size + 1)
     counts = np.minimum(first[:, None] + size * np.arange(num_steps), length)

@@ -5,7 +5,8 @@ from typing import Literal
 import numpy as np
 
 from jdlm.schedules.atoms import Atoms
-from jdlm.schedules.schedule import Schedule, check_steps
+from jdlm.schedules.checks import check_memory, check_steps
+from jdlm.schedules.schedule import Schedule
 
 PhaseWeight = Literal["tc", "dtc"]
 
@@ -30,6 +31,7 @@ def random_phase(length: int, num_steps: int, weight: PhaseWeight) -> Schedule:
     Raises:
       ValueError: ``num_steps`` below 1 or above ``length``, or another weight.
     """
+    length, num_steps = check_steps(length, num_steps)
     delta = spacing(length, num_steps, weight)
     shares, counts = _phases(length, delta, weight)
     steps = np.diff(counts, axis=1, prepend=0)
@@ -56,7 +58,8 @@ def spacing(length: int, num_steps: int, weight: PhaseWeight) -> float:
     Raises:
       ValueError: ``num_steps`` below 1 or above ``length``, or another weight.
     """
-    check_steps(length, num_steps)
+    length, num_steps = check_steps(length, num_steps)
+    check_memory(length, 4)
     if weight not in ("tc", "dtc"):
         raise ValueError(f'weight={weight!r} has no random-phase schedule; use "tc" (shrinking) or "dtc" (growing)')
 

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
+from jdlm.schedules.checks import INT32, whole
 from jdlm.schedules.law import Law
 
 
@@ -43,7 +44,8 @@ class Schedule:
       certificate: guarantee that came with an optimized schedule, else None.
 
     Raises:
-      ValueError: the law is not one: negative probabilities, sums other than 1, more tokens than ``length``.
+      ValueError: the law is not one: negative probabilities, sums other than 1, more tokens than ``length``; or a
+        length that is not a whole number from 1 to 2**31 - 1.
     """
 
     name: str
@@ -53,8 +55,12 @@ class Schedule:
     certificate: Certificate | None = None
 
     def __post_init__(self):
+        object.__setattr__(self, "length", whole(self.length, "length"))
+        object.__setattr__(self, "num_steps", whole(self.num_steps, "num_steps"))
         if self.length < 1:
             raise ValueError(f"length={self.length} is not a sequence length; use at least 1")
+        if self.length > INT32:
+            raise ValueError(f"length={self.length} exceeds {INT32}, the largest int32; use a shorter sequence")
         object.__setattr__(self, "_law", self._law.checked(self.length, self.num_steps))
 
     def law(self) -> Law:
@@ -152,20 +158,6 @@ class Schedule:
 def _read_only(array: np.ndarray) -> np.ndarray:
     array.flags.writeable = False
     return array
-
-
-def check_steps(length: int, num_steps: int) -> None:
-    """Refuses a number of steps that cannot each reveal a token of ``length``.
-
-    Raises:
-      ValueError: ``length < 1``, ``num_steps < 1`` or ``num_steps > length``.
-    """
-    if length < 1:
-        raise ValueError(f"length={length} is not a sequence length; use at least 1")
-    if num_steps < 1:
-        raise ValueError(f"num_steps={num_steps} reveals nothing; use at least 1")
-    if num_steps > length:
-        raise ValueError(f"num_steps={num_steps} exceeds length={length}; use at most {length}")
 
 
 def _flatten(schedule: Schedule):

@@ -25,6 +25,8 @@ from numpy.typing import ArrayLike
 from scipy.special import gammaln, xlog1py, xlogy
 
 from jdlm.schedules.chain import Chain
+from jdlm.schedules.checks import LONGEST, check_length, check_memory, whole
+from jdlm.schedules.fixed_sizes import digest
 from jdlm.schedules.schedule import Schedule
 
 Masking = Literal["linear", "cosine", "polynomial", "exponential"]
@@ -65,7 +67,7 @@ def ancestral(length: int, times: ArrayLike, masking: Masking, final_reveal: boo
     """
     tau, s, masked = _steps(times, masking)
     fraction = masked.fraction(tau)
-    return _thinning(f"ancestral_{masking}", length, (fraction - masked.fraction(s)) / fraction, final_reveal)
+    return _thinning("ancestral", length, times, masking, (fraction - masked.fraction(s)) / fraction, final_reveal)
 
 
 def euler(length: int, times: ArrayLike, masking: Masking, final_reveal: bool = True) -> Schedule:
@@ -84,7 +86,7 @@ def euler(length: int, times: ArrayLike, masking: Masking, final_reveal: bool = 
     """
     tau, s, masked = _steps(times, masking)
     jumps = (tau - s) * masked.slope(tau) / masked.fraction(tau)
-    return _thinning(f"euler_{masking}", length, np.clip(jumps, 0.0, 1.0), final_reveal)
+    return _thinning("euler", length, times, masking, np.clip(jumps, 0.0, 1.0), final_reveal)
 
 
 def tau_leaping(length: int, times: ArrayLike, masking: Masking, final_reveal: bool = True) -> Schedule:
@@ -107,7 +109,7 @@ def tau_leaping(length: int, times: ArrayLike, masking: Masking, final_reveal: b
     """
     tau, s, masked = _steps(times, masking)
     jumps = (tau - s) * masked.slope(tau) / masked.fraction(tau)
-    return _thinning(f"tau_leaping_{masking}", length, -np.expm1(-np.maximum(jumps, 0.0)), final_reveal)
+    return _thinning("tau_leaping", length, times, masking, -np.expm1(-np.maximum(jumps, 0.0)), final_reveal)
 
 
 def uniform_times(num_steps: int, start: float = 1.0, stop: float = 0.0) -> Float[np.ndarray, " times"]:
@@ -124,8 +126,13 @@ def uniform_times(num_steps: int, start: float = 1.0, stop: float = 0.0) -> Floa
     >>> uniform_times(4)
     array([1.  , 0.75, 0.5 , 0.25, 0.  ])
     """
-    if num_steps < 1:
-        raise ValueError(f"num_steps={num_steps} reveals nothing; use at least 1")
+    num_steps = whole(num_steps, "num_steps")
+    if not 1 <= num_steps <= LONGEST:
+        raise ValueError(
+            f"num_steps={num_steps} reveals nothing; use at least 1"
+            if num_steps < 1
+            else f"num_steps={num_steps} is too many; use at most {LONGEST}"
+        )
     return _decreasing(np.linspace(start, stop, num_steps + 1))
 
 
@@ -151,6 +158,9 @@ def adaptive_times(kappa: float, start: float = 1.0, stop: float = 1e-2) -> Floa
         raise ValueError(f"kappa={kappa} is not a relative step; use one between 0 and 1")
     if not 0.0 < stop < start < np.inf:
         raise ValueError(f"stop={stop} and start={start} leave no way down; use 0 < stop < start")
+    steps = (max(start - 1.0, 0.0) + np.log(min(start, 1.0) / min(stop, 1.0))) / kappa
+    if steps > LONGEST:
+        raise ValueError(f"kappa={kappa} takes about {steps:.0f} steps, more than {LONGEST}; use a larger one")
     times = [start]
     while times[-1] > stop:
         times.append(max(times[-1] - kappa * min(1.0, times[-1]), stop))
@@ -175,7 +185,8 @@ def exponential_times(length: int, num_steps: int) -> Float[np.ndarray, " times"
     >>> exponential_times(32, 4).round(3)
     array([4.159, 2.331, 0.609, 0.098, 0.016])
     """
-    if num_steps < 1 or length < 2:
+    length, num_steps = check_length(length), whole(num_steps, "num_steps")
+    if not 1 <= num_steps <= LONGEST or length < 2:
         raise ValueError(f"num_steps={num_steps}, length={length}; use at least 1 step and 2 tokens")
     start, stop = np.log(2 * length), -np.log1p(-0.5 / length)
     clock = np.linspace(start - 1.0, np.log(stop), num_steps + 1)
@@ -201,16 +212,30 @@ def _decreasing(times: ArrayLike) -> np.ndarray:
     return tau
 
 
-def _thinning(name: str, length: int, probabilities: np.ndarray, final_reveal: bool) -> Schedule:
+def _thinning(
+    method: str, length: int, times: ArrayLike, masking: Masking, probabilities: np.ndarray, final_reveal: bool
+) -> Schedule:
     """The chain in which step ``t`` reveals each masked token with ``probabilities[t]``."""
-    if final_reveal and np.all(probabilities < 1.0):
+    length = check_length(length)
+    open_ended = bool(np.all(probabilities < 1.0))
+    name = _name(method, length, _decreasing(times), masking) + (":leftover" if open_ended and not final_reveal else "")
+    if final_reveal and open_ended:
         probabilities = np.append(probabilities, 1.0)
-    if length < 1:
-        raise ValueError(f"length={length} is not a sequence length; use at least 1")
+    check_memory(length, 2 * len(probabilities))
     counts = np.arange(length + 1)
     masked, revealed = length - counts[:, None], np.maximum(counts[None, :] - counts[:, None], 0)
     kept = np.maximum(masked - revealed, 0)
     log_choices = gammaln(masked + 1) - gammaln(revealed + 1) - gammaln(kept + 1)
-    kernels = [np.triu(np.exp(log_choices + xlogy(revealed, r) + xlog1py(kept, -r))) for r in probabilities]
-    kernels = np.asarray(kernels)
+    kernels = np.asarray([np.triu(np.exp(log_choices + xlogy(revealed, r) + xlog1py(kept, -r))) for r in probabilities])
     return Schedule(name, length, len(kernels), Chain(kernels / kernels.sum(axis=-1, keepdims=True)))
+
+
+def _name(method: str, length: int, tau: np.ndarray, masking: Masking) -> str:
+    """``method:masking`` on the times that a preset's word takes; others have a digest of their times behind it."""
+    steps = len(tau) - 1
+    if masking != "exponential":
+        usual = np.array_equal(tau, uniform_times(steps))
+    else:
+        usual = length > 1 and np.array_equal(tau, exponential_times(length, steps))
+    # Ten digits, so that the last bits of a machine's logarithms do not enter the name.
+    return f"{method}:{masking}" + ("" if usual else ":" + digest(" ".join(f"{time:.10g}" for time in tau)))

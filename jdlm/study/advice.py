@@ -6,17 +6,26 @@ What a schedule costs with a predictor is its NELBO above that of one token a st
 
 in nats per sequence, with the exposure x and the cross-entropy curve c. It is the part of the path KL that a schedule
 can change; the rest is learning error. Schedules are chosen on one measurement of c and judged on another one, so that
-the best of many is not flattered by the noise it was chosen on.
+the best of many is not flattered by the noise it was chosen on; see docs/decisions/advice-by-fixed-sequence.md.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.optimize import isotonic_regression
+from scipy.special import ndtri, stdtrit
 
 from jdlm import curves
 from jdlm.measure.evaluate import CurveEstimate, Estimate
-from jdlm.schedules import Schedule, optimal
+from jdlm.schedules import Schedule, fixed, optimal
+from jdlm.schedules.optimized import optimal_lists
+
+CONFIDENCE = 0.84
+"""One standard error, for a normal law: P(a recommended schedule keeps its goal) is at least this by default."""
+_POWER = 0.9  # probability with which the number of sequences that is named is to do
+_TILT = 1e-9  # slope, in units of the curve, that makes equal steps the best ones where a fitted curve is flat
 
 
 class Offer(NamedTuple):
@@ -24,30 +33,48 @@ class Offer(NamedTuple):
 
     Attributes:
       name: what the schedule is called.
-      schedule: the schedule; None where no number of steps reaches the goal.
-      fitted: cost in nats per sequence on the curve on which it was chosen.
-      cost: the same on the other measurement; this is the number to report.
+      schedule: the schedule; None where none is shown to reach the goal.
+      fitted: cost in nats per sequence on the measurement on which it was chosen.
+      cost: the same on the other measurement; this is the number to report. Under a goal in nats it is the number that
+        passed, so a little too small on average: what is controlled is ``limit``.
+      limit: upper limit of the cost at the confidence asked for: what was compared with a goal in nats.
       nelbo: NELBO in nats per sequence on the other measurement.
-      difference: NELBO above that of the offer ``"optimal"``, on the other measurement.
+      difference: NELBO above that of the recommended offer, on the other measurement.
+      sequences: sequences for each of the two measurements that would probably show what was not shown: a schedule at
+        all where ``schedule`` is None, else fewer steps. None where the measurement says that no number would do.
     """
 
     name: str
     schedule: Schedule | None
-    fitted: Estimate | None
-    cost: Estimate | None
-    nelbo: Estimate | None
-    difference: Estimate | None
+    fitted: Estimate | None = None
+    cost: Estimate | None = None
+    limit: float | None = None
+    nelbo: Estimate | None = None
+    difference: Estimate | None = None
+    sequences: int | None = None
 
 
 def cost(schedule: Schedule, curve: CurveEstimate) -> Estimate:
     """Cost ``(x - 1) . c`` of a schedule on a measured curve, with its standard error.
 
     Raises:
-      ValueError: schedule and curve differ in length, or the schedule leaves masks.
+      ValueError: schedule and curve differ in length, the schedule leaves masks, or the curve is infinite somewhere, so
+        that one token a step has no finite NELBO to compare with (`CurveEstimate.dot` gives the NELBO itself).
     """
     exposure = schedule.exposure()
     curves.nelbo(exposure, curve.values)  # checks lengths and the sum
+    _check_finite(curve)
     return curve.dot(exposure - 1.0)
+
+
+def upper_limit(estimate: Estimate, confidence: float) -> float:
+    """Upper limit of a measured mean: Student's, so that few sequences are not taken for many.
+
+    Args:
+      estimate: a mean with its standard error; without one (``n = 0``, exact) it is its own limit.
+      confidence: probability with which the mean is below the limit.
+    """
+    return estimate.value + _quantile(confidence, estimate.n) * estimate.standard_error
 
 
 def recommend(
@@ -58,99 +85,220 @@ def recommend(
     kl: float | None = None,
     num_steps: int | None = None,
     candidates: Mapping[str, Iterable[int]] | None = None,
+    confidence: float = CONFIDENCE,
+    choice: str = "optimal",
     progress: Callable[[str], None] | None = None,
 ) -> list[Offer]:
-    """What `optimal` and other schedules need to reach a goal, cheapest in steps first.
+    """What `optimal` and other schedules need to reach a goal, the recommendation first.
+
+    With ``num_steps`` each schedule has one number of steps, so its cost on ``test`` is unbiased.
+
+    With ``kl`` every schedule has one candidate for each number of steps, and ``fit`` puts them into an order, the
+    safest first. On ``test`` they are tried in that order; one passes if its upper limit is within the goal, and the
+    first that does not ends the search. The fewest steps that passed are offered. If an offer misses the goal, then the
+    first candidate of the order that misses it has passed, which happens with probability 1 - ``confidence`` at most:
+    **P(an offer misses its goal) <= 1 - confidence for each name by itself**, however many numbers of steps are tried.
+    That is no promise for all names of the table at once, nor for the one with the fewest steps among them: the
+    recommendation is the offer of ``choice``, which is fixed beforehand. One token a step costs 0 by definition; it is
+    offered only where what is next to it is shown to miss the goal, or where nothing else is there to try.
 
     Args:
-      fit: measured curve on which schedules are chosen.
+      fit: measured curve on which schedules are chosen; before that it is made to fall, for a predictor that learned
+        anything has a falling curve, and a rise is noise.
       test: measurement of the same curve on other sequences, on which they are judged.
       builders: other schedules to compare with, by name: functions from a number of steps to a schedule.
-      kl: goal in nats per sequence: the smallest number of steps whose cost on ``fit`` is at most this; or
+      kl: goal in nats per sequence: fewest steps whose cost is at most this; or
       num_steps: a number of steps.
       candidates: by builder's name, the numbers of steps to try in search of ``kl``; all from 1 to length by default.
+      confidence: probability with which the recommendation keeps ``kl``, from 0.5 up; 0.84 is one standard error.
+      choice: name of the schedule to recommend, "optimal" or one of ``builders``.
       progress: called with the name that is being tried.
 
     Returns:
-      One offer for ``"optimal"`` and one for each builder. With ``kl`` they are ordered by their number of steps (None
-      last), else by cost. Ties go to the smaller cost on ``fit``, so the first is the recommendation.
+      One offer for ``"optimal"`` and one for each builder: the one of ``choice`` first, then with ``kl`` by number of
+      steps (None last), else by cost on ``fit``.
 
     Raises:
-      ValueError: neither or both goals, a goal that is not positive, num_steps out of range, curves of two lengths.
+      ValueError: neither or both goals, a goal that is not positive, num_steps out of range, curves of two lengths or
+        with an infinite entry, a confidence outside [0.5, 1), an unknown choice.
     """
     if (kl is None) == (num_steps is None):
         raise ValueError(f"kl={kl} and num_steps={num_steps}; give exactly one of the two")
     if kl is not None and not 0.0 < kl < float("inf"):
         raise ValueError(f"kl={kl} nats is no goal; use a positive number such as 0.1")
+    if not 0.5 <= confidence < 1.0:
+        raise ValueError(f"confidence={confidence} is not a probability from 0.5 to below 1; use one such as 0.84")
     length = len(fit.values)
     if len(test.values) != length:
         raise ValueError(f"curves have lengths {length} and {len(test.values)}; measure both on one target")
-    every = {"optimal": lambda count: optimal(fit.values, count), **builders}
+    if choice != "optimal" and choice not in builders:
+        raise ValueError(
+            f"choice={choice!r} is not among the schedules; use one of {', '.join(['optimal', *builders])}"
+        )
+    for curve in (fit, test):
+        _check_finite(curve)
+    fitted = fit._replace(values=falling(fit))
     offers = []
-    for name, build in every.items():
+    for name in ("optimal", *builders):
         if progress is not None:
             progress(name)
-        if num_steps is not None:
-            offers.append(_offer(name, build(num_steps), fit, test))
-            continue
-        steps = sorted((candidates or {}).get(name, range(1, length + 1)))
-        offers.append(_offer(name, _first(build, steps, fit, kl, bisect=name == "optimal"), fit, test))
+        tried = [num_steps] if num_steps is not None else (candidates or {}).get(name, range(1, length + 1))
+        if name == "optimal":
+            most = num_steps if num_steps is None or choice == "optimal" else min(num_steps, length)
+            built = _optimal(fitted, most)  # no more steps than tokens, which another schedule may have
+        else:
+            built = [builders[name](count) for count in tried]
+        if kl is None:
+            offers.append(_offer(name, built[0], fit, test, confidence))
+        else:
+            found, sequences = _search(built, fitted, test, kl, confidence)
+            offer = Offer(name, None) if found is None else _offer(name, found, fit, test, confidence)
+            offers.append(offer._replace(sequences=sequences))
 
-    def order(offer: Offer) -> tuple[float, float]:
+    def order(offer: Offer) -> tuple[bool, float, float]:
         if offer.schedule is None:
-            return (np.inf, np.inf)
-        return (0.0 if kl is None else float(offer.schedule.num_steps), offer.fitted.value)
+            return (offer.name != choice, np.inf, np.inf)
+        return (offer.name != choice, 0.0 if kl is None else float(offer.schedule.num_steps), offer.fitted.value)
 
+    offers = sorted(offers, key=order)
     best = offers[0].schedule
     if best is not None:
         offers = [offer._replace(difference=_difference(offer.schedule, best, test)) for offer in offers]
-    return sorted(offers, key=order)
+    return offers
 
 
-def _offer(name: str, schedule: Schedule | None, fit: CurveEstimate, test: CurveEstimate) -> Offer:
-    if schedule is None:
-        return Offer(name, None, None, None, None, None)
-    return Offer(name, schedule, cost(schedule, fit), cost(schedule, test), test.dot(schedule.exposure()), None)
+def falling(curve: CurveEstimate) -> np.ndarray:
+    """The curve that never rises and is nearest to a measured one, ``[length]``: isotonic regression by precision.
+
+    Where it is flat it gets a slope of one part in 10^9, so that equal steps are the best ones there and no step of
+    `optimal` is empty. An exact curve stays as it is.
+
+    Args:
+      curve: a measured curve.
+    """
+    if not curve.standard_errors.any():
+        return curve.values
+    smallest = 1e-6 * curve.standard_errors.max()
+    fitted = isotonic_regression(
+        curve.values, weights=np.maximum(curve.standard_errors, smallest) ** -2.0, increasing=False
+    )
+    return fitted.x - _TILT * np.abs(curve.values).max() * np.arange(len(curve.values))
+
+
+def _optimal(fit: CurveEstimate, num_steps: int | None) -> list[Schedule]:
+    """`optimal` for the curve with every number of steps, or the best with at most ``num_steps``."""
+    if num_steps is None:
+        return [fixed(sizes, "optimal") for sizes in optimal_lists(fit.values)]
+    sizes = optimal(fit.values, num_steps).law().sizes[0]
+    return [fixed(sizes[sizes > 0], "optimal")]  # an exact curve may be flat, and then more steps gain nothing
+
+
+def _offer(name: str, schedule: Schedule, fit: CurveEstimate, test: CurveEstimate, confidence: float) -> Offer:
+    judged = cost(schedule, test)
+    return Offer(
+        name,
+        schedule,
+        cost(schedule, fit),
+        judged,
+        upper_limit(judged, confidence),
+        test.dot(schedule.exposure()),
+    )
+
+
+def _search(
+    built: Sequence[Schedule], fit: CurveEstimate, test: CurveEstimate, kl: float, confidence: float
+) -> tuple[Schedule | None, int | None]:
+    """The fewest steps that are shown to keep the goal, testing in the order of ``fit``; sequences for what is not."""
+    trivial, others = [], []
+    for schedule in built:
+        (trivial if np.all(schedule.exposure() == 1.0) else others).append(schedule)
+    others.sort(key=lambda schedule: (upper_limit(cost(schedule, fit), confidence), -schedule.num_steps))
+    limits = (upper_limit(cost(schedule, test), confidence) for schedule in others)
+    failed = next((i for i, limit in enumerate(limits) if not limit <= kl), len(others))
+    passed, sequences = others[:failed], None
+    if failed < len(others):
+        first = cost(others[failed], test)
+        lower = 2.0 * first.value - upper_limit(first, confidence)
+        if (lower <= kl) if not passed else (first.value < kl):
+            sequences = _sequences(first, cost(others[failed], fit), kl, confidence)
+    if not passed and sequences is None:  # what is next to one token a step is shown to miss, or there is nothing
+        passed = trivial
+    return min(passed, key=lambda schedule: schedule.num_steps, default=None), sequences
+
+
+def _sequences(judged: Estimate, fitted: Estimate, kl: float, confidence: float) -> int:
+    """Sequences with which a schedule passes with probability 0.9, if its cost is what was measured.
+
+    A measured cost in the upper half of the goal, or beyond, says little where nothing has passed: half is taken.
+    """
+    margin = kl - min(max(judged.value, 0.0), kl / 2.0)
+    error = math.sqrt((judged.standard_error**2 + fitted.standard_error**2) / 2.0)
+    wanted = margin / (_quantile(confidence, 0) + _quantile(_POWER, 0))
+    return max(judged.n + 1, math.ceil(judged.n * (error / wanted) ** 2))
+
+
+def _quantile(probability: float, n: int) -> float:
+    return float(stdtrit(n - 1, probability) if n > 1 else ndtri(probability))
 
 
 def _difference(schedule: Schedule | None, best: Schedule, test: CurveEstimate) -> Estimate | None:
     return None if schedule is None else test.dot(schedule.exposure() - best.exposure())
 
 
-def _first(
-    build: Callable[[int], Schedule], steps: Sequence[int], fit: CurveEstimate, kl: float, bisect: bool
-) -> Schedule | None:
-    """The schedule with the fewest steps that reaches the goal; by bisection where more steps never cost more."""
-    if not bisect:
-        return next((s for s in map(build, steps) if cost(s, fit).value <= kl), None)
-    low, high = 0, len(steps)  # steps[:low] are known to miss the goal, steps[high:] to reach it
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if cost(build(steps[middle]), fit).value <= kl else (middle + 1, high)
-    return build(steps[low]) if low < len(steps) else None
+def clearly_better(offers: Sequence[Offer]) -> list[str]:
+    """Names of offers whose NELBO on the second measurement is below the first offer's beyond chance.
+
+    All comparisons of the table together say so wrongly with probability 0.025 at most (Bonferroni).
+
+    Args:
+      offers: from `recommend` with ``num_steps``, the recommendation first.
+    """
+    others = [offer for offer in offers[1:] if offer.difference is not None and offer.difference.n > 1]
+    return [offer.name for offer in others if upper_limit(offer.difference, 1.0 - 0.025 / len(others)) < 0.0]
+
+
+def _check_finite(curve: CurveEstimate) -> None:
+    if not np.all(np.isfinite(curve.values)):
+        j = int(np.argmin(np.isfinite(curve.values)))
+        raise ValueError(
+            f"the curve is {curve.values[j]} at {j} revealed tokens, so one token a step has no finite NELBO to "
+            "compare with; use a predictor that excludes no token"
+        )
 
 
 def export(schedule: Schedule) -> dict[str, Any]:
     """The sizes of a schedule as plain JSON data for another code base.
 
     ``tokens_per_step`` is the list that LLaDA- and MDLM-style sampling loops take, one entry a predictor call. A
-    randomized schedule has ``atoms`` instead: draw one by its weight for each sequence, then use its list.
+    randomized schedule has ``atoms`` instead: draw one by its weight for each sequence, then use its list. A chain of
+    counts (the TC equalizer, thinning) has ``chain``: ``chain[t][n][s]`` is the probability that step ``t`` (from 0)
+    reveals ``s`` tokens where ``n`` are revealed; ``chain[t][n]`` is empty for an ``n`` that cannot occur.
 
     Raises:
-      ValueError: the schedule is a chain of counts, not a mixture of size lists.
+      ValueError: the schedule leaves masks, so a loop that follows it would not end with a sequence.
     """
-    lists = schedule.law().size_lists()
-    if lists is None:
-        raise ValueError(f"schedule {schedule.name} is no mixture of size lists; export another one, such as minimax")
-    weights, sizes = lists
-    lists = [[int(size) for size in row if size] for row in sizes]
+    if schedule.leftover > 1e-9:
+        raise ValueError(
+            f"schedule {schedule.name} leaves a mask with probability {schedule.leftover:.3g}; build it with "
+            "final_reveal=True"
+        )
     head = {"format": "jdlm-sizes-1", "schedule": schedule.name, "length": schedule.length}
-    if len(lists) == 1:
-        return {**head, "tokens_per_step": lists[0]}
-    atoms = [{"weight": float(w), "tokens_per_step": s} for w, s in zip(weights, lists, strict=True)]
-    return {**head, "atoms": atoms}
+    return head | schedule.law().export(schedule.length)
 
 
 def exact_curve(entropy_curve: np.ndarray) -> CurveEstimate:
     """An exact curve in the form of a measured one, with standard errors of 0."""
     return CurveEstimate(np.asarray(entropy_curve, np.float64), np.zeros(len(entropy_curve)), 0)
+
+
+def known_curve(entropy_curve: np.ndarray, learning_error: CurveEstimate) -> CurveEstimate:
+    """Cross-entropy curve ``c = h + (c - h)`` of a predictor of a known target.
+
+    The entropy curve has no noise and the learning error little, so this tells schedules apart on far fewer sequences
+    than a measurement of ``c`` itself.
+
+    Args:
+      entropy_curve: ``[length]`` the target's exact ``h``, nats.
+      learning_error: measured ``c - h``, see `jdlm.evaluate.MeasuredCurve`.
+    """
+    return learning_error._replace(values=np.asarray(entropy_curve, np.float64) + learning_error.values)

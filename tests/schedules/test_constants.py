@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from jdlm import curves, schedules
+from jdlm.schedules.optimized import optimal_lists
 from jdlm.schedules.random_phase import spacing
 from tests.reference import schedules as reference
 from tests.schedules.make_worst_cases import GOLDEN
@@ -94,6 +95,32 @@ def test_optimal_is_the_best_of_all_lists_also_where_the_curve_rises(num_steps):
         schedule = schedules.optimal(curve, num_steps)
         np.testing.assert_allclose(curves.nelbo(schedule.exposure(), curve), brute, atol=1e-12)
         assert schedule.num_steps == num_steps and schedule.leftover == 0.0
+
+
+def test_the_remainder_of_equal_sizes_comes_first():
+    assert schedules.uniform(8, 3).law().sizes.tolist() == [[3, 3, 2]]
+    assert schedules.uniform(11, 4).law().sizes.tolist() == [[3, 3, 3, 2]]
+    assert schedules.uniform(9, 4).law().sizes.tolist() == [[3, 2, 2, 2]]
+
+
+def test_of_equally_good_lists_optimal_takes_the_fewest_steps_and_a_falling_curve_uses_all():
+    """Also where sums in another order differ in their last bits, as on this code of dimension 11."""
+    code = np.where(np.arange(32) < 11, np.log(37), 0.0)
+    for num_steps in range(2, 33):
+        sizes = schedules.optimal(code, num_steps).law().sizes[0]
+        assert sizes.tolist() == [11, 21] + [0] * (num_steps - 2)
+    falling = np.sqrt(np.linspace(4.0, 1.0, 32))
+    for num_steps in range(1, 33):
+        assert schedules.optimal(falling, num_steps).law().sizes.min() >= 1
+
+
+def test_optimal_lists_are_the_best_with_exactly_so_many_sizes():
+    for curve in (*rng.normal(size=(3, 7)), np.sort(rng.random(7))[::-1]):
+        for num_steps, sizes in enumerate(optimal_lists(curve), start=1):
+            lists = list(reference.compositions(7, num_steps))
+            costs = [float(np.dot(s, curve[np.cumsum((0, *s))[:-1]])) for s in (*lists, sizes)]
+            assert len(sizes) == num_steps and sizes.sum() == 7 and sizes.min() >= 1
+            np.testing.assert_allclose(costs[-1], min(costs), atol=1e-12)
 
 
 @pytest.mark.parametrize(("weight", "most_of_one"), [("tc", 0.60), ("dtc", 0.60)])

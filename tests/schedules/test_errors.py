@@ -1,10 +1,13 @@
 """Bad input to the builders: one line with the value and the remedy."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from jdlm import schedules
-from jdlm.schedules import Atoms, Chain, Schedule
+from jdlm.schedules import Atoms, Chain, Schedule, checks
 from jdlm.schedules.minimax import column_generation
 from jdlm.schedules.random_phase import spacing
 
@@ -49,6 +52,29 @@ EYE = [[0.5, 0.5], [0.0, 1.0]]
         (lambda: schedules.fixed([2, -1, 3]), "size -1 is impossible"),
         (lambda: schedules.fixed([1.5, 2.5]), "sizes are float64.*use integers"),
         (lambda: schedules.fixed([0, 0]), "length=0 is not a sequence length"),
+        (lambda: schedules.fixed([2**31]), "length=2147483648 exceeds 2147483647, the largest int32"),
+        (lambda: schedules.fixed([2**31 - 1, 1]), "length=2147483648 exceeds 2147483647"),
+        (lambda: schedules.fixed([2**62, 2**62, 2**62, 2**62]), "length=18446744073709551616 exceeds 2147483647"),
+        (lambda: schedules.fixed(np.array([2**63], np.uint64)), "length=9223372036854775808 exceeds 2147483647"),
+        (lambda: schedules.fixed([2**31, -(2**31) + 4]), "size -2147483644 is impossible"),
+        (lambda: schedules.fixed([True, True]), "sizes are bool"),
+        (lambda: schedules.fixed([True, 2]), "sizes are bool"),
+        (lambda: schedules.fixed([np.nan]), "sizes are float64"),
+        (lambda: atoms([1.0], [[2**31]], length=4), "size 2147483648 exceeds 2147483647, the largest int32"),
+        (lambda: atoms([1.0], [[2**62, 2**62, 2**62, 2**62]]), "size 4611686018427387904 exceeds"),
+        (lambda: atoms([1.0], [[2, 2]], length=True), "length=True is not a whole number"),
+        (lambda: atoms([np.nan], [[2, 2]]), "weights hold nan"),
+        (lambda: atoms([np.inf], [[2, 2]]), "weights sum to inf"),
+        (lambda: schedules.uniform(2**24 + 1, 2), "length=16777217 is more tokens than .* use at most 16777216"),
+        (lambda: schedules.first_hitting(2**31), "length=2147483648 is more tokens"),
+        (lambda: schedules.tc_equalizer(100_000, 4), "length=100000 needs 298.0 GiB .* at most 4 are allowed"),
+        (lambda: schedules.minimax(100_000, 4, "tc"), "length=100000 needs"),
+        (lambda: schedules.random_phase(100_000, 4, "tc"), "length=100000 needs"),
+        (lambda: schedules.optimal(np.ones(100_000), 4), "length=100000 needs"),
+        (lambda: schedules.euler(100_000, [1.0, 0.5], "linear"), "length=100000 needs"),
+        (lambda: schedules.uniform_times(2**24 + 1), "num_steps=16777217 is too many"),
+        (lambda: schedules.exponential_times(8, 2**24 + 1), "num_steps=16777217"),
+        (lambda: schedules.adaptive_times(1e-9), "kappa=1e-09 takes about 4605170186 steps"),
         (lambda: schedules.first_hitting(0), "length=0"),
         (lambda: schedules.geometric(8, 2, 0.0), "ratio=0.0 is not a ratio"),
         (lambda: schedules.geometric(8, 2, float("inf")), "ratio=inf is not a ratio"),
@@ -90,3 +116,50 @@ def test_unknown_words():
         unchecked(schedules.thinning._steps)([1.0, 0.0], "sine")
     with pytest.raises(ValueError, match="weight='both' has no random-phase schedule"):
         unchecked(spacing)(8, 2, "both")
+
+
+@pytest.mark.parametrize("value", [8.0, 8.5, float("nan"), True, np.float64(8.0), np.True_, "8", None])
+def test_only_integers_are_lengths_and_numbers_of_steps(value):
+    def unchecked(function):  # the runtime type check would come first
+        return getattr(function, "__wrapped__", function)
+
+    with pytest.raises(ValueError, match="is not a whole number; use an integer"):
+        checks.whole(value, "length")
+    for arguments in ((value, 2), (8, value)):
+        with pytest.raises(ValueError, match=r"(length|num_steps)=.* is not a whole number; use an integer"):
+            unchecked(checks.check_steps)(*arguments)
+    for number in (np.int64(8), np.uint8(8), 8):
+        assert checks.whole(number, "length") == 8 and type(checks.whole(number, "length")) is int
+
+
+def test_builders_take_integers_of_numpy_and_refuse_what_is_none():
+    """In a process without runtime type checks, where nothing else would refuse a float."""
+    code = """if True:
+        import numpy as np
+        from jdlm import schedules
+        builders = {
+            "uniform": schedules.uniform, "cosine": schedules.cosine, "tc_equalizer": schedules.tc_equalizer,
+            "geometric": lambda n, k: schedules.geometric(n, k, 0.5),
+            "minimax": lambda n, k: schedules.minimax(n, k, "tc"),
+            "best_fixed": lambda n, k: schedules.best_fixed(n, k, "dtc"),
+            "random_phase": lambda n, k: schedules.random_phase(n, k, "tc"),
+            "first_hitting": lambda n, k: schedules.first_hitting(n),
+            "euler": lambda n, k: schedules.euler(n, schedules.uniform_times(k), "linear"),
+            "exponential": lambda n, k: schedules.euler(n, schedules.exponential_times(n, k), "exponential"),
+        }
+        for name, build in builders.items():
+            built = build(np.int32(6), np.int64(3))
+            assert type(built.length) is int and built.length == 6, name
+            assert type(built.num_steps) is int, name
+            for wrong in ((6.0, 3), (float("nan"), 3), (True, 1), (6, 3.0), (6, float("nan")), (6, True)):
+                if name == "first_hitting" and wrong[0] == 6 and type(wrong[0]) is int:
+                    continue
+                try:
+                    build(*wrong)
+                except ValueError as error:
+                    assert "is not a whole number; use an integer" in str(error), (name, error)
+                    continue
+                raise SystemExit(f"{name}{wrong} is accepted")
+    """
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr

@@ -96,6 +96,22 @@ def test_path_kl_is_the_average_over_orders_and_sizes(member, law):
         np.testing.assert_allclose(curves.path_kl(schedule.exposure(), curve), expected, rtol=0, atol=1e-10)
 
 
+def test_the_leftover_of_a_mixture_is_the_weight_of_its_short_lists():
+    sizes = np.array([[2, 2, 1], [3, 1, 0], [5, 0, 0], [0, 1, 1]])
+    mixed = Schedule("mixed", 5, 3, Atoms(np.array([0.1, 0.25, 0.6, 0.05]), sizes))
+    np.testing.assert_allclose(mixed.leftover, 0.3, atol=1e-15)
+    np.testing.assert_allclose(mixed.nfe_law(), [0.0, 0.6, 0.3, 0.1], atol=1e-15)
+    np.testing.assert_allclose(mixed.exposure(), [0.2 + 0.75 + 3.0 + 0.05, 0.05, 0.2, 0.25, 0.1], atol=1e-15)
+
+
+@family
+def test_the_law_of_the_calls_sums_to_1(member):
+    for shape in ((12, 4), (5, 5)):
+        law = member.build(*shape).nfe_law()
+        np.testing.assert_allclose(law.sum(), 1.0, atol=1e-12)
+        assert law.min() >= 0.0
+
+
 def test_equal_shapes_compile_once():
     built = [member.build(LENGTH, NUM_STEPS) for member in FAMILY if member.name in ("uniform", "cosine", "fixed")]
     traces = []

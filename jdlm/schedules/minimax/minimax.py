@@ -1,13 +1,17 @@
 """The randomized schedule with the best guarantee that holds without knowing the target."""
 
+import dataclasses
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 
 from jdlm import curves
+from jdlm.schedules.checks import check_memory, check_steps
 from jdlm.schedules.fixed_sizes import first_hitting
 from jdlm.schedules.minimax import column_generation, solved
-from jdlm.schedules.schedule import Certificate, Schedule, check_steps
+from jdlm.schedules.schedule import Certificate, Schedule
+
+_TOLERANCE = 1e-4
 
 
 def minimax(
@@ -15,7 +19,7 @@ def minimax(
     num_steps: int,
     weight: curves.Weight,
     *,
-    tolerance: float = 1e-4,
+    tolerance: float = _TOLERANCE,
     cache: str | PathLike | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Schedule:
@@ -33,7 +37,8 @@ def minimax(
       length: number of tokens.
       num_steps: number of steps, at most ``length``; all of them reveal something.
       weight: "tc", "dtc" or "both"; see ``curves.weights``.
-      tolerance: largest ``(value - lower_bound) / value`` accepted in the certificate.
+      tolerance: largest ``(value - lower_bound) / value`` accepted in the certificate. Another than the default is part
+        of the name, for the law is another one.
       cache: folder for laws solved here, made if missing; None keeps none. A file in it that is damaged, foreign or not
         good enough is reported to ``progress`` and replaced.
       progress: called with a line of text now and then while a law is solved.
@@ -47,7 +52,8 @@ def minimax(
     >>> minimax(32, 8, "both").certificate.value   # doctest: +ELLIPSIS
     0.30575...
     """
-    check_steps(length, num_steps)
+    length, num_steps = check_steps(length, num_steps)
+    check_memory(length, 4)
     curves.weights(length, weight)
     if not 0.0 < tolerance < 1.0:
         raise ValueError(f"tolerance={tolerance} is not a relative gap; use one between 0 and 1, such as 1e-4")
@@ -55,6 +61,16 @@ def minimax(
         law = first_hitting(length).law()
         return Schedule(f"minimax_{weight}", length, num_steps, law, Certificate(0.0, 0.0))
     key = (length, num_steps, weight)
+    schedule = _certified(key, tolerance, cache, progress)
+    if tolerance == _TOLERANCE:
+        return schedule
+    return dataclasses.replace(schedule, name=f"{schedule.name}:{float(tolerance)!r}")
+
+
+def _certified(
+    key: solved.Key, tolerance: float, cache: str | PathLike | None, progress: Callable[[str], None] | None
+) -> Schedule:
+    """The law shipped, kept or solved, whichever comes first."""
     shipped = solved.read(solved.SHIPPED, key)
     if shipped is not None:
         schedule = solved.certified(key, shipped)

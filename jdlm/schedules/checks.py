@@ -1,0 +1,80 @@
+"""Checks of what the builders of schedules are given: lengths, numbers of steps, probabilities, memory."""
+
+import operator
+from typing import Any
+
+import numpy as np
+
+INT32 = 2**31 - 1
+LONGEST = 2**24
+"""Largest length and number of steps that the builders accept."""
+_KERNEL_NUMBERS = 2**29  # 4 GiB of float64
+
+
+def whole(value: Any, name: str) -> int:
+    """``value`` as a Python integer.
+
+    Args:
+      value: an integer of Python or numpy.
+      name: what it is, for the message.
+
+    Raises:
+      ValueError: a float, also one without a fraction, a NaN, a bool or anything else.
+    """
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return operator.index(value)
+    except TypeError:
+        raise ValueError(f"{name}={value!r} is not a whole number; use an integer") from None
+
+
+def check_length(length: Any) -> int:
+    """``length`` as a Python integer.
+
+    Raises:
+      ValueError: not a whole number from 1 to ``LONGEST``.
+    """
+    length = whole(length, "length")
+    if length < 1:
+        raise ValueError(f"length={length} is not a sequence length; use at least 1")
+    if length > LONGEST:
+        raise ValueError(f"length={length} is more tokens than a schedule is built for; use at most {LONGEST}")
+    return length
+
+
+def check_steps(length: Any, num_steps: Any) -> tuple[int, int]:
+    """``length`` and ``num_steps`` as Python integers; refuses steps that cannot each reveal a token of ``length``.
+
+    Raises:
+      ValueError: not whole numbers, ``length < 1``, ``num_steps < 1`` or ``num_steps > length``.
+    """
+    length, num_steps = check_length(length), whole(num_steps, "num_steps")
+    if num_steps < 1:
+        raise ValueError(f"num_steps={num_steps} reveals nothing; use at least 1")
+    if num_steps > length:
+        raise ValueError(f"num_steps={num_steps} exceeds length={length}; use at most {length}")
+    return length, num_steps
+
+
+def check_memory(length: int, matrices: int) -> None:
+    """Refuses what would hold more than 4 GiB in so many float64 ``[length + 1, length + 1]`` at once.
+
+    Raises:
+      ValueError: too much.
+    """
+    numbers = matrices * (length + 1) ** 2
+    if numbers > _KERNEL_NUMBERS:
+        raise ValueError(
+            f"length={length} needs {numbers * 8 / 2**30:.1f} GiB for this schedule, at most 4 are allowed; use a "
+            "shorter length or fewer steps"
+        )
+
+
+def check_probabilities(probabilities: np.ndarray, what: str) -> None:
+    """Raises a ValueError unless the last axis holds probability distributions."""
+    if not np.all(probabilities >= 0.0):
+        raise ValueError(f"{what} hold {probabilities.min():g}; probabilities are at least 0")
+    sums = probabilities.sum(axis=-1)
+    if not np.allclose(sums, 1.0, rtol=0.0, atol=1e-9):
+        raise ValueError(f"{what} sum to {sums.flat[np.argmax(np.abs(sums - 1.0))]:.9g}; probabilities sum to 1")
