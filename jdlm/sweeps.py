@@ -320,7 +320,8 @@ def _floor_rows(origin: _Origin, target: Target, reference: marginals.Marginals,
     tokens = evaluate.draw_tokens(origin.key("floor"), target, samples)
     single, pair = marginals.errors(tokens, reference)
     yield origin.row("single_marginal_tv_floor", single, "monte_carlo")
-    yield origin.row("pair_marginal_tv_floor", pair, "monte_carlo")
+    if pair is not None:  # length 1 has no pairs
+        yield origin.row("pair_marginal_tv_floor", pair, "monte_carlo")
 
 
 def _sample_request(origin: _Origin, samples: int) -> Request:
@@ -334,7 +335,8 @@ def _sampled_rows(
     """Metrics of tokens that were really sampled here."""
     single, pair = marginals.errors(tokens, reference)
     yield origin.row("single_marginal_tv", single, "monte_carlo")
-    yield origin.row("pair_marginal_tv", pair, "monte_carlo")
+    if pair is not None:  # length 1 has no pairs
+        yield origin.row("pair_marginal_tv", pair, "monte_carlo")
     yield origin.row("distinct_share", evaluate.distinct_share(tokens), "monte_carlo")
     yield origin.row("measured_nfe", evaluate.mean(info.nfe), "monte_carlo")
     if evaluate.has_log_prob(target):
