@@ -7,9 +7,10 @@ within the jump at the count, becomes a standard normal score. All scores are in
 squares has a chi-square law exactly. Where counts are large it is Pearson's statistic up to vanishing terms.
 """
 
+import functools
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import scipy.optimize
@@ -91,8 +92,8 @@ def of_laws(
         counts.append(table[:-1])
         left.append(np.cumsum(table[::-1])[::-1][:-1])
         share.append((law / np.cumsum(law[::-1])[::-1])[:-1])
-    law = scipy.stats.binom(np.concatenate(left), np.concatenate(share))
-    scores = np.split(_scores(law, np.concatenate(counts), generator), np.cumsum([len(part) for part in counts])[:-1])
+    tails = _binomial(*map(np.concatenate, (counts, left, share)))
+    scores = np.split(_scores(*tails, generator), np.cumsum([len(part) for part in counts])[:-1])
     tests = [_of_scores(part) for part in scores]
     for place, (table, law) in enumerate(zip(observed, probabilities, strict=True)):
         if table[law == 0.0].any():
@@ -114,27 +115,34 @@ def of_two(
     first, both = first[first + second > 0], (first + second)[first + second > 0]
     left = np.cumsum(first[::-1])[::-1][:-1]
     left_of_both = np.cumsum(both[::-1])[::-1][:-1]
-    law = scipy.stats.hypergeom(left_of_both, both[:-1], left)
-    return _of_scores(_scores(law, first[:-1], generator))
+    law, counts = scipy.stats.hypergeom(left_of_both, both[:-1], left), first[:-1]
+    return _of_scores(_scores(law.cdf(counts - 1), law.pmf(counts), law.sf(counts), generator))
 
 
-def _scores(law: Any, counts: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Independent standard normal scores of counts that have the law of `scipy.stats`."""
-    if not len(counts):
-        return np.zeros(0)
-    within, at = generator.random(len(counts)), law.pmf(counts)
-    low = law.cdf(counts - 1) + within * at
-    high = law.sf(counts) + (1 - within) * at
+def _binomial(counts: np.ndarray, n: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Probabilities of less than the counts, of the counts, and of more, each with a small relative error."""
+    below = np.where(counts > 0, scipy.special.betainc(n - counts + 1, np.maximum(counts, 1), 1 - share), 0.0)
+    above = np.where(counts < n, scipy.special.betainc(counts + 1, np.maximum(n - counts, 1), share), 0.0)
+    ways = scipy.special.gammaln(n + 1) - scipy.special.gammaln(counts + 1) - scipy.special.gammaln(n - counts + 1)
+    at = np.exp(ways + scipy.special.xlogy(counts, share) + scipy.special.xlog1py(n - counts, -share))
+    return below, at, above
+
+
+def _scores(below: np.ndarray, at: np.ndarray, above: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Independent standard normal scores of counts, from the probabilities of less, of as much, and of more."""
+    within = generator.random(len(at))
+    low, high = below + within * at, above + (1 - within) * at
     tail = scipy.special.ndtri(np.maximum(np.minimum(low, high), _TINY))
     return np.where(low < high, tail, -tail)
 
 
 def _of_scores(scores: np.ndarray) -> ChiSquare:
     statistic = float(np.sum(scores**2))
-    p_value = float(scipy.stats.chi2.sf(statistic, len(scores))) if len(scores) else 1.0
+    p_value = float(scipy.special.chdtrc(len(scores), statistic)) if len(scores) else 1.0
     return ChiSquare(statistic, len(scores), p_value)
 
 
+@functools.lru_cache
 def detectable_tv(degrees_of_freedom: int, n: int | float, alarm: float, power: float = 0.9) -> float:
     """The total variation from which on a chi-square test of ``n`` samples sees that their law is another.
 

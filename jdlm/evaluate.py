@@ -74,7 +74,8 @@ def mean(values: ArrayLike) -> Estimate:
     if len(values) < 2:
         raise ValueError(f"n={len(values)} sequences give no standard error; use at least 2")
     if not np.isfinite(values).all():
-        return Estimate(float(np.sum(values[~np.isfinite(values)])), float("nan"), len(values))
+        with np.errstate(invalid="ignore"):  # infinities of both signs have no sum
+            return Estimate(float(np.sum(values[~np.isfinite(values)])), float("nan"), len(values))
     return Estimate(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))), len(values))
 
 

@@ -1,5 +1,6 @@
 """Tests of counts: exact p-values. Bounds on shares are 4.5 standard errors: a false alarm in 150,000 each."""
 
+import itertools
 import math
 
 import numpy as np
@@ -37,7 +38,7 @@ def test_p_values_are_uniform_for_any_counts(law, n):
 def test_p_values_of_two_samples_are_uniform_in_cells_that_look_at_both():
     """The cells are how often an outcome was seen in both samples together."""
     generator, p_values = np.random.default_rng(6), []
-    for _ in range(2000):
+    for _ in range(1000):
         both = generator.choice(400, size=200)
         cell = np.bincount(both)[both]
         counts = [np.bincount(part, minlength=cell.max() + 1) for part in np.split(cell, 2)]
@@ -46,7 +47,7 @@ def test_p_values_of_two_samples_are_uniform_in_cells_that_look_at_both():
 
 
 def test_a_score_lies_between_the_tails_of_the_count():
-    """60 of 100 at 1/2: exact binomial tails from integers; the tests' statistic is Pearson's where counts are large."""
+    """60 of 100 at 1/2: exact binomial tails from integers; with large counts the statistic is Pearson's."""
     below = [sum(math.comb(100, k) for k in range(top)) / 2**100 for top in (60, 61)]
     most, least = (scipy.stats.norm.isf(1 - p) ** 2 for p in (below[1], below[0]))
     generator = np.random.default_rng(0)
@@ -68,6 +69,16 @@ def test_a_score_of_two_samples_lies_between_fishers_tails():
     assert 2 * sum(terms[:30]) < min(p_values) < max(p_values) < 2 * sum(terms)
     assert alarms.of_two(first, 7 * first, np.random.default_rng(0)).degrees_of_freedom == 1
     assert alarms.of_two(np.array([0, 9]), np.array([0, 4]), np.random.default_rng(0)) == alarms.ChiSquare(0.0, 0, 1.0)
+
+
+@pytest.mark.parametrize(("n", "share"), [(0, 0.3), (1, 0.5), (7, 1.0), (40, 0.02), (300, 0.9)])
+def test_binomial_tails_are_sums(n, share):
+    terms = np.array([math.comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(n + 1)])
+    counts = np.arange(n + 1)
+    below, at, above = alarms._binomial(counts, np.full(n + 1, n), np.full(n + 1, share))
+    np.testing.assert_allclose(at, terms, rtol=1e-9)
+    np.testing.assert_allclose(below, [terms[:k].sum() for k in counts], rtol=1e-9, atol=1e-300)
+    np.testing.assert_allclose(above, [terms[k + 1 :].sum() for k in counts], rtol=1e-9, atol=1e-300)
 
 
 def test_impossible_outcomes_and_single_cells():
@@ -99,7 +110,7 @@ def test_groups_expect_at_least_five(n, shape):
             assert all(law[cells].max() * n < 5 for cells in rare)
             assert max(expected[labels[cells[0]]] for cells in rare) <= 20
             spans = sorted((law[cells].min(), law[cells].max()) for cells in rare)
-            assert all(one[1] <= other[0] for one, other in zip(spans, spans[1:], strict=False))
+            assert all(one[1] <= other[0] for one, other in itertools.pairwise(spans))
         common = law * n >= 5
         assert len(np.unique(labels[common])) == common.sum()
 
@@ -115,7 +126,7 @@ def test_a_pool_that_expects_too_little_joins_the_smallest_group():
 
 @pytest.mark.parametrize(("freedom", "n", "alarm"), [(1, 500, 0.01), (20, 2000, 1e-3), (200, 4000, 1e-4)])
 def test_the_detectable_distance_is_seen_nine_times_in_ten(freedom, n, alarm):
-    """All probabilities off by one factor, up or down; 4.5 sd of 1,500 runs, and 0.02 for counts that are not normal."""
+    """All probabilities off by a factor, up or down; 4.5 sd of 1,500 runs, 0.02 for counts that are not normal."""
     found = alarms.detectable_tv(freedom, n, alarm)
     law = np.random.default_rng(1).dirichlet(np.full(freedom + 1, 5.0))
     order = np.argsort(law)
