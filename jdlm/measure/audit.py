@@ -3,32 +3,42 @@
 Any function ``sample(key) -> tokens`` will do, written with JAX, PyTorch or anything else.
 """
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import jax
 import numpy as np
-import scipy.stats
 from jaxtyping import Array, Float, Int, Key
 
-from jdlm.measure import evaluate, exact, marginals
+from jdlm.measure import alarms, evaluate, exact, marginals
+from jdlm.measure.alarms import ChiSquare
 from jdlm.measure.evaluate import Estimate
 from jdlm.measure.state_space import check_size
 from jdlm.targets import Target
 
-_LEAST_EXPECTED = 5.0
+ALARM = 1e-4
+"""False alarm of a report unless another is asked for."""
+_BINS = 20  # of log probabilities
 
 
-class ChiSquare(NamedTuple):
-    """Pearson's test of ``n`` samples against a law; outcomes expected under 5 times are pooled into one.
+class Check(NamedTuple):
+    """One of the tests of an audit, or a family of tests of one kind.
 
-    A sample of probability 0 makes the statistic infinite and the p-value 0.
+    Attributes:
+      name: what is compared: "single marginals", "pair marginals", "law", "log probabilities", or, where the space is
+        too large for the law, "log probabilities and repeats".
+      tables: number of tests: positions, pairs, or 1; those that have nothing to tell apart do not count.
+      worst: the test of the smallest p-value.
+      p_value: the smallest p-value times ``tables``, at most 1.
+      detectable_tv: smallest total variation, of the law of any one table's cells, that raises the check's part of an
+        alarm of 1e-4 with a probability of at least 0.9; 1 if none is known to.
     """
 
-    statistic: float
-    degrees_of_freedom: int
+    name: str
+    tables: int
+    worst: ChiSquare
     p_value: float
+    detectable_tv: float
 
 
 class Report(NamedTuple):
@@ -38,72 +48,124 @@ class Report(NamedTuple):
       n: sequences that were sampled.
       masks_left: share of them that hold a mask or any other id outside the vocabulary.
       outside_support: share of them, masks left included, that have probability 0 under the law.
-      chi_square: test against the law; None where the space is too large for it.
-      single_marginal_tv, pair_marginal_tv: total variation of the marginals, means over positions and pairs.
+      single_marginal_tv, pair_marginal_tv: total variation of the marginals, means over positions and pairs; None for
+        pairs at length 1.
       single_marginal_tv_floor, pair_marginal_tv_floor: the same of as many true samples; sampling noise alone.
+      checks: the tests that decide; the alarm is split evenly over those that have something to tell apart.
     """
 
     n: int
     masks_left: Estimate
     outside_support: Estimate
-    chi_square: ChiSquare | None
     single_marginal_tv: Estimate
-    pair_marginal_tv: Estimate
+    pair_marginal_tv: Estimate | None
     single_marginal_tv_floor: Estimate
-    pair_marginal_tv_floor: Estimate
+    pair_marginal_tv_floor: Estimate | None
+    checks: tuple[Check, ...]
 
-    def passes(self, alarm: float = 1e-4) -> bool:
-        """Whether nothing was found; a correct sampler fails with a probability of about ``alarm``.
-
-        No masks left, nothing outside the support, a chi-square p-value of at least ``alarm``, and, where there is no
-        chi-square test, marginal errors within that many standard errors of their noise floor.
-        """
+    @property
+    def p_value(self) -> float:
+        """The smallest p-value times the number of checks, at most 1; 0 for masks left and impossible outcomes."""
         if self.masks_left.value or self.outside_support.value:
-            return False
-        if self.chi_square is not None:
-            return self.chi_square.p_value >= alarm
-        bound = scipy.stats.norm.isf(alarm / 2)
-        pairs = (
-            (self.single_marginal_tv, self.single_marginal_tv_floor),
-            (self.pair_marginal_tv, self.pair_marginal_tv_floor),
-        )
-        return all(a.value - b.value <= bound * math.hypot(a.standard_error, b.standard_error) for a, b in pairs)
+            return 0.0
+        return _together(self.checks)
+
+    @property
+    def chi_square(self) -> ChiSquare | None:
+        """The test of the law; None where the space is too large for it."""
+        return next((check.worst for check in self.checks if check.name == "law"), None)
+
+    @property
+    def detectable_tv(self) -> float:
+        """Smallest total variation that `passes` would see with a probability of at least 0.9, at the alarm of 1e-4.
+
+        Of the sampler's law from the true one, with rare outcomes in groups of like probability that expect at least 5
+        sequences; where the space is too large for that, of any one pair's law (of one token's at length 1).
+        """
+        return self._decisive.detectable_tv
+
+    @property
+    def _decisive(self) -> Check:
+        checks = {check.name: check for check in self.checks}
+        return next(checks[name] for name in ("law", "pair marginals", "single marginals") if name in checks)
+
+    def passes(self, alarm: float = ALARM) -> bool:
+        """Whether nothing was found; a correct sampler fails with a probability of at most ``alarm``.
+
+        No masks left, nothing outside the support, and the p-values of all checks together at least ``alarm``.
+
+        Raises:
+          ValueError: the alarm is not between 0 and 1.
+        """
+        if not 0.0 < alarm < 1.0:
+            raise ValueError(f"alarm={alarm} is no probability of a false alarm; use a number between 0 and 1")
+        return self.p_value >= alarm
 
     def __str__(self) -> str:
         """The report as a few aligned lines of text."""
         lines = [
-            f"sequences sampled        {self.n}",
-            f"masks left               {_percent(self.masks_left)}",
-            f"outside the support      {_percent(self.outside_support)}",
+            f"{'sequences sampled':30} {self.n}",
+            f"{'masks left':30} {_percent(self.masks_left)}",
+            f"{'outside the support':30} {_percent(self.outside_support)}",
         ]
-        if self.chi_square is not None:
-            test = self.chi_square
-            shown = f"{test.statistic:.1f} at {test.degrees_of_freedom} degrees of freedom, p = {test.p_value:.2g}"
-            lines.append(f"chi-square               {shown}")
+        checks = {check.name: check for check in self.checks}
         for name in ("single", "pair"):
             error, floor = getattr(self, f"{name}_marginal_tv"), getattr(self, f"{name}_marginal_tv_floor")
-            lines.append(f"{name + ' marginals, TV':24} {error.value:.4f} (noise floor {floor.value:.4f})")
+            check = checks.pop(f"{name} marginals", None)
+            if error is not None:
+                p_value = "" if check is None else f", p = {check.p_value:.2g}"
+                lines.append(f"{name + ' marginals':30} TV {error.value:.4f} (noise floor {floor.value:.4f}){p_value}")
+        for name, check in checks.items():
+            shown = f"chi-square {check.worst.statistic:.1f} at {check.worst.degrees_of_freedom} degrees of freedom"
+            lines.append(f"{name:30} {shown}, p = {check.p_value:.2g}")
+        decisive = self._decisive
+        of = {"law": "the law", "pair marginals": "a pair's law", "single marginals": "a token's law"}[decisive.name]
+        lines.append(f"{'all together':30} p = {self.p_value:.2g}")
+        seen = f"TV {decisive.detectable_tv:.4f} of {of} (9 of 10 audits, alarm {ALARM:g})"
+        lines.append(f"{'smallest error surely seen':30} {seen}")
         return "\n".join(lines)
+
+
+def _together(checks: tuple[Check, ...]) -> float:
+    """The p-value of all checks: by Bonferroni's inequality, so whatever they have to do with each other."""
+    parts = len([check for check in checks if check.tables])
+    return min(1.0, max(parts, 1) * min(check.p_value for check in checks))
 
 
 def _percent(share: Estimate) -> str:
     return f"{100 * share.value:.2f} % +- {100 * share.standard_error:.2f} %"
 
 
-def chi_square(tokens: Int[np.ndarray, "n length"], law: Float[np.ndarray, "..."]) -> ChiSquare:
-    """Pearson's chi-square test of sequences without masks against a law ``[vocab] * length``."""
-    observed = np.bincount(np.ravel_multi_index(tuple(tokens.T), law.shape), minlength=law.size).astype(np.float64)
-    expected = law.ravel() * (len(tokens) / law.sum())
-    if observed[expected == 0.0].any():
-        return ChiSquare(math.inf, int(np.count_nonzero(expected)) - 1, 0.0)
-    common, rare = expected >= _LEAST_EXPECTED, (expected > 0.0) & (expected < _LEAST_EXPECTED)
-    observed, expected = (np.append(x[common], x[rare].sum()) for x in (observed, expected))
-    observed, expected = observed[expected > 0.0], expected[expected > 0.0]
-    freedom = len(expected) - 1
-    if freedom < 1:
-        return ChiSquare(0.0, 0, 1.0)
-    statistic = float(np.sum((observed - expected) ** 2 / expected))
-    return ChiSquare(statistic, freedom, float(scipy.stats.chi2.sf(statistic, freedom)))
+def chi_square(
+    tokens: Int[np.ndarray, "n length"],
+    law: Float[np.ndarray, "..."],
+    generator: np.random.Generator | None = None,
+) -> ChiSquare:
+    """Tests sequences without masks against a law ``[vocab] * length``; the p-value is exact for any law and n.
+
+    Rare outcomes are tested in groups of like probability, each of which expects at least 5 sequences.
+
+    Args:
+      tokens: ``[n, length]``.
+      law: probability of each sequence.
+      generator: of the random numbers of the test, see `jdlm.alarms`; the same in each call if None.
+    """
+    generator = np.random.default_rng(0) if generator is None else generator
+    cells = np.ravel_multi_index(tuple(tokens.T), law.shape)
+    return _of_tables([cells], [law.ravel()], generator)[0]
+
+
+def _of_tables(
+    places: Iterable[np.ndarray], laws: Iterable[np.ndarray], generator: np.random.Generator
+) -> list[ChiSquare]:
+    """Tests the cells of ``n`` sequences at each place against the law of all cells there."""
+    observed, probabilities = [], []
+    for cells, law in zip(places, laws, strict=True):
+        law = law / law.sum()
+        labels = alarms.groups(law, len(cells), generator) + 1  # 0 are the impossible cells
+        observed.append(np.bincount(labels[cells], minlength=labels.max() + 1))
+        probabilities.append(np.bincount(labels, weights=law))
+    return alarms.of_laws(observed, probabilities, generator)
 
 
 def audit(
@@ -113,6 +175,11 @@ def audit(
     n: int = 10_000,
 ) -> Report:
     """Tests a sampler against the law that its tokens should have.
+
+    The law of each token and of each pair of tokens is tested everywhere. Where the space is small enough
+    (`jdlm.exact`), the law of whole sequences is, too, with rare ones in groups, and that of their log probability in
+    20 bins. Elsewhere, log probabilities are compared with those of as many true samples, and so is how often each
+    sequence is repeated in the two together. All p-values are exact (`jdlm.alarms`).
 
     Args:
       sample: from a key to int tokens ``[length]`` or ``[lanes, length]``; it is called with a new key until there
@@ -126,57 +193,130 @@ def audit(
       A `Report`; print it, or ask ``report.passes()``.
 
     Raises:
-      ValueError: n < 100, an output law with leftover masks, or tokens of a wrong shape or dtype.
+      ValueError: n < 100, an output law with leftover masks, a target without conditionals whose space is too large, or
+        tokens of a wrong shape or dtype.
     """
     if n < 100:
         raise ValueError(f"n={n} sequences show little; use at least 100")
-    key_sampler, key_floor = jax.random.split(key)
-    law, reference = _truth(truth, key_floor)
+    key_sampler, key_floor, key_scores = jax.random.split(key, 3)
+    law, reference = _truth(truth)
     length, vocab_size = reference.single.shape
     tokens = _collect(sample, key_sampler, n, length)
     inside = ((tokens >= 0) & (tokens < vocab_size)).all(axis=1)
     whole = tokens[inside]
-    possible = np.zeros(n, bool)
-    if len(whole):
-        if law is not None:
-            possible[inside] = law[tuple(whole.T)] > 0.0
-        else:
-            possible[inside] = ~np.isneginf(evaluate.log_prob(truth, whole))
     if len(whole) < 2:
         raise ValueError(f"{n - len(whole)} of {n} sequences hold masks; nothing is left to be tested")
-    single, pair = marginals.errors(whole, reference)
     floor = _true_tokens(truth, key_floor, len(whole))
+    if law is None:
+        log_probs = evaluate.log_prob(truth, whole), evaluate.log_prob(truth, floor)
+        possible = ~np.isneginf(log_probs[0])
+    else:
+        log_probs, possible = None, law[tuple(whole.T)] > 0.0
+    outside = ~inside
+    outside[inside] = ~possible
+    single, pair = marginals.errors(whole, reference)
     single_floor, pair_floor = marginals.errors(floor, reference)
     return Report(
         n=n,
         masks_left=evaluate.mean(~inside),
-        outside_support=evaluate.mean(~possible),
-        chi_square=None if law is None else chi_square(whole, law),
+        outside_support=evaluate.mean(outside),
         single_marginal_tv=single,
         pair_marginal_tv=pair,
         single_marginal_tv_floor=single_floor,
         pair_marginal_tv_floor=pair_floor,
+        checks=_checks(whole, law, reference, floor, log_probs, _generator(key_scores)),
     )
 
 
-def _truth(truth: Target | exact.OutputLaw, key: Array) -> tuple[np.ndarray | None, marginals.Marginals]:
+def _checks(
+    tokens: np.ndarray,
+    law: np.ndarray | None,
+    reference: marginals.Marginals,
+    floor: np.ndarray,
+    log_probs: tuple[np.ndarray, np.ndarray] | None,
+    generator: np.random.Generator,
+) -> tuple[Check, ...]:
+    """All checks of ``tokens``; with the law, or with as many true sequences and the log probabilities of both."""
+    n, (length, vocab_size) = len(tokens), reference.single.shape
+    made = []  # of each check its name, its tests, and how many samples tell as much
+    # Of one or two tokens these are the law itself, which would only take half of the alarm.
+    if law is None or length > 1:
+        made.append(("single marginals", _of_tables(tokens.T, reference.single, generator), n))
+    if len(reference.pairs) and (law is None or length > 2):
+        cells = marginals.cells_of_pairs(tokens, vocab_size, reference.pairs)
+        laws = reference.joint.reshape(len(reference.pairs), -1)
+        made.append(("pair marginals", _of_tables(cells, laws, generator), n))
+    if law is None:
+        made.append(("log probabilities and repeats", [_against_floor(tokens, floor, log_probs, generator)], n / 2))
+    else:
+        cells, law = np.ravel_multi_index(tuple(tokens.T), law.shape), law.ravel()
+        made.append(("law", _of_tables([cells], [law], generator), n))
+        bins = _log_probability_bins(law / law.sum())
+        binned = _of_tables([bins[cells]], [np.bincount(bins, weights=law)], generator)
+        if binned[0].degrees_of_freedom < made[-1][1][0].degrees_of_freedom:
+            made.append(("log probabilities", binned, n))
+    parts = sum(any(test.degrees_of_freedom for test in tests) for _, tests, _ in made)
+    return tuple(_check(name, tests, as_many, parts) for name, tests, as_many in made)
+
+
+def _check(name: str, tests: list[ChiSquare], n: int | float, parts: int) -> Check:
+    """The check made of these tests, one of ``parts`` that share the alarm."""
+    worst = min(tests, key=lambda test: (test.p_value, -test.degrees_of_freedom))
+    tables = len([test for test in tests if test.degrees_of_freedom])
+    freedom = max(test.degrees_of_freedom for test in tests)
+    seen = alarms.detectable_tv(freedom, n, ALARM / max(parts * tables, 1))
+    return Check(name, tables, worst, min(1.0, max(tables, 1) * worst.p_value), seen)
+
+
+def _log_probability_bins(law: np.ndarray) -> np.ndarray:
+    """Bin of each outcome: impossible ones in bin 0, others in at most 20 of about equal mass by log probability."""
+    log_probs = np.log(law, where=law > 0.0, out=np.full(len(law), -np.inf))
+    values, place = np.unique(np.round(log_probs, 6), return_inverse=True)  # equal ones differ by rounding
+    mass = np.bincount(place, weights=law)
+    bins = np.minimum((np.cumsum(mass) - mass / 2) * _BINS, _BINS - 1).astype(np.int64) + 1
+    return np.where(np.isneginf(values), 0, bins)[place]
+
+
+def _against_floor(
+    tokens: np.ndarray, floor: np.ndarray, log_probs: tuple[np.ndarray, np.ndarray], generator: np.random.Generator
+) -> ChiSquare:
+    """Compares log probabilities in 20 bins of sequences seen once, and numbers of those seen 2-3, 4-7, ... times.
+
+    Bins and numbers are those of both samples together, so that a right sampler's sequences are a random half of them.
+    """
+    both = np.concatenate(log_probs)
+    edges = np.unique(np.sort(both)[len(both) * np.arange(1, _BINS) // _BINS])
+    bins = np.searchsorted(edges, both, side="right")
+    _, place, times = np.unique(np.concatenate([tokens, floor]), axis=0, return_inverse=True, return_counts=True)
+    times = times[place.ravel()]
+    bins = np.where(times > 1, _BINS + np.log2(times).astype(np.int64), bins)
+    counts = [np.bincount(part, minlength=bins.max() + 1) for part in np.split(bins, [len(tokens)])]
+    return alarms.of_two(*counts, generator)
+
+
+def _truth(truth: Target | exact.OutputLaw) -> tuple[np.ndarray | None, marginals.Marginals]:
     if isinstance(truth, exact.OutputLaw):
         if truth.leftover > 1e-9:
             raise ValueError(f"the law leaves a mask with probability {truth.leftover:.3g}; give one without leftover")
         return truth.law, marginals.of_law(truth.law)
     try:
         check_size(truth.length, truth.vocab_size)
-    except ValueError:
-        return None, marginals.of_target(truth, key)
+    except ValueError as error:
+        if not (evaluate.has_oracle(truth) and evaluate.has_log_prob(truth)):
+            raise ValueError(f"the target has no conditionals or no log_prob; {error}") from None
+        return None, marginals.of_target(truth, jax.random.key(0))  # exact, so that the key is not used
     law = exact.target_law(truth)
     return law, marginals.of_law(law)
+
+
+def _generator(key: Array) -> np.random.Generator:
+    return np.random.default_rng(np.asarray(jax.random.key_data(key)))
 
 
 def _true_tokens(truth: Target | exact.OutputLaw, key: Array, n: int) -> np.ndarray:
     if isinstance(truth, Target):
         return evaluate.draw_tokens(key, truth, n)
-    generator = np.random.default_rng(np.asarray(jax.random.key_data(key)))
-    flat = generator.choice(truth.law.size, size=n, p=truth.law.ravel() / truth.law.sum())
+    flat = _generator(key).choice(truth.law.size, size=n, p=truth.law.ravel() / truth.law.sum())
     return np.stack(np.unravel_index(flat, truth.law.shape), axis=1)
 
 

@@ -354,10 +354,9 @@ def _floor_rows(origin: _Origin, target: Target, reference: marginals.Marginals,
 def _marginal_rows(
     origin: _Origin, tokens: np.ndarray, reference: marginals.Marginals, suffix: str = ""
 ) -> Iterator[Row]:
-    with np.errstate(invalid="ignore"):  # a mean over no pairs
-        single, pair = marginals.errors(tokens, reference)
+    single, pair = marginals.errors(tokens, reference)
     yield origin.row(f"single_marginal_tv{suffix}", single, "monte_carlo")
-    if len(reference.pairs):  # a single token has no pairs, and no number for them
+    if pair is not None:  # a single token has no pairs, and no number for them
         yield origin.row(f"pair_marginal_tv{suffix}", pair, "monte_carlo")
 
 
