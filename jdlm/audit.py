@@ -12,7 +12,7 @@ import numpy as np
 import scipy.stats
 from jaxtyping import Array, Float, Int, Key
 
-from jdlm import evaluate, exact, marginals
+from jdlm import evaluate, exact, keys, marginals
 from jdlm.evaluate import Estimate
 from jdlm.state_space import check_size
 from jdlm.targets import Target
@@ -130,6 +130,7 @@ def audit(
     """
     if n < 100:
         raise ValueError(f"n={n} sequences show little; use at least 100")
+    keys.check(key)
     key_sampler, key_floor = jax.random.split(key)
     law, reference = _truth(truth, key_floor)
     length, vocab_size = reference.single.shape

@@ -89,7 +89,7 @@ class _Origin:
 
 @jax.jit
 def _folded(seed: jax.Array, number: jax.Array) -> jax.Array:
-    return jax.random.fold_in(jax.random.key(seed), number)
+    return jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), number)
 
 
 def mean_nfe(schedule: Schedule) -> float:

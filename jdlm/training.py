@@ -81,9 +81,8 @@ def optimizer(config: TrainingConfig) -> optax.GradientTransformation:
 
 def init(network_config: NetworkConfig, target: Target, config: TrainingConfig) -> TrainingState:
     """The state before the first step."""
-    return _init(
-        _for_compilation(config), network_config, target.length, target.vocab_size, jax.random.key(config.seed)
-    )
+    key = jax.random.key(config.seed, impl="threefry2x32")
+    return _init(_for_compilation(config), network_config, target.length, target.vocab_size, key)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))

@@ -120,7 +120,7 @@ def _curves(resource, target, given: RecommendOptions, mesh) -> "tuple[CurveEsti
             return curve, curve, "the exact entropy curve of the target"
         except Unavailable:
             network = oracle(target)
-    keys = jax.random.split(jax.random.key(given.seed))
+    keys = jax.random.split(jax.random.key(given.seed, impl="threefry2x32"))
     measured = []
     with progress.Progress("curve", unit="sequence") as bar:
         for number, (key, split) in enumerate(zip(keys, ("validation", "test"), strict=True)):

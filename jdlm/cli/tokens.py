@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> int:
                 target.vocab_size if token is None else token for token in parse_given(given.given, length, given.mask)
             ]
         )
-    key_sizes, key_tokens = jax.random.split(jax.random.key(given.seed))
+    key_sizes, key_tokens = jax.random.split(jax.random.key(given.seed, impl="threefry2x32"))
     sizes = None
     if word is not None:
         sizes = np.zeros((given.count, 1), np.int32)

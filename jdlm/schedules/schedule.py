@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
+from jdlm import keys
+
 
 class Atoms(NamedTuple):
     """A finite mixture of size lists.
@@ -93,8 +95,12 @@ class Schedule:
         Works under ``jit`` and ``vmap``. The draw is unbiased down to float32 probabilities of about 1e-38.
 
         Args:
-          key: a typed key, ``jax.random.key``.
+          key: a typed threefry key, ``jax.random.key``.
+
+        Raises:
+          ValueError: the key is another one.
         """
+        keys.check(key)
         if isinstance(self._law, Atoms):
             log_weights = jnp.log(jnp.asarray(self._law.weights))
             atom = jax.random.categorical(key, log_weights, mode="high")

@@ -47,8 +47,8 @@ REFUSED = [
     ("permutation", lambda: targets.permutation(1), "length=1 is too small; use at least 2"),
     ("data axes", lambda: targets.data([1, 2, 3]), "tokens is int64[3]; give integers [count, length]"),
     ("data type", lambda: targets.data([[0.5, 2.0]]), "tokens is float64[1, 2]; give integers [count, length]"),
-    ("data range", lambda: targets.data([[0, -1]] * 9), "tokens holds -1; use 0 to 0"),
-    ("data vocab", lambda: targets.data([[0, 5]] * 9, vocab=4), "tokens holds 5; use 0 to 3"),
+    ("data range", lambda: targets.data([[0, -1]] * 9), "tokens[0, 1] holds -1; use 0 to 0"),
+    ("data vocab", lambda: targets.data([[0, 5]] * 9, vocab=4), "tokens[0, 1] holds 5; use 0 to 3"),
     ("data count", lambda: targets.data([[0, 5]] * 2), "tokens has 2 sequences, too few to hold out 1 twice"),
     ("held out", lambda: targets.data([[0, 5]] * 9, held_out=0.5), "held_out=0.5 is out of range; use at least 0"),
 ]
