@@ -4,6 +4,7 @@ A `Draw` changes what is drawn and nothing else: planners see the predictor's ow
 """
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,26 +26,27 @@ class Draw:
     their ids, so that float32 and float64 agree on laws with symmetries (docs/decisions/priorities-on-a-grid.md).
 
     Attributes:
-      temperature: logits are divided by it; a number that float32 holds, from 1.2e-38 to 1.7e38.
-      top_k: keep exactly the k most likely tokens; None, or at least the size of the vocabulary, keeps all.
-      nucleus: keep the fewest most likely tokens whose probability reaches this; None or 1.0 keeps all. A mass is
-        known to about ``log2(vocab) * 1.2e-7`` in float32, and one that misses the goal by at most 2^-18 reaches it.
+      temperature: float, logits are divided by it; a normal number of float32, as its inverse: 1.2e-38 to 8.5e37.
+      top_k: int, keep exactly the k most likely tokens; None, or at least the size of the vocabulary, keeps all.
+      nucleus: float, keep the fewest most likely tokens whose probability reaches this; None or 1.0 keeps all. A mass
+        is known to about ``log2(vocab) * 1.2e-7`` in float32, and one that misses the goal by at most 2^-18 reaches it.
 
     Raises:
       ValueError: temperature not positive or not of float32, top_k no integer or below 1, nucleus outside (0, 1].
     """
 
-    temperature: float = 1.0
-    top_k: int | None = None
-    nucleus: float | None = None
+    # What is given is checked below, with a clear error for what comes from a file or a form.
+    temperature: Any = 1.0
+    top_k: Any = None
+    nucleus: Any = None
 
     def __post_init__(self):
         temperature = validation.real("temperature", self.temperature)
         if not temperature > 0.0:
             raise ValueError(f"temperature={temperature} is not positive; for the most likely token use top_k=1")
-        if not 2.0**-126 <= temperature <= 2.0**127:
+        if not 2.0**-126 <= temperature <= 2.0**126:
             remedy = "for the most likely token use top_k=1" if temperature < 1.0 else "use a smaller one"
-            raise ValueError(f"temperature={temperature} is no normal number of float32; {remedy}")
+            raise ValueError(f"temperature={temperature} is beyond what float32 can divide by; {remedy}")
         object.__setattr__(self, "temperature", temperature)
         if self.top_k is not None:
             object.__setattr__(self, "top_k", validation.integer("top_k", self.top_k))

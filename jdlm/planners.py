@@ -284,7 +284,7 @@ def entropy() -> Planner:
     return _Entropy()
 
 
-def threshold(tau: float) -> Planner:
+def threshold(tau: float | int) -> Planner:
     """The planner that reveals all positions whose most likely token has a probability above ``tau``, at least one.
 
     A probability that exceeds tau by less than 2^-18 of it is equal to tau, so not above it. With none above it, the
@@ -299,7 +299,7 @@ def threshold(tau: float) -> Planner:
     return _Threshold(tau)
 
 
-def entropy_bounded(gamma: float) -> Planner:
+def entropy_bounded(gamma: float | int) -> Planner:
     """The planner that reveals the k lowest entropies, k the largest with sum minus maximum at most ``gamma`` nats.
 
     The entropy-bounded unmasking of Ben-Hamu et al. 2025 (arXiv 2505.24857).
@@ -310,7 +310,7 @@ def entropy_bounded(gamma: float) -> Planner:
     return _EntropyBounded(_at_least_zero("gamma", gamma))
 
 
-def entropy_sum(eta: float) -> Planner:
+def entropy_sum(eta: float | int) -> Planner:
     """The planner that reveals positions in random order until the sum of their entropies passes ``eta`` nats.
 
     The token that takes the sum past eta is revealed, too, so a step reveals at least one. After Cai, Li 2026
@@ -322,7 +322,7 @@ def entropy_sum(eta: float) -> Planner:
     return _EntropySum(_at_least_zero("eta", eta))
 
 
-def _at_least_zero(name: str, value: float) -> float:
+def _at_least_zero(name: str, value: float | int) -> float:
     value = validation.real(name, value)
     if not 0.0 <= value < float("inf"):
         raise ValueError(f"{name}={value} nats is no bound; use a finite number of at least 0")

@@ -186,10 +186,12 @@ def _step(
     if kind.planners:
         logits = _all_logits(predictor, first_logits, begins, mine.tokens)
         masked = mine.tokens == predictor.vocab_size
+        seen = jnp.where(masked & active[:, None], faults(logits), 0).max(axis=1)  # also where nothing is drawn yet
         order, size = steps.choose(kind.planners, lanes.planner, keys[:, 0], mine.step, size, masked, logits)
         positions, size = order.astype(jnp.int32), jnp.where(active, size, 0).astype(jnp.int32)
         logits = jnp.take_along_axis(logits, positions[:, :, None], axis=1)
     else:
+        seen = jnp.zeros(len(active), jnp.int32)
         places = jnp.minimum(mine.revealed[:, None] + jnp.arange(length, dtype=jnp.int32)[None], length - 1)
         positions = jnp.take_along_axis(mine.order, places, axis=1)
         if predictor.selective:
@@ -203,7 +205,7 @@ def _step(
         path_log_prob=mine.path_log_prob + gained,
         step=mine.step + active,
         revealed=mine.revealed + size,
-        fault=jnp.maximum(mine.fault, fault),
+        fault=jnp.maximum(mine.fault, jnp.maximum(fault, seen)),
     )
 
 

@@ -50,14 +50,14 @@ def _lane_words(key: Array, indices: Array, count: int) -> Array:
 
 
 def draw_sizes(
-    key: Key[Array, ""], schedule: Any, lanes: int | None = None, indices: ArrayLike | None = None
+    key: Key[Array, ""], schedule: Any, lanes: Any = None, indices: ArrayLike | None = None
 ) -> Int32[Array, "lanes steps"]:
     """Reveal sizes of many lanes, drawn from a schedule's law: one row per global sample number.
 
     Args:
       key: typed threefry key; use another one than for `sample`.
       schedule: a `jdlm.schedules.Schedule`.
-      lanes: number of rows, for sample numbers 0..lanes-1; or give
+      lanes: int, number of rows, for sample numbers 0..lanes-1; or give
       indices: int ``[lanes]`` global sample numbers below 2^32.
 
     Returns:

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Float64, Int, Key
+from jaxtyping import Array, Bool, Float, Float64, Int, Integer, Key
 
 from jdlm.targets import validation
 
@@ -13,7 +13,7 @@ Leaf = Any
 """A numeric field: a float64 or integer numpy array as built, a tracer when the target is an argument of a
 transformed function. Its shape stands in a comment beside it."""
 
-Tokens = Int[Array | np.ndarray, " length"]
+Tokens = Integer[Array | np.ndarray, " length"]
 Known = Bool[Array | np.ndarray, " length"]
 
 

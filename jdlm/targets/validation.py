@@ -2,6 +2,7 @@
 
 import numbers
 import operator
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
@@ -12,7 +13,7 @@ ROUNDING = 1e-6
 """Largest deviation of a sum of probabilities from 1 that passes as rounding (of float32 input) and is divided out."""
 
 
-def integer(name: str, value: int, minimum: int = 1) -> int:
+def integer(name: str, value: Any, minimum: int = 1) -> int:
     """The value as a plain int.
 
     Raises:
@@ -29,7 +30,7 @@ def integer(name: str, value: int, minimum: int = 1) -> int:
     return value
 
 
-def real(name: str, value: float) -> float:
+def real(name: str, value: Any) -> float:
     """The value as a plain float, infinite or NaN ones included.
 
     Raises:
