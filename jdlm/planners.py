@@ -5,7 +5,7 @@ A planner is a small frozen value, compared by its settings, with these members:
 - ``priority(log_probs [length, vocab], masked [length]) -> [length]``: masked positions of the highest priority are
   revealed first. The sampler and `jdlm.exact` round priorities to multiples of ``GRID`` with `rounded`, so that ties
   are ties in every precision; equal priorities are put in a uniformly random order by the sampler's key, anew in each
-  step, and averaged over by `jdlm.exact`.
+  step, and averaged over by `jdlm.exact`. Probabilities are compared by their base-2 logarithms, entropies in nats.
 - ``needs_logits``: whether the planner looks at ``log_probs``; if not, it is called with None, and its priority must
   not depend on ``masked`` either: the sampler then orders the positions of a lane once, before the first call.
 - ``count``: None if a schedule says how many positions a step reveals, else
@@ -19,6 +19,7 @@ A planner is a small frozen value, compared by its settings, with these members:
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -27,7 +28,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from jdlm.targets import validation
+
 GRID = 2.0**-12
+"""Priorities and entropies are multiples of it: see docs/decisions/priorities-on-a-grid.md."""
+TIE = 2.0**-18
+"""Log probabilities (nats) and masses that differ by no more from a bound are taken to be equal to it."""
+_LOG_2 = math.log(2.0)
+_NO_LEAD = -1024.0  # margin of a tie, on the scale of logarithms
 
 
 def rounded(priority: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -123,7 +131,7 @@ class _Confidence(_Sized):
     name: ClassVar[str] = "confidence"
 
     def priority(self, log_probs: Float[Array, "length vocab"], masked: Bool[Array, " length"]) -> Array:
-        return jnp.exp(log_probs.max(axis=1))
+        return log_probs.max(axis=1) / _LOG_2  # dyadic probabilities lie on the grid, not on the border of a cell
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,8 +139,10 @@ class _Margin(_Sized):
     name: ClassVar[str] = "margin"
 
     def priority(self, log_probs: Float[Array, "length vocab"], masked: Bool[Array, " length"]) -> Array:
-        ascending = jnp.sort(jnp.exp(log_probs), axis=1)
-        return ascending[:, -1] - ascending[:, -2]
+        best, tokens = log_probs.max(axis=1), jnp.arange(log_probs.shape[1])
+        others = jnp.where(tokens[None] == log_probs.argmax(axis=1)[:, None], -jnp.inf, log_probs)
+        lead = rounded(1 - jnp.exp(others.max(axis=1) - best))  # as a share of the best one
+        return jnp.where(lead > 0, (best + jnp.log(jnp.maximum(lead, GRID))) / _LOG_2, _NO_LEAD)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,11 +161,15 @@ class _Threshold(_Confidence):
     def name(self) -> str:
         return f"threshold({self.tau:g})"
 
+    def priority(self, log_probs: Float[Array, "length vocab"], masked: Bool[Array, " length"]) -> Array:
+        bound = math.log(self.tau) + TIE if self.tau else -math.inf
+        # All that are above tau are revealed together, so only the others need an order.
+        return jnp.where(log_probs.max(axis=1) > bound, 1.0, super().priority(log_probs, masked))
+
     def count(
         self, log_probs: Float[Array, "length vocab"], masked: Bool[Array, " length"], order: Int[Array, " length"]
     ) -> Int[Array, ""]:
-        sure = masked & (rounded(self.priority(log_probs, masked)) > self.tau)
-        return jnp.maximum(sure.sum(), 1)
+        return jnp.maximum((masked & (self.priority(log_probs, masked) == 1.0)).sum(), 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,7 +184,7 @@ class _EntropyBounded(_Entropy):
         self, log_probs: Float[Array, "length vocab"], masked: Bool[Array, " length"], order: Int[Array, " length"]
     ) -> Int[Array, ""]:
         # In this order each prefix ends with its largest entropy, so "sum minus maximum" is the sum before the last.
-        return _within(rounded(_entropies(log_probs)), masked, order, self.gamma)
+        return _within(_costs(log_probs), masked, order, self.gamma)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,7 +197,7 @@ class _EntropySum(_Random):
         return f"entropy_sum({self.limit:g})"
 
     def costs(self, log_probs: Float[Array, "length vocab"], masked: Bool[Array, " length"]) -> Float[Array, " length"]:
-        return rounded(_entropies(log_probs))
+        return _costs(log_probs)
 
     def count(
         self, log_probs: Float[Array, "length vocab"], masked: Bool[Array, " length"], order: Int[Array, " length"]
@@ -194,7 +208,7 @@ class _EntropySum(_Random):
 def _within(
     costs: Float[Array, " length"], masked: Bool[Array, " length"], order: Int[Array, " length"], limit: float
 ) -> Int[Array, ""]:
-    """How many positions in ``order`` come before their costs pass ``limit``; multiples of ``GRID`` add exactly."""
+    """How many positions in ``order`` come before their costs pass ``limit``."""
     costs = jnp.where(masked, costs, 0)[order]
     before = jnp.cumsum(costs) - costs
     return jnp.maximum((masked[order] & (before <= limit)).sum(), 1)
@@ -203,6 +217,14 @@ def _within(
 def _entropies(log_probs: Float[Array, "length vocab"]) -> Float[Array, " length"]:
     """Entropy of each row in nats; a token of probability 0 adds nothing."""
     return -jnp.where(jnp.isneginf(log_probs), 0, jnp.exp(log_probs) * log_probs).sum(axis=1)
+
+
+def _costs(log_probs: Float[Array, "length vocab"]) -> Float[Array, " length"]:
+    """The least entropy of each one's cell on the grid, so that a sum that is equal to a limit does not pass it.
+
+    Multiples of half a cell, which add up exactly in any order; an entropy of 0 costs 0.
+    """
+    return jnp.maximum(rounded(_entropies(log_probs)) - GRID / 2, 0)
 
 
 def bisection_depth(length: int) -> Int[np.ndarray, " length"]:
@@ -250,7 +272,10 @@ def confidence() -> Planner:
 
 
 def margin() -> Planner:
-    """The planner that reveals the positions whose two most likely tokens differ most in probability."""
+    """The planner that reveals the positions whose two most likely tokens differ most in probability.
+
+    The difference is known to 2^-12 of the larger one; less is a tie.
+    """
     return _Margin()
 
 
@@ -259,18 +284,22 @@ def entropy() -> Planner:
     return _Entropy()
 
 
-def threshold(tau: float) -> Planner:
+def threshold(tau: float | int) -> Planner:
     """The planner that reveals all positions whose most likely token has a probability above ``tau``, at least one.
+
+    A probability that exceeds tau by less than 2^-18 of it is equal to tau, so not above it. With none above it, the
+    position of the highest confidence is revealed.
 
     Raises:
       ValueError: tau outside [0, 1].
     """
+    tau = validation.real("tau", tau)
     if not 0.0 <= tau <= 1.0:
         raise ValueError(f"tau={tau} is no probability; use 0..1")
-    return _Threshold(float(tau))
+    return _Threshold(tau)
 
 
-def entropy_bounded(gamma: float) -> Planner:
+def entropy_bounded(gamma: float | int) -> Planner:
     """The planner that reveals the k lowest entropies, k the largest with sum minus maximum at most ``gamma`` nats.
 
     The entropy-bounded unmasking of Ben-Hamu et al. 2025 (arXiv 2505.24857).
@@ -281,7 +310,7 @@ def entropy_bounded(gamma: float) -> Planner:
     return _EntropyBounded(_at_least_zero("gamma", gamma))
 
 
-def entropy_sum(eta: float) -> Planner:
+def entropy_sum(eta: float | int) -> Planner:
     """The planner that reveals positions in random order until the sum of their entropies passes ``eta`` nats.
 
     The token that takes the sum past eta is revealed, too, so a step reveals at least one. After Cai, Li 2026
@@ -293,7 +322,8 @@ def entropy_sum(eta: float) -> Planner:
     return _EntropySum(_at_least_zero("eta", eta))
 
 
-def _at_least_zero(name: str, value: float) -> float:
+def _at_least_zero(name: str, value: float | int) -> float:
+    value = validation.real(name, value)
     if not 0.0 <= value < float("inf"):
         raise ValueError(f"{name}={value} nats is no bound; use a finite number of at least 0")
-    return float(value)
+    return value

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from jdlm import pytrees
 from jdlm.targets import Target
 
 Apply = Callable[[Any, Array, Array | None], Array]
@@ -16,7 +17,7 @@ Apply = Callable[[Any, Array, Array | None], Array]
 CACHE_BYTES = 2**23  # measured on two cores: docs/decisions/network-on-cpu.md
 
 
-@jax.tree_util.register_dataclass
+@pytrees.register
 @dataclasses.dataclass(frozen=True)
 class Predictor:
     """A map from a partly masked sequence to logits over the vocabulary at each position.
@@ -51,9 +52,13 @@ class Predictor:
           positions: int32 ``[m]`` positions whose logits are wanted; all of them if None.
 
         Returns:
-          ``[length, vocab]``, or ``[m, vocab]`` for the given positions. Rows of revealed positions mean nothing.
+          ``[length, vocab]``, or ``[m, vocab]`` for the given positions, in float32, or float64 where they are made
+          in it. Rows of revealed positions mean nothing.
+
+        Raises:
+          ValueError: ``apply`` returns neither floats nor integers.
         """
-        return self.apply(self.params, tokens, positions)
+        return _in_full_precision(self.apply(self.params, tokens, positions))
 
     @staticmethod
     def wrap(function: Callable[[Array], Array], length: int, vocab_size: int) -> "Predictor":
@@ -81,6 +86,33 @@ class _Wrapped:
     def __call__(self, params: Any, tokens: Array, positions: Array | None) -> Array:
         logits = self.function(tokens)
         return logits if positions is None else logits[positions]
+
+
+def _in_full_precision(logits: Array) -> Array:
+    """Logits as float32, float64 ones as they are: in bfloat16, noise, softmax and sums would be wrong by percents."""
+    if not (jnp.issubdtype(logits.dtype, jnp.floating) or jnp.issubdtype(logits.dtype, jnp.integer)):
+        raise ValueError(f"the predictor returns logits of dtype {logits.dtype}; return floats")
+    return logits if logits.dtype == jnp.float64 else logits.astype(jnp.float32)
+
+
+_FAULTS = (  # and what to do about them
+    ("", ""),
+    ("-inf for all tokens of a position", "leave at least one token possible"),
+    ("+inf as a logit", "return finite logits, or -inf for impossible tokens"),
+    ("NaN", "check its parameters"),
+)
+
+
+def faults(logits: Float[Array, "*rows vocab"]) -> Int[Array, "*rows"]:
+    """What is wrong with each row of logits, a number for `fault_message`: 0 if nothing."""
+    peak = logits.max(axis=-1)
+    return jnp.where(jnp.isnan(peak), 3, jnp.where(jnp.isposinf(peak), 2, jnp.isneginf(peak))).astype(jnp.int32)
+
+
+def fault_message(fault: int, where: str) -> str:
+    """One line on a predictor's fault that `faults` found."""
+    what, remedy = _FAULTS[fault]
+    return f"the predictor returned {what} {where}; {remedy}"
 
 
 def _oracle_apply(target: Target, tokens: Array, positions: Array | None) -> Array:
@@ -141,7 +173,8 @@ def map_lanes(
 
     def together(given: tuple[Array, ...]) -> Array:
         if predictor.batched:
-            return predictor.apply(predictor.params, given[0], None if positions is None else given[1])
+            logits = predictor.apply(predictor.params, given[0], None if positions is None else given[1])
+            return _in_full_precision(logits)
         return jax.vmap(predictor)(*given)
 
     lanes = tokens.shape[0]

@@ -66,8 +66,22 @@ def rounded(values: np.ndarray) -> np.ndarray:
     return np.round(values / GRID) * GRID
 
 
+def confidences(rows: np.ndarray) -> np.ndarray:
+    return rounded(np.log2(rows.max(axis=1)))
+
+
+def margins(rows: np.ndarray) -> np.ndarray:
+    best = np.sort(rows, axis=1)[:, ::-1]
+    lead = rounded(1 - best[:, 1] / best[:, 0])
+    return np.where(lead > 0, rounded(np.log2(best[:, 0] * np.maximum(lead, GRID))), -1000.0)
+
+
 def entropies(rows: np.ndarray) -> np.ndarray:
     return rounded(-np.sum(rows * np.log(np.where(rows > 0, rows, 1.0)), axis=1))
+
+
+def costs(rows: np.ndarray) -> np.ndarray:
+    return np.maximum(entropies(rows) - GRID / 2, 0.0)
 
 
 def top(scores):
@@ -77,8 +91,8 @@ def top(scores):
 
 def above(tau):
     def plan(rows, masked, order, size):
-        sure = [i for i in masked if rounded(rows.max(axis=1))[i] > tau]
-        return sure or top(lambda rows: rounded(rows.max(axis=1)))(rows, masked, order, 1)
+        sure = [i for i in masked if rows[i].max() > tau * (1 + 1e-6)]
+        return sure or top(confidences)(rows, masked, order, 1)
 
     return plan
 
@@ -87,8 +101,8 @@ def bounded(gamma):
     def plan(rows, masked, order, size):
         ascending = sorted(order, key=lambda i: entropies(rows)[i])
         sets = [ascending[:k] for k in range(1, len(masked) + 1)]
-        costs = [sum(entropies(rows)[s]) - max(entropies(rows)[s]) for s in sets]
-        return max((s for s, c in zip(sets, costs, strict=True) if c <= gamma), key=len)
+        excess = [sum(costs(rows)[s]) - max(costs(rows)[s]) for s in sets]
+        return max((s for s, e in zip(sets, excess, strict=True) if e <= gamma), key=len)
 
     return plan
 
@@ -98,7 +112,7 @@ def summed(eta):
         total, chosen = 0.0, []
         for i in order:
             chosen.append(i)
-            total += entropies(rows)[i]
+            total += costs(rows)[i]
             if total > eta:
                 break
         return chosen
@@ -111,8 +125,8 @@ SIZED = {
     planners.random(): top(lambda rows: np.zeros(LENGTH)),
     planners.left_to_right(): top(lambda rows: -np.arange(LENGTH)),
     planners.bisection(): top(lambda rows: -np.array([2, 1, 0, 1])),
-    planners.confidence(): top(lambda rows: rounded(rows.max(axis=1))),
-    planners.margin(): top(lambda rows: rounded(np.sort(rows, axis=1)[:, -1] - np.sort(rows, axis=1)[:, -2])),
+    planners.confidence(): top(confidences),
+    planners.margin(): top(margins),
     planners.entropy(): top(lambda rows: -entropies(rows)),
 }
 COUNTING = {
@@ -220,15 +234,13 @@ def test_temperature_and_filters_change_the_draw_and_not_the_plan():
                 row /= row.sum()
         return rows
 
-    def confident(state_rows):  # confidence of the untempered rows, though the draw uses others
-        return rounded(state_rows.max(axis=1))
-
     mass = {(VOCAB,) * LENGTH: 1.0}
     for _ in range(2):
         after = {}
         for state, probability in mass.items():
             masked = [i for i, v in enumerate(state) if v == VOCAB]
-            scores, rows = confident(predict_network(state)), drawn(state)
+            # Confidence of the untempered rows, though the draw uses others.
+            scores, rows = confidences(predict_network(state)), drawn(state)
             best = sorted(masked, key=lambda i: -scores[i])
             tied = [i for i in masked if scores[i] == scores[best[1]]]
             sure = [i for i in masked if scores[i] > scores[best[1]]]

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jdlm import schedules, targets
+from jdlm import planners, schedules, targets
 from jdlm.predictor import Predictor, map_lanes, oracle
 from jdlm.sampling import _loop as rounds
 from jdlm.sampling import _step as steps
@@ -203,6 +203,15 @@ def test_noise_resolves_probabilities_below_those_of_a_float32_uniform():
         ({"given": [0, 9, 3, 3]}, "token 9"),
         ({"given": [0.0, 1.0, 2.0, 3.0]}, "dtype float64"),
         ({"indices": [0, 1]}, "indices has shape"),
+        ({"indices": [0.0]}, "dtype float64; give 1 integers"),
+        ({"indices": [-1]}, r"indices\[0\]=-1 is no sample number; use 0 to 4294967295"),
+        ({"indices": [2**32]}, r"indices\[0\]=4294967296 is no sample number"),
+        ({"indices": [True]}, "dtype bool"),
+        ({"sizes": [[2, 2], [4]]}, r"sizes\[1\] has 1 entries but sizes\[0\] has 2"),
+        ({"sizes": np.array([[2**63, 2**63, 4]], np.uint64)}, "sizes contains 9223372036854775808"),
+        ({"given": [[0, 3, 3, 3], [0]]}, r"given\[1\] has 1 entries but given\[0\] has 4"),
+        ({"given": [0, 2**32 + 1, 3, 3]}, r"given\[0, 1\] contains the token 4294967297; use 0\.\.3"),
+        ({"given": [0, -1, 3, 3]}, r"given\[0, 1\] contains the token -1"),
         ({"batch_size": 0}, "batch_size=0"),
     ],
 )
@@ -212,7 +221,56 @@ def test_bad_requests_are_refused(change, message):
         sample(jax.random.key(0), noisy_table(), **request)
 
 
+@pytest.mark.parametrize("index", [0, 7, 2**31 - 1, 2**31, 2**32 - 1])
+def test_sizes_of_any_sample_number_come_from_its_own_key(index):
+    """The uniforms by hand: the key folded with the number, two words for each, 53 bits of them."""
+    key, schedule = jax.random.key(3), mixed()
+    high, low = np.asarray(jax.random.bits(jax.random.fold_in(key, np.uint32(index)), (2, LENGTH)), np.float64)
+    uniforms = (high // 2**5 * 2**26 + low // 2**6) / 2**53
+    expected = schedule.sizes_from(uniforms[None])
+    np.testing.assert_array_equal(draw_sizes(key, schedule, indices=np.array([index])), expected)
+    several = draw_sizes(key, schedule, indices=np.array([3, index, 2**32 - 1]))
+    np.testing.assert_array_equal(several[1:2], expected)
+
+
+def test_sample_numbers_of_32_bits_are_all_different():
+    numbers = np.array([0, 1, 2**31 - 1, 2**31, 2**31 + 1, 2**32 - 1])
+    sizes = constant([1, 1, 1, 1], lanes=6)
+    for planner in (planners.random(), planners.confidence()):
+        many = [
+            np.asarray(sample(jax.random.key(k), noisy_table(), sizes, planner=planner, indices=numbers, batch_size=16))
+            for k in range(8)
+        ]
+        assert len(set(map(bytes, np.concatenate(many, axis=1)))) == 6
+        alone = sample(jax.random.key(0), noisy_table(), sizes[:1], planner=planner, indices=[2**32 - 1], batch_size=16)
+        np.testing.assert_array_equal(alone[0], many[0][5])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lanes": 2.5}, "lanes=2.5 is not an integer"),
+        ({"lanes": -1}, "lanes=-1 is too small"),
+        ({"lanes": True}, "lanes=True is not an integer"),
+        ({"lanes": 2, "indices": [0, 1]}, "give exactly one"),
+        ({}, "give exactly one"),
+        ({"indices": [0, 2**32]}, r"indices\[1\]=4294967296 is no sample number; use 0 to 4294967295"),
+        ({"indices": [-3]}, r"indices\[0\]=-3 is no sample number"),
+        ({"indices": [0.5]}, r"dtype float64; give integers \[lanes\]"),
+        ({"indices": [[0, 1]]}, r"shape \(1, 2\)"),
+        ({"indices": [[0, 1], [2]]}, r"indices\[1\] has 1 entries"),
+    ],
+)
+def test_numbers_of_samples_are_checked(options, message):
+    with pytest.raises(ValueError, match=message):
+        draw_sizes(jax.random.key(0), mixed(), **options)
+
+
 def test_forced_tokens_must_be_tokens_that_agree_with_given():
+    with pytest.raises(ValueError, match=r"tokens\[1\] has 3 entries but tokens\[0\] has 4"):
+        path_log_prob(jax.random.key(0), noisy_table(), [[4], [4]], [[0, 1, 2, 0], [0, 1, 2]])
+    with pytest.raises(ValueError, match=r"tokens\[0, 0\] contains the token 4294967296"):
+        path_log_prob(jax.random.key(0), noisy_table(), [[4]], [2**32, 1, 2, 0])
     with pytest.raises(ValueError, match=r"token 3; use 0\.\.2"):
         path_log_prob(jax.random.key(0), noisy_table(), [[4]], [0, 1, 2, 3])
     with pytest.raises(ValueError, match="differs from given"):

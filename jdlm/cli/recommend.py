@@ -176,7 +176,7 @@ def _curves(resource, target, given: RecommendOptions, mesh) -> "tuple[CurveEsti
     if network is None and known is not None:
         curve = advice.exact_curve(known)
         return curve, curve, "the exact entropy curve of the target"
-    keys = jax.random.split(jax.random.key(given.seed))
+    keys = jax.random.split(jax.random.key(given.seed, impl="threefry2x32"))
     measured = []
     with progress.Progress("curve", unit="sequence") as bar:
         for number, (key, split) in enumerate(zip(keys, ("validation", "test"), strict=True)):

@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
 
     target = resource.config.target.build()
     start = np.array(_tokens(target, known, given.mask))
-    key_sizes, key_tokens = jax.random.split(jax.random.key(given.seed))
+    key_sizes, key_tokens = jax.random.split(jax.random.key(given.seed, impl="threefry2x32"))
     sizes = None
     if word is not None:
         sizes = np.zeros((given.count, 1), np.int32)

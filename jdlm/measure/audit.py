@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
+from jdlm import keys
 from jdlm.measure import alarms, evaluate, exact, marginals
 from jdlm.measure.alarms import ChiSquare
 from jdlm.measure.evaluate import Estimate
@@ -198,6 +199,7 @@ def audit(
     """
     if n < 100:
         raise ValueError(f"n={n} sequences show little; use at least 100")
+    keys.check(key)
     key_sampler, key_floor, key_scores = jax.random.split(key, 3)
     law, reference = _truth(truth)
     length, vocab_size = reference.single.shape

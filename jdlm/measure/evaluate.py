@@ -15,13 +15,13 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, Key
 from numpy.typing import ArrayLike
 
-from jdlm import devices
+from jdlm import devices, keys
 from jdlm.planners import Planner, random
 from jdlm.predictor import Predictor, map_lanes, oracle
 from jdlm.sampling import DEFAULT_WIDTH, Info, draw_sizes, sample_all
 from jdlm.sampling._step import lane_keys
 from jdlm.sampling.request import Request
-from jdlm.targets import Target, Unavailable
+from jdlm.targets import Target, Unavailable, validation
 
 _RANDOM = random()
 _CPU_WIDTH = 32  # activations that stay in the cache: a third to a half less CPU time than 128 sequences at once
@@ -211,11 +211,15 @@ def cross_entropy_curve(
       Nats per masked token, float64 ``[length]`` curves with standard errors.
 
     Raises:
-      ValueError: n < 2, or predictor and target differ in length or vocabulary.
+      ValueError: n < 2, a key that is not threefry's, or predictor and target differ in length or vocabulary.
     """
     check_pair(predictor, target)
+    keys.check(key)
+    n = validation.integer("n", n)
     if n < 2:
         raise ValueError(f"n={n} sequences give no standard error; use at least 2")
+    if batch_size is not None:
+        batch_size = validation.integer("batch_size", batch_size)
     length = target.length
     exact = has_oracle(target)
     distinct = n if nested else length * n
@@ -270,6 +274,7 @@ def _draw(key: Array, target: Target, indices: Array) -> Array:
 
 def draw_tokens(key: Key[Array, ""], target: Target, n: int) -> Int[np.ndarray, "n length"]:
     """``n`` sequences of the target, int32, numbered like the lanes of a sampler."""
+    keys.check(key)
     width = max(_DRAWN_TOGETHER // (target.length * target.vocab_size), 1)
     return _in_batches(lambda indices: _draw(key, target, indices), n, width)
 
@@ -327,6 +332,7 @@ def path_request(key: Key[Array, ""], target: Target, schedule: Any, n: int, *, 
 
     Args and Raises: see `monte_carlo_path_kl`.
     """
+    keys.check(key)
     if schedule is not None:
         check_complete(schedule)
     key_tokens, key_sizes, key_path = _three(key)

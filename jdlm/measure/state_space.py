@@ -18,7 +18,7 @@ import scipy.special
 from jaxtyping import Array
 
 from jdlm.planners import Planner, rounded
-from jdlm.predictor import Predictor, map_lanes
+from jdlm.predictor import Predictor, fault_message, faults, map_lanes
 from jdlm.sampling.filter import Draw
 from jdlm.schedules import Schedule
 from jdlm.targets import Target
@@ -68,8 +68,8 @@ def on_rows(function: Callable, parameter: Any, rows: np.ndarray) -> Any:
     return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(rows)], *parts)
 
 
-def _evaluate(planner: Planner, draw: Draw, masked: Array, logits: Array) -> tuple[Array, Array, Array]:
-    """Of one state: the logits drawn from, the rounded priorities, and the planner's count or costs (or zeros)."""
+def _evaluate(planner: Planner, draw: Draw, masked: Array, logits: Array) -> tuple[Array, ...]:
+    """Of one state: the logits drawn from, the rounded priorities, the planner's count or costs (or zeros), faults."""
     log_probs = jax.nn.log_softmax(logits) if planner.needs_logits else None
     priority = jnp.where(masked, rounded(planner.priority(log_probs, masked)), -jnp.inf)
     own = jnp.zeros(masked.shape)
@@ -78,7 +78,7 @@ def _evaluate(planner: Planner, draw: Draw, masked: Array, logits: Array) -> tup
     elif planner.count is not None:
         order = jnp.lexsort((-priority, ~masked))
         own = jnp.full(masked.shape, planner.count(log_probs, masked, order), own.dtype)
-    return draw(logits), priority, own
+    return draw(logits), priority, own, jnp.where(masked, faults(logits), 0).max()
 
 
 class _Reveal(NamedTuple):
@@ -107,11 +107,13 @@ class StateSpace:
 
         # The oracle is evaluated in float64; a network keeps the precision of its parameters.
         with jax.enable_x64(isinstance(predictor.params, Target)):
-            logits, priority, own = on_rows(evaluate, predictor, states)
-        if np.isnan(logits[self.masked]).any():
-            raise ValueError("the predictor returned NaN; check its parameters")
+            logits, priority, own, fault = on_rows(evaluate, predictor, states)
+        if fault.any():
+            state = np.argmax(fault > 0)
+            raise ValueError(fault_message(int(fault[state]), f"on the tokens {states[state].tolist()}"))
         self.priority, self.own = priority.astype(np.float64), own.astype(np.float64)
         logits = logits.astype(np.float64)
+        logits[~self.masked] = 0.0  # rows of revealed positions mean nothing
         self.marginals = np.exp(logits - logits.max(axis=-1, keepdims=True))
         self.marginals /= self.marginals.sum(axis=-1, keepdims=True)
         self.weights = (vocab_size + 1) ** np.arange(length)[::-1]
@@ -150,7 +152,8 @@ class StateSpace:
         priority = self.priority[states]
         lowest = priority[:, chosen].min(axis=1, keepdims=True)
         skipped = (priority > lowest).sum(axis=1) - (priority[:, chosen] > lowest).sum(axis=1)
-        tied, taken = (priority == lowest).sum(axis=1), (priority[:, chosen] == lowest).sum(axis=1)
+        tied = ((priority == lowest) & self.masked[states]).sum(axis=1)
+        taken = (priority[:, chosen] == lowest).sum(axis=1)
         probability = (skipped == 0) / scipy.special.comb(tied, taken)
         return probability if self.planner.count is None else probability * (self.own[states, 0] == size)
 

@@ -15,7 +15,7 @@ from jaxtyping import Array
 
 from jdlm import devices
 from jdlm.planners import Planner
-from jdlm.predictor import Predictor, map_lanes
+from jdlm.predictor import Predictor, faults, map_lanes
 from jdlm.sampling import _step as steps
 from jdlm.sampling.filter import Draw
 from jdlm.sampling.request import Lanes
@@ -54,6 +54,7 @@ class Progress(NamedTuple):
     revealed: Array  # [lanes] tokens that they revealed
     order: Array | None  # [lanes, length] where it is known from the start
     key_words: Array  # [lanes, 2, 2] the lane's own keys
+    fault: Array  # [lanes] what was wrong with logits, see `jdlm.predictor.faults`
 
 
 class State(NamedTuple):
@@ -186,10 +187,12 @@ def _step(
     if kind.planners:
         logits = _all_logits(predictor, first_logits, begins, mine.tokens)
         masked = mine.tokens == predictor.vocab_size
+        seen = jnp.where(masked & active[:, None], faults(logits), 0).max(axis=1)  # also where nothing is drawn yet
         order, size = steps.choose(kind.planners, lanes.planner, keys[:, 0], mine.step, size, masked, logits)
         positions, size = order.astype(jnp.int32), jnp.where(active, size, 0).astype(jnp.int32)
         logits = jnp.take_along_axis(logits, positions[:, :, None], axis=1)
     else:
+        seen = jnp.zeros(len(active), jnp.int32)
         places = jnp.minimum(mine.revealed[:, None] + jnp.arange(length, dtype=jnp.int32)[None], length - 1)
         positions = jnp.take_along_axis(mine.order, places, axis=1)
         if predictor.selective:
@@ -197,12 +200,13 @@ def _step(
         else:
             logits = _all_logits(predictor, first_logits, begins, mine.tokens)
             logits = jnp.take_along_axis(logits, positions[:, :, None], axis=1)
-    tokens, gained = _reveal(kind, keys[:, 1], mine.tokens, lanes.forced, positions, logits, size)
+    tokens, gained, fault = _reveal(kind, keys[:, 1], mine.tokens, lanes.forced, positions, logits, size)
     return mine._replace(
         tokens=tokens,
         path_log_prob=mine.path_log_prob + gained,
         step=mine.step + active,
         revealed=mine.revealed + size,
+        fault=jnp.maximum(mine.fault, jnp.maximum(fault, seen)),
     )
 
 
@@ -243,8 +247,8 @@ def _some_logits(
 
 def _reveal(
     kind: Kind, keys: Array, tokens: Array, forced: Array, positions: Array, logits: Array, size: Array
-) -> tuple[Array, Array]:
-    """Tokens after the first ``size [lanes]`` of ``positions`` are revealed, and their summed log probability.
+) -> tuple[Array, Array, Array]:
+    """Tokens after the first ``size [lanes]`` of ``positions`` are revealed, their summed log probability and faults.
 
     Draws for as many positions at a time as the smallest width has, and only as often as the largest size needs it.
     """
@@ -253,22 +257,26 @@ def _reveal(
     positions = jnp.pad(positions, padding)
     logits = jnp.pad(logits, (*padding, (0, 0)))
 
-    def some(number: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
-        tokens, log_probs = carry
+    def some(number: Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        tokens, log_probs, fault = carry
         first = number * width
         at = jax.lax.dynamic_slice_in_dim(positions, first, width, axis=1)
-        law = kind.draw(jax.lax.dynamic_slice_in_dim(logits, first, width, axis=1))
+        own = jax.lax.dynamic_slice_in_dim(logits, first, width, axis=1)
+        law = kind.draw(own)
         noise = jax.vmap(lambda key, at: steps.noise_at(key, at, law.shape[2], law.dtype))(keys, at)
         drawn = jnp.argmax(law + noise, axis=2).astype(jnp.int32)
-        wanted = jnp.take_along_axis(forced, at, axis=1)
-        drawn = jnp.where(wanted < 0, drawn, wanted)
+        known = jnp.take_along_axis(forced, at, axis=1)
+        drawn = jnp.where(known < 0, drawn, known)
         log_prob = jax.vmap(steps.token_log_prob)(law, drawn)
         # Compared with all positions, for which CPUs have vector instructions, instead of scattered to its own.
         here = at[:, None, :] == jnp.arange(length)[None, :, None]
-        here &= (first + jnp.arange(width)[None] < size[:, None])[:, None, :]
+        wanted = first + jnp.arange(width)[None] < size[:, None]
+        here &= wanted[:, None, :]
         tokens = jnp.where(here.any(axis=2), jnp.where(here, drawn[:, None], 0).sum(axis=2, dtype=jnp.int32), tokens)
-        return tokens, log_probs + jnp.where(here, log_prob[:, None], 0).sum(axis=2)
+        fault = jnp.maximum(fault, jnp.where(wanted, faults(own), 0).max(axis=1))
+        return tokens, log_probs + jnp.where(here, log_prob[:, None], 0).sum(axis=2), fault
 
     parts = -(-size.max() // width)
-    tokens, log_probs = jax.lax.fori_loop(0, parts, some, (tokens, jnp.zeros(tokens.shape, logits.dtype)))
-    return tokens, log_probs.sum(axis=1)
+    start = tokens, jnp.zeros(tokens.shape, logits.dtype), jnp.zeros(len(tokens), jnp.int32)
+    tokens, log_probs, fault = jax.lax.fori_loop(0, parts, some, start)
+    return tokens, log_probs.sum(axis=1), fault

@@ -24,7 +24,7 @@ from jaxtyping import Array
 
 from jdlm import devices
 from jdlm.planners import Planner, fixed_priority, has_fixed_order
-from jdlm.predictor import Predictor, logits_dtype
+from jdlm.predictor import Predictor, fault_message, logits_dtype
 from jdlm.sampling._loop import Kind, Layout, Progress, Queue, State, advance
 from jdlm.sampling.filter import Draw
 from jdlm.sampling.request import Lanes
@@ -86,6 +86,9 @@ def run(
 
     Returns:
       Tokens int32 ``[lanes, length]``, path log probabilities and NFE ``[lanes]``, and the use of the slots.
+
+    Raises:
+      ValueError: the predictor returned logits of no distribution where a token was to be drawn.
     """
     dtype = logits_dtype(predictor)
     fixed = has_fixed_order(planners[0])
@@ -98,7 +101,7 @@ def run(
     waiting = lanes.num_steps - shared
     longest_first = np.argsort(-waiting, kind="stable")
     tokens, nfe = np.zeros((total, predictor.length), np.int32), np.zeros(total, np.int32)
-    path_log_prob, evaluated = np.zeros(total, dtype), 0
+    path_log_prob, fault, evaluated = np.zeros(total, dtype), np.zeros(total, np.int32), 0
     parts = devices.size(mesh)
     predictor, table = devices.replicate(mesh, (predictor, table))
     rounds = math.ceil(total / (layout.capacity * parts))
@@ -113,10 +116,13 @@ def run(
         )
         report = _added(progress, int(nfe.sum()))
         *columns, calls = _drive(predictor, table, queue, kind, mesh, report)
-        for mine, column in zip((tokens, path_log_prob, nfe), columns, strict=True):
+        for mine, column in zip((tokens, path_log_prob, nfe, fault), columns, strict=True):
             for rows, part in zip(hands, np.split(column, parts), strict=True):
                 mine[rows] = part[: len(rows)]
         evaluated += int(calls.sum())
+    if fault.any():
+        lane = int(np.argmax(fault > 0))
+        raise ValueError(fault_message(int(fault[lane]), f"in lane {lane}"))
     return tokens, path_log_prob, nfe, Usage(int(nfe.sum()), int(shared.sum()), evaluated)
 
 
@@ -138,14 +144,14 @@ def _drive(
 ) -> tuple[np.ndarray, ...]:
     """Runs a queue to its end, in calls of about a second.
 
-    Returns tokens, path log probabilities and NFE of all rows, and how many lanes each device evaluated.
+    Returns tokens, path log probabilities, NFE and faults of all rows, and how many lanes each device evaluated.
     """
     slots = kind.layout.slots
     parts, rows = devices.size(mesh), len(queue.lanes.start)
     zeros, one = np.zeros(rows, np.int32), np.zeros(parts, np.int32)
     order = None if kind.planners else np.zeros((rows, predictor.length), np.int32)
     fresh = Progress(
-        queue.lanes.start, np.zeros(rows, kind.dtype), zeros, zeros, order, np.zeros((rows, 2, 2), np.uint32)
+        queue.lanes.start, np.zeros(rows, kind.dtype), zeros, zeros, order, np.zeros((rows, 2, 2), np.uint32), zeros
     )
     state = State(fresh, np.tile(np.arange(slots, dtype=np.int32), parts), one, one + slots, one)
     queue, state = devices.spread(mesh, (queue, state))
@@ -159,6 +165,6 @@ def _drive(
             progress(int(np.sum(devices.fetch(done))))
         if not more:
             lanes = state.lanes
-            return devices.fetch((lanes.tokens, lanes.path_log_prob, lanes.step, state.evaluated))
+            return devices.fetch((lanes.tokens, lanes.path_log_prob, lanes.step, lanes.fault, state.evaluated))
         seconds = max(time.perf_counter() - started, 1e-3)
         budget = 1 + int(budget * min(max(_SECONDS / seconds, 0.25), 4.0))

@@ -4,54 +4,85 @@ A `Draw` changes what is drawn and nothing else: planners see the predictor's ow
 """
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
 
-from jdlm.planners import rounded
+from jdlm.planners import TIE
+from jdlm.targets import validation
+
+_LARGE = 64.0  # the ulp of float32 logits beyond is above 7.6e-6, which the noise that is added would feel
 
 
 @dataclasses.dataclass(frozen=True)
 class Draw:
     """The law that a token is drawn from, given the logits of its position; the default changes nothing.
 
-    Applied in this order: temperature, then top-k, then nucleus. Probabilities are compared after rounding to
-    multiples of 2^-12, so that ties are ties in every precision; tied tokens are kept or dropped together.
+    Applied in this order: temperature, then top-k, then nucleus. Both filters keep a number of the most likely tokens.
+    Those whose log probability is within ``TIE`` (2^-18) of the last one's tie with it, and are kept in the order of
+    their ids, so that float32 and float64 agree on laws with symmetries (docs/decisions/priorities-on-a-grid.md).
 
     Attributes:
-      temperature: logits are divided by it.
-      top_k: keep the k most likely tokens (more if the last ones tie); None keeps all.
-      nucleus: keep the most likely tokens until their probability reaches this; None keeps all.
+      temperature: float, logits are divided by it; a normal number of float32, as its inverse: 1.2e-38 to 8.5e37.
+      top_k: int, keep exactly the k most likely tokens; None, or at least the size of the vocabulary, keeps all.
+      nucleus: float, keep the fewest most likely tokens whose probability reaches this; None or 1.0 keeps all. A mass
+        is known to about ``log2(vocab) * 1.2e-7`` in float32, and one that misses the goal by at most 2^-18 reaches it.
 
     Raises:
-      ValueError: temperature not positive, top_k < 1, or nucleus outside (0, 1].
+      ValueError: temperature not positive or not of float32, top_k no integer or below 1, nucleus outside (0, 1].
     """
 
-    temperature: float = 1.0
-    top_k: int | None = None
-    nucleus: float | None = None
+    # What is given is checked below, with a clear error for what comes from a file or a form.
+    temperature: Any = 1.0
+    top_k: Any = None
+    nucleus: Any = None
 
     def __post_init__(self):
-        if not 0.0 < self.temperature < float("inf"):
-            raise ValueError(f"temperature={self.temperature} is not positive; for the most likely token use top_k=1")
-        if self.top_k is not None and self.top_k < 1:
-            raise ValueError(f"top_k={self.top_k} leaves no token; use at least 1, or None")
-        if self.nucleus is not None and not 0.0 < self.nucleus <= 1.0:
-            raise ValueError(f"nucleus={self.nucleus} is no probability above 0; use (0, 1], or None")
+        temperature = validation.real("temperature", self.temperature)
+        if not temperature > 0.0:
+            raise ValueError(f"temperature={temperature} is not positive; for the most likely token use top_k=1")
+        if not 2.0**-126 <= temperature <= 2.0**126:
+            remedy = "for the most likely token use top_k=1" if temperature < 1.0 else "use a smaller one"
+            raise ValueError(f"temperature={temperature} is beyond what float32 can divide by; {remedy}")
+        object.__setattr__(self, "temperature", temperature)
+        if self.top_k is not None:
+            object.__setattr__(self, "top_k", validation.integer("top_k", self.top_k))
+        if self.nucleus is not None:
+            nucleus = validation.real("nucleus", self.nucleus)
+            if not 0.0 < nucleus <= 1.0:
+                raise ValueError(f"nucleus={nucleus} is no probability above 0; use (0, 1], or None")
+            object.__setattr__(self, "nucleus", nucleus)
 
     def __call__(self, logits: Float[Array, "*rows vocab"]) -> Float[Array, "*rows vocab"]:
-        """Logits of the law that is drawn from, -inf at filtered tokens; ``logits`` themselves by default."""
+        """Logits of the law that is drawn from, -inf at filtered tokens; shifted by a constant where they are large."""
+        peak = logits.max(axis=-1, keepdims=True)
+        # Large ones swallow the noise, or overflow. The others keep their bits.
+        logits = logits - jnp.where(jnp.abs(peak / self.temperature) > _LARGE, peak, 0)
         if self.temperature != 1.0:
             logits = logits / self.temperature
         if self.top_k is not None and self.top_k < logits.shape[-1]:
-            probabilities = rounded(jax.nn.softmax(logits))
-            least = jnp.sort(probabilities, axis=-1)[..., -self.top_k, None]
-            logits = jnp.where(probabilities >= least, logits, -jnp.inf)
-        if self.nucleus is not None:
-            exact = jax.nn.softmax(logits)
-            probabilities = rounded(exact)
-            above = probabilities[..., None, :] > probabilities[..., :, None]  # [token, more likely token]
-            before = jnp.where(above, exact[..., None, :], 0).sum(axis=-1)
-            logits = jnp.where(rounded(before) < self.nucleus, logits, -jnp.inf)
+            last = jax.lax.top_k(logits, self.top_k)[0][..., -1:]
+            logits = _largest(logits, jnp.full(last.shape, self.top_k), last)
+        if self.nucleus is not None and self.nucleus < 1.0:
+            descending = -jnp.sort(-logits, axis=-1)
+            # A tree of additions, whose rounding errors grow with the logarithm of the vocabulary only.
+            mass = jax.lax.associative_scan(jnp.add, jnp.exp(descending - descending[..., :1]), axis=-1)
+            before = jnp.concatenate([jnp.zeros_like(mass[..., :1]), mass[..., :-1]], axis=-1)
+            number = (before < (self.nucleus - TIE) * mass[..., -1:]).sum(axis=-1, keepdims=True)
+            number = jnp.maximum(number, 1)
+            logits = _largest(logits, number, jnp.take_along_axis(descending, number - 1, axis=-1))
         return logits
+
+
+def _largest(
+    logits: Float[Array, "*rows vocab"], number: Int[Array, "*rows 1"], last: Float[Array, "*rows 1"]
+) -> Float[Array, "*rows vocab"]:
+    """Logits of the ``number`` most likely tokens, of which ``last`` is the least; -inf elsewhere."""
+    sure = logits > last + TIE
+    tied: Bool[Array, "*rows vocab"] = jnp.abs(logits - last) <= TIE
+    room = number - sure.sum(axis=-1, keepdims=True)
+    kept = sure | (tied & (jnp.cumsum(tied, axis=-1) <= room))
+    return jnp.where(kept, logits, -np.inf)

@@ -8,8 +8,10 @@ import numpy as np
 from jaxtyping import Array, Key
 from numpy.typing import ArrayLike
 
+from jdlm import keys
 from jdlm.planners import Planner
 from jdlm.predictor import Predictor
+from jdlm.targets import validation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,12 +19,12 @@ class Request:
     """What is wanted of a sampler: one sequence a lane, all from one key and by one planner.
 
     Attributes:
-      key: typed key (`jax.random.key`).
+      key: typed threefry key (`jax.random.key`).
       planner: which positions a step reveals.
       sizes: int ``[lanes, steps]``; how many tokens each step of a lane reveals. None exactly if the planner counts.
       given: int ``[length]`` or ``[lanes, length]`` tokens known from the start, the mask id where one is wanted.
       forced: int ``[length]`` or ``[lanes, length]`` tokens that the steps reveal instead of drawn ones.
-      indices: int ``[lanes]`` global sample numbers; 0..lanes-1 if None.
+      indices: int ``[lanes]`` global sample numbers below 2^32; 0..lanes-1 if None.
       allow_leftover: accept sizes that leave masks.
     """
 
@@ -43,7 +45,7 @@ class Lanes(NamedTuple):
       forced: int32 ``[lanes, length]`` tokens to reveal, -1 where one is to be drawn.
       sizes: int32 ``[lanes, length]`` sizes of the steps, without zeros between them; zeros if the planner counts.
       num_steps: int32 ``[lanes]`` number of steps; at most so many if the planner counts.
-      indices: int32 ``[lanes]`` global sample numbers.
+      indices: uint32 ``[lanes]`` global sample numbers.
       key_words: uint32 ``[lanes, 2, 2]`` the request's keys of order and tokens, as words of threefry keys.
       planner: int32 ``[lanes]`` number of the lane's planner in a list of them.
     """
@@ -67,20 +69,23 @@ def lanes_of(request: Request, predictor: Predictor, planner_number: int = 0) ->
     """The rows of a request.
 
     Raises:
-      ValueError: sizes, tokens or indices of a wrong shape, dtype, range or sum.
+      ValueError: sizes, tokens or indices of a wrong shape, dtype, range or sum, or a key that is not threefry's.
     """
+    keys.check(request.key)
     length, mask, planner, sizes = predictor.length, predictor.vocab_size, request.planner, request.sizes
     given, forced, indices = request.given, request.forced, request.indices
     if (sizes is None) != (planner.count is not None):
         remedy = "give sizes [lanes, steps]" if sizes is None else "give sizes=None, it counts by itself"
         raise ValueError(f"planner {planner.name} with sizes={'None' if sizes is None else 'an array'}; {remedy}")
-    if sizes is not None and np.ndim(sizes) != 2:
-        raise ValueError(f"sizes has shape {np.shape(sizes)}; give integers [lanes, steps]")
+    names = ("sizes", sizes), ("given", given), ("tokens", forced), ("indices", indices)
+    sizes, given, forced, indices = (None if x is None else validation.array(name, x) for name, x in names)
+    if sizes is not None and sizes.ndim != 2:
+        raise ValueError(f"sizes has shape {sizes.shape}; give integers [lanes, steps]")
     lanes = _num_lanes((sizes, 2), (forced, 2), (given, 2), (indices, 1))
     if given is not None:
-        given = _tokens("given", np.asarray(given), lanes, length, highest=mask)
+        given = _tokens("given", given, lanes, length, highest=mask)
     if forced is not None:
-        forced = _tokens("tokens", np.asarray(forced), lanes, length, highest=mask - 1)
+        forced = _tokens("tokens", forced, lanes, length, highest=mask - 1)
         if given is not None and (clash := (given != mask) & (given != forced)).any():
             lane, place = np.argwhere(clash)[0]
             raise ValueError(
@@ -89,9 +94,7 @@ def lanes_of(request: Request, predictor: Predictor, planner_number: int = 0) ->
             )
     given = np.full((lanes, length), mask, np.int32) if given is None else given
     forced = np.full((lanes, length), -1, np.int32) if forced is None else forced
-    indices = np.arange(lanes) if indices is None else np.asarray(indices)
-    if indices.shape != (lanes,) or not np.issubdtype(indices.dtype, np.integer):
-        raise ValueError(f"indices has shape {indices.shape} and dtype {indices.dtype}; give {lanes} integers")
+    indices = sample_numbers(np.arange(lanes) if indices is None else indices, lanes)
     if sizes is None:
         sizes, num_steps = np.zeros((lanes, length), np.int32), (given == mask).sum(axis=1)
     else:
@@ -103,10 +106,26 @@ def lanes_of(request: Request, predictor: Predictor, planner_number: int = 0) ->
         forced,
         sizes,
         num_steps.astype(np.int32),
-        indices.astype(np.int32),
+        indices,
         np.broadcast_to(words, (lanes, *words.shape)),
         np.full(lanes, planner_number, np.int32),
     )
+
+
+def sample_numbers(indices: ArrayLike, lanes: int | None = None) -> np.ndarray:
+    """Global sample numbers as uint32 ``[lanes]``, which keys are folded with.
+
+    Raises:
+      ValueError: no integers ``[lanes]``, or some outside 0..2^32-1, which would come round to the keys of others.
+    """
+    indices = validation.array("indices", indices)
+    if indices.ndim != 1 or lanes not in (None, len(indices)) or not np.issubdtype(indices.dtype, np.integer):
+        wanted = "integers [lanes]" if lanes is None else f"{lanes} integers"
+        raise ValueError(f"indices has shape {indices.shape} and dtype {indices.dtype}; give {wanted}")
+    wrong = np.flatnonzero((indices < 0) | (indices > np.uint64(2**32 - 1)))
+    if wrong.size:
+        raise ValueError(f"indices[{wrong[0]}]={indices[wrong[0]]} is no sample number; use 0 to {2**32 - 1}")
+    return indices.astype(np.uint32)
 
 
 @jax.jit
@@ -122,20 +141,22 @@ def _tokens(name: str, tokens: np.ndarray, lanes: int, length: int, highest: int
         raise ValueError(f"{name} has shape {tokens.shape}; it must be {(lanes, length)} or its last axis")
     if not np.issubdtype(tokens.dtype, np.integer):
         raise ValueError(f"{name} has dtype {tokens.dtype}; give integer tokens")
-    bad = tokens[(tokens < 0) | (tokens > highest)]
+    bad = np.argwhere((tokens < 0) | (tokens > highest))
     if bad.size:
-        raise ValueError(f"{name} contains the token {bad.flat[0]}; use 0..{highest}")
+        lane, place = bad[0]
+        raise ValueError(f"{name}[{lane}, {place}] contains the token {tokens[lane, place]}; use 0..{highest}")
     return tokens.astype(np.int32)
 
 
-def _sizes(sizes: ArrayLike, given: np.ndarray, mask: int, allow_leftover: bool) -> np.ndarray:
+def _sizes(sizes: np.ndarray, given: np.ndarray, mask: int, allow_leftover: bool) -> np.ndarray:
     """Sizes as int32 ``[lanes, length]`` with zeros moved to the end, after checking each row's sum."""
-    sizes = np.asarray(sizes)
     if not np.issubdtype(sizes.dtype, np.integer):
         raise ValueError(f"sizes has dtype {sizes.dtype}; give integers [lanes, steps]")
     if sizes.size and sizes.min() < 0:
         raise ValueError(f"sizes contains {sizes.min()}; a step reveals 0 tokens or more")
     length = given.shape[1]
+    if sizes.size and sizes.max() > 2**31 - 1:  # before they are added, which could overflow
+        raise ValueError(f"sizes contains {sizes.max()}; a step reveals at most {length} tokens")
     masks, sums = (given == mask).sum(axis=1), sizes.sum(axis=1)
     wrong = (sums > masks) if allow_leftover else (sums != masks)
     if wrong.any():
@@ -150,9 +171,9 @@ def _sizes(sizes: ArrayLike, given: np.ndarray, mask: int, allow_leftover: bool)
     return np.pad(packed, ((0, 0), (0, length - packed.shape[1])))
 
 
-def _num_lanes(*arrays: tuple[ArrayLike | None, int]) -> int:
+def _num_lanes(*arrays: tuple[np.ndarray | None, int]) -> int:
     """Length of the first array that has an axis of lanes, that is, the number of axes named beside it."""
     for array, ndim in arrays:
-        if array is not None and np.ndim(array) == ndim:
-            return len(np.asarray(array))
+        if array is not None and array.ndim == ndim:
+            return len(array)
     raise ValueError("the number of lanes is unknown; give sizes [lanes, steps], or indices if the planner counts")

@@ -16,12 +16,14 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, Int32, Key
 from numpy.typing import ArrayLike
 
+from jdlm import keys
 from jdlm.planners import Planner, has_fixed_order, random
 from jdlm.predictor import Predictor, chunk_size
 from jdlm.sampling import _queue as slots
 from jdlm.sampling._step import lane_keys
 from jdlm.sampling.filter import Draw
-from jdlm.sampling.request import Lanes, Request, lanes_of
+from jdlm.sampling.request import Lanes, Request, lanes_of, sample_numbers
+from jdlm.targets import validation
 
 DEFAULT_WIDTH = 128
 _RANDOM = random()
@@ -49,27 +51,28 @@ def _lane_words(key: Array, indices: Array, count: int) -> Array:
 
 
 def draw_sizes(
-    key: Key[Array, ""], schedule: Any, lanes: int | None = None, indices: ArrayLike | None = None
+    key: Key[Array, ""], schedule: Any, lanes: Any = None, indices: ArrayLike | None = None
 ) -> Int32[Array, "lanes steps"]:
     """Reveal sizes of many lanes, drawn from a schedule's law: one row per global sample number.
 
     Args:
-      key: typed key; use another one than for `sample`.
+      key: typed threefry key; use another one than for `sample`.
       schedule: a `jdlm.schedules.Schedule`.
-      lanes: number of rows, for sample numbers 0..lanes-1; or give
-      indices: int ``[lanes]`` global sample numbers.
+      lanes: int, number of rows, for sample numbers 0..lanes-1; or give
+      indices: int ``[lanes]`` global sample numbers below 2^32.
 
     Returns:
       int32 ``[lanes, num_steps]``.
 
     Raises:
-      ValueError: neither or both of ``lanes`` and ``indices`` are given.
+      ValueError: neither or both of ``lanes`` and ``indices`` are given, or numbers that are none, or another key.
     """
+    keys.check(key)
     if (lanes is None) == (indices is None):
         raise ValueError(f"lanes={lanes} and indices={indices}; give exactly one of the two")
-    indices = np.arange(lanes) if indices is None else np.asarray(indices)
+    indices = sample_numbers(np.arange(validation.integer("lanes", lanes, 0)) if indices is None else indices)
     # As many words as the longest schedules take, so that one program serves them all; 53 bits make a uniform.
-    words = np.asarray(_lane_words(key, indices.astype(np.int32), max(schedule.length, schedule.num_steps)), np.float64)
+    words = np.asarray(_lane_words(key, indices, max(schedule.length, schedule.num_steps)), np.float64)
     uniforms = (np.floor(words[:, 0] / 2**5) * 2**26 + np.floor(words[:, 1] / 2**6)) / 2**53
     return jnp.asarray(schedule.sizes_from(uniforms), jnp.int32)
 
@@ -114,8 +117,7 @@ def sample_all(
       ValueError: as `sample`.
     """
     width = default_slots(predictor.length, predictor.vocab_size) if batch_size is None else batch_size
-    if width < 1:
-        raise ValueError(f"batch_size={width}; use at least 1")
+    width = validation.integer("batch_size", width)
     layout = slots.layout(predictor.length, width, predictor.chunk or width)
     parts: list[Any] = [None] * len(requests)
     usages, done = [slots.Usage(0, 0, 0)], 0
@@ -124,10 +126,6 @@ def sample_all(
         together = Lanes(*(np.concatenate(arrays) for arrays in zip(*lanes, strict=True)))
         report = progress and (lambda more, done=done: progress(done + more))
         tokens, path_log_prob, nfe, usage = slots.run(predictor, together, planners, draw, layout, mesh, report)
-        if np.isnan(path_log_prob).any():
-            raise ValueError(
-                f"the predictor returned NaN in lane {np.argmax(np.isnan(path_log_prob))}; check its parameters"
-            )
         leftover = (tokens == predictor.vocab_size).sum(axis=1, dtype=np.int32)
         ends = np.cumsum([len(part.start) for part in lanes])[:-1]
         columns = [np.split(column, ends) for column in (tokens, nfe, leftover, path_log_prob)]
@@ -203,7 +201,7 @@ def sample(
     network, though, are rounded differently beside other lanes, so about one of its tokens in a million may differ.
 
     Args:
-      key: typed key (`jax.random.key`).
+      key: typed threefry key (`jax.random.key`, unless JAX's default was changed).
       predictor: the mask predictor.
       sizes: int ``[lanes, steps]``; how many tokens each step of a lane reveals. Each row sums to the number of
         positions to fill. Zeros are allowed anywhere and cost nothing. None exactly if the planner counts by itself.
@@ -211,7 +209,7 @@ def sample(
       draw: temperature and filters of the drawn tokens; none by default.
       given: int ``[length]`` or ``[lanes, length]`` tokens known from the start, with the mask id ``vocab_size``
         where a token is to be drawn; all masks by default.
-      indices: int ``[lanes]`` global sample numbers; 0..lanes-1 by default.
+      indices: int ``[lanes]`` global sample numbers below 2^32; 0..lanes-1 by default.
       batch_size: slots of the compiled program; chosen from the shapes by `default_slots` if None.
       allow_leftover: accept rows of ``sizes`` that leave masks; they stay in the result as the mask id.
 
@@ -219,7 +217,8 @@ def sample(
       int32 ``[lanes, length]``.
 
     Raises:
-      ValueError: sizes, tokens or indices of a wrong shape, dtype, range or sum, or a predictor that returns NaN.
+      ValueError: sizes, tokens or indices of a wrong shape, dtype, range or sum, a key that is not threefry's, or a
+        predictor whose logits are NaN, +inf, or -inf for all tokens.
     """
     return sample_with_info(
         key, predictor, sizes,

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
+from jdlm import keys
 from jdlm.schedules.checks import INT32, whole
 from jdlm.schedules.law import Law
 
@@ -73,8 +74,12 @@ class Schedule:
         Works under ``jit`` and ``vmap``. The draw is unbiased down to float32 probabilities of about 1e-38.
 
         Args:
-          key: a typed key, ``jax.random.key``.
+          key: a typed threefry key, ``jax.random.key``.
+
+        Raises:
+          ValueError: the key is another one.
         """
+        keys.check(key)
         return self._law.draw(key)
 
     def sizes_from(self, uniforms: Float[np.ndarray, "lanes any"]) -> Int[np.ndarray, "lanes steps"]:

@@ -7,11 +7,12 @@ import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Float64, Int, Key
 
+from jdlm import keys, pytrees
 from jdlm.targets import validation
-from jdlm.targets.target import Target
+from jdlm.targets.target import Target, Tokens
 
 
-@jax.tree_util.register_dataclass
+@pytrees.register
 @dataclass(frozen=True, eq=False)
 class Blocks(Target):
     """Independent copies of one law, side by side; see `blocks`."""
@@ -23,14 +24,17 @@ class Blocks(Target):
 
     def sample(self, key: Key[Array, ""]) -> Int[Array, " length"]:
         """One draw of each block; int32 ``[length]``."""
+        keys.check(key)
         return jax.vmap(self.block.sample)(jax.random.split(key, self.copies)).reshape(self.length)
 
-    def log_prob(self, tokens: Int[Array, " length"]) -> Float[Array, ""]:
+    def log_prob(self, tokens: Tokens) -> Float[Array, ""]:
         """Sum over the blocks, nats."""
+        tokens = self.checked(tokens)
         return jax.vmap(self.block.log_prob)(tokens.reshape(self.copies, -1)).sum()
 
-    def infer(self, tokens: Int[Array, " length"]) -> tuple[Float[Array, "length vocab"], Bool[Array, ""]]:
+    def infer(self, tokens: Tokens) -> tuple[Float[Array, "length vocab"], Bool[Array, ""]]:
         """Each block on its own; a pattern is possible if it is in all of them."""
+        tokens = self.checked(tokens)
         log_probs, possible = jax.vmap(self.block.infer)(tokens.reshape(self.copies, -1))
         return log_probs.reshape(self.length, self.vocab_size), possible.all()
 

@@ -8,13 +8,15 @@ import numpy as np
 from jaxtyping import Array, Int, Key
 from numpy.typing import ArrayLike
 
+from jdlm import keys, pytrees
 from jdlm.targets import validation
 from jdlm.targets.target import Leaf, Target
 
 SPLITS = ("train", "validation", "test")
+_MOST = 2**31 - 1
 
 
-@jax.tree_util.register_dataclass
+@pytrees.register
 @dataclass(frozen=True, eq=False)
 class Data(Target):
     """Windows of a stream of tokens, drawn uniformly from the starts that belong to the split; see `data`."""
@@ -28,6 +30,7 @@ class Data(Target):
 
     def sample(self, key: Key[Array, ""]) -> Int[Array, " length"]:
         """One sequence of the split, each equally likely; int32 ``[length]``."""
+        keys.check(key)
         place = SPLITS.index(self.split)
         chosen = sum(self.counts[:place]) + jax.random.randint(key, (), 0, self.counts[place], jnp.int32)
         start = jnp.asarray(self.starts)[chosen]
@@ -67,15 +70,22 @@ def data(tokens: ArrayLike, vocab: int | None = None, held_out: float = 0.1) -> 
       The target; ``on("validation")`` and ``on("test")`` give the held-out sequences.
 
     Raises:
-      ValueError: tokens that are no integers ``[count, length]`` below vocab, or too few for the splits.
+      ValueError: tokens that are no integers ``[count, length]`` below vocab, or too few for the splits; a vocabulary
+        whose mask id int32 cannot hold.
     """
-    tokens = np.array(tokens)
+    tokens = validation.array("tokens", tokens)
     if tokens.ndim != 2 or not tokens.size or not np.issubdtype(tokens.dtype, np.integer):
         raise ValueError(f"tokens is {tokens.dtype}{list(tokens.shape)}; give integers [count, length]")
-    vocab = int(tokens.max()) + 1 if vocab is None else validation.integer("vocab", vocab)
-    if tokens.min() < 0 or tokens.max() >= vocab:
-        wrong = tokens[(tokens < 0) | (tokens >= vocab)][0]
-        raise ValueError(f"tokens holds {wrong}; use 0 to {vocab - 1}")
+    largest = int(tokens.max())
+    vocab = min(largest + 1, _MOST) if vocab is None else validation.integer("vocab", vocab)
+    if vocab > _MOST:
+        raise ValueError(f"vocab={vocab} is too large for int32 tokens and a mask; use at most {_MOST}")
+    if tokens.min() < 0 or largest >= vocab:
+        row, place = np.argwhere((tokens < 0) | (tokens >= vocab))[0]
+        raise ValueError(f"tokens[{row}, {place}] holds {tokens[row, place]}; use 0 to {vocab - 1}")
+    if tokens.size > _MOST:
+        raise ValueError(f"tokens has {tokens.size} entries, more than int32 can count; give at most {_MOST}")
+    held_out = validation.real("held_out", held_out)
     if not 0 <= held_out < 0.5:
         raise ValueError(f"held_out={held_out} is out of range; use at least 0 and less than 0.5")
     count, length = tokens.shape

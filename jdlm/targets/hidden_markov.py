@@ -9,11 +9,12 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float, Float64, Int, Key
 from numpy.typing import ArrayLike
 
+from jdlm import keys, pytrees
 from jdlm.targets import validation
-from jdlm.targets.target import Leaf, Target, Unavailable
+from jdlm.targets.target import Leaf, Target, Tokens, Unavailable
 
 
-@jax.tree_util.register_dataclass
+@pytrees.register
 @dataclass(frozen=True, eq=False)
 class HiddenMarkov(Target):
     """A Markov chain of hidden states, each of which emits a token; see `hidden_markov`."""
@@ -26,6 +27,7 @@ class HiddenMarkov(Target):
 
     def sample(self, key: Key[Array, ""]) -> Int[Array, " length"]:
         """One sequence, state by state; int32 ``[length]``."""
+        keys.check(key)
         log_transition, log_emission = jnp.asarray(self.log_transition), jnp.asarray(self.log_emission)
         states = self.log_initial.shape[0]
         # Adding Gumbel noise and taking the largest draws from a categorical law.
@@ -38,13 +40,15 @@ class HiddenMarkov(Target):
 
         return jax.lax.scan(advance, jnp.asarray(self.log_initial), noise)[1]
 
-    def log_prob(self, tokens: Int[Array, " length"]) -> Float[Array, ""]:
+    def log_prob(self, tokens: Tokens) -> Float[Array, ""]:
         """Log of the sum over all paths of states, nats."""
+        tokens = self.checked(tokens)
         seen = self._seen(tokens)
         return logsumexp(self._forward(seen)[-1] + seen[-1])
 
-    def infer(self, tokens: Int[Array, " length"]) -> tuple[Float[Array, "length vocab"], Bool[Array, ""]]:
+    def infer(self, tokens: Tokens) -> tuple[Float[Array, "length vocab"], Bool[Array, ""]]:
         """Forward-backward over the states, in logarithms, then the emission; nats ``[length, vocab]``."""
+        tokens = self.checked(tokens)
         seen = self._seen(tokens)
         forward = self._forward(seen)
         log_transition = jnp.asarray(self.log_transition)

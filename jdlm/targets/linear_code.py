@@ -9,13 +9,14 @@ from jaxtyping import Array, Bool, Float, Float64, Int, Key
 from numpy.typing import ArrayLike
 from scipy.special import comb
 
+from jdlm import keys, pytrees
 from jdlm.targets import validation
-from jdlm.targets.target import Leaf, Target, Unavailable
+from jdlm.targets.target import Leaf, Target, Tokens, Unavailable
 
 MAX_CURVE_LENGTH = 20
 
 
-@jax.tree_util.register_dataclass
+@pytrees.register
 @dataclass(frozen=True, eq=False)
 class LinearCode(Target):
     """Uniform over the codewords of a linear code; see `linear_code`.
@@ -37,15 +38,17 @@ class LinearCode(Target):
 
     def sample(self, key: Key[Array, ""]) -> Int[Array, " length"]:
         """A random codeword: its information tokens are drawn, the rest follow; int32 ``[length]``."""
+        keys.check(key)
         return self._encode(jax.random.randint(key, (self.dimension,), 0, self.vocab_size, jnp.int32))
 
-    def log_prob(self, tokens: Int[Array, " length"]) -> Float[Array, ""]:
+    def log_prob(self, tokens: Tokens) -> Float[Array, ""]:
         """``-dimension log vocab`` on codewords, ``-inf`` elsewhere, nats."""
+        tokens = self.checked(tokens)
         tokens = tokens.astype(jnp.int32)
         is_codeword = (self._encode(tokens[np.array(self.information)]) == tokens).all()
         return jnp.where(is_codeword, -self.dimension * np.log(self.vocab_size), -jnp.inf)
 
-    def infer(self, tokens: Int[Array, " length"]) -> tuple[Float[Array, "length vocab"], Bool[Array, ""]]:
+    def infer(self, tokens: Tokens) -> tuple[Float[Array, "length vocab"], Bool[Array, ""]]:
         """Gaussian elimination: each masked token is then either fixed or uniform.
 
         The unknowns are the masked information tokens u; each revealed check is an equation ``u . column = value``.
@@ -53,6 +56,7 @@ class LinearCode(Target):
         checks are reduced along with them, so a check is fixed where nothing is left of its column. About
         ``dimension * (length-dimension) ** 2`` operations.
         """
+        tokens = self.checked(tokens)
         prime, tokens = self.vocab_size, tokens.astype(jnp.int32)
         information, checks = np.array(self.information), self._checks()
         log_uniform = -jnp.log(jnp.full((self.length, prime), float(prime)))
@@ -139,7 +143,7 @@ def linear_code(generator: ArrayLike, prime: int) -> LinearCode:
         has entries outside the field.
     """
     prime = validation.prime("prime", prime)
-    matrix = np.array(generator)
+    matrix = validation.array("generator", generator)
     if matrix.ndim != 2 or not np.issubdtype(matrix.dtype, np.integer):
         raise ValueError(f"generator is {matrix.dtype}{list(matrix.shape)}; give integers [rows, length]")
     if not matrix.any():

@@ -9,11 +9,12 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float, Float64, Int, Key
 from numpy.typing import ArrayLike
 
+from jdlm import keys, pytrees
 from jdlm.targets import validation
-from jdlm.targets.target import Leaf, Target
+from jdlm.targets.target import Leaf, Target, Tokens
 
 
-@jax.tree_util.register_dataclass
+@pytrees.register
 @dataclass(frozen=True, eq=False)
 class Markov(Target):
     """A Markov chain of a given initial law; see `markov`.
@@ -29,6 +30,7 @@ class Markov(Target):
 
     def sample(self, key: Key[Array, ""]) -> Int[Array, " length"]:
         """One sequence, token by token; int32 ``[length]``."""
+        keys.check(key)
         log_initial, log_transition = jnp.asarray(self.log_marginals[0]), jnp.asarray(self.log_powers[1])
         # Adding Gumbel noise and taking the largest draws from a categorical law.
         noise = jax.random.gumbel(key, (self.length, self.vocab_size), mode="high")
@@ -39,13 +41,15 @@ class Markov(Target):
 
         return jax.lax.scan(advance, log_initial, noise)[1]
 
-    def log_prob(self, tokens: Int[Array, " length"]) -> Float[Array, ""]:
+    def log_prob(self, tokens: Tokens) -> Float[Array, ""]:
         """Log law of the first token plus the log transitions, nats."""
+        tokens = self.checked(tokens)
         log_initial, log_transition = jnp.asarray(self.log_marginals[0]), jnp.asarray(self.log_powers[1])
         return log_initial[tokens[0]] + log_transition[tokens[:-1], tokens[1:]].sum()
 
-    def infer(self, tokens: Int[Array, " length"]) -> tuple[Float[Array, "length vocab"], Bool[Array, ""]]:
+    def infer(self, tokens: Tokens) -> tuple[Float[Array, "length vocab"], Bool[Array, ""]]:
         """``p(x_i | a, b) ~ P^l[a, x_i] P^r[x_i, b]`` with a, b the nearest revealed tokens, l and r steps away."""
+        tokens = self.checked(tokens)
         log_marginals, log_powers = jnp.asarray(self.log_marginals), jnp.asarray(self.log_powers)
         places = jnp.arange(self.length)
         revealed = tokens != self.vocab_size
@@ -139,6 +143,7 @@ def sticky_markov(length: int, vocab: int, stay: float) -> Markov:
       ValueError: a number out of range.
     """
     vocab = validation.integer("vocab", vocab, 2)
+    stay = validation.real("stay", stay)
     if not 0 <= stay <= 1:
         raise ValueError(f"stay={stay} is no probability; use a number from 0 to 1")
     transition = np.full((vocab, vocab), (1 - stay) / (vocab - 1))

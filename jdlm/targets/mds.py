@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Float64, Int, Key
 
+from jdlm import keys, pytrees
 from jdlm.targets import validation
-from jdlm.targets.target import Leaf, Target
+from jdlm.targets.target import Known, Leaf, Target, Tokens
 
 
 class Separable(Target):
@@ -16,22 +17,25 @@ class Separable(Target):
 
     dimension: int
 
-    def complete(self, known: Bool[Array, " length"], tokens: Int[Array, " length"]) -> Int[Array, " length"]:
+    def complete(self, known: Known, tokens: Tokens) -> Int[Array, " length"]:
         """The codeword that agrees with the tokens at the known positions, ``dimension`` in number."""
         raise NotImplementedError
 
     def sample(self, key: Key[Array, ""]) -> Int[Array, " length"]:
         """A random codeword: its first ``dimension`` tokens are drawn, the rest follow; int32 ``[length]``."""
+        keys.check(key)
         tokens = jax.random.randint(key, (self.length,), 0, self.vocab_size, jnp.int32)
         return self.complete(jnp.arange(self.length) < self.dimension, tokens)
 
-    def log_prob(self, tokens: Int[Array, " length"]) -> Float[Array, ""]:
+    def log_prob(self, tokens: Tokens) -> Float[Array, ""]:
         """``-dimension log vocab`` on codewords, ``-inf`` elsewhere, nats."""
+        tokens = self.checked(tokens)
         codeword = self.complete(jnp.arange(self.length) < self.dimension, tokens.astype(jnp.int32))
         return jnp.where((codeword == tokens).all(), -self.dimension * np.log(self.vocab_size), -jnp.inf)
 
-    def infer(self, tokens: Int[Array, " length"]) -> tuple[Float[Array, "length vocab"], Bool[Array, ""]]:
+    def infer(self, tokens: Tokens) -> tuple[Float[Array, "length vocab"], Bool[Array, ""]]:
         """Uniform while fewer than ``dimension`` tokens are revealed, then certain; nats ``[length, vocab]``."""
+        tokens = self.checked(tokens)
         tokens = tokens.astype(jnp.int32)
         revealed = tokens != self.vocab_size
         rank = jnp.cumsum(revealed)  # of each revealed position among the revealed ones, from 1
@@ -47,7 +51,7 @@ class Separable(Target):
         return np.where(np.arange(self.length) < self.dimension, np.log(self.vocab_size), 0.0)
 
 
-@jax.tree_util.register_dataclass
+@pytrees.register
 @dataclass(frozen=True, eq=False)
 class Repetition(Separable):
     """All tokens equal; see `repetition`."""
@@ -56,12 +60,13 @@ class Repetition(Separable):
     vocab_size: int = field(metadata={"static": True})
     dimension = 1
 
-    def complete(self, known: Bool[Array, " length"], tokens: Int[Array, " length"]) -> Int[Array, " length"]:
+    def complete(self, known: Known, tokens: Tokens) -> Int[Array, " length"]:
         """The known token everywhere."""
+        known, tokens = jnp.asarray(known), self.checked(tokens)
         return jnp.full_like(tokens, jnp.where(known, tokens, 0).sum(dtype=tokens.dtype))
 
 
-@jax.tree_util.register_dataclass
+@pytrees.register
 @dataclass(frozen=True, eq=False)
 class ParityCheck(Separable):
     """Tokens that sum to 0 modulo the vocabulary size; see `parity`."""
@@ -74,13 +79,14 @@ class ParityCheck(Separable):
         """All tokens but one."""
         return self.length - 1
 
-    def complete(self, known: Bool[Array, " length"], tokens: Int[Array, " length"]) -> Int[Array, " length"]:
+    def complete(self, known: Known, tokens: Tokens) -> Int[Array, " length"]:
         """The known tokens, and minus their sum in the remaining place."""
+        known, tokens = jnp.asarray(known), self.checked(tokens)
         missing = -jnp.where(known, tokens, 0).sum(dtype=tokens.dtype) % self.vocab_size
         return jnp.where(known, tokens, missing)
 
 
-@jax.tree_util.register_dataclass
+@pytrees.register
 @dataclass(frozen=True, eq=False)
 class ReedSolomon(Separable):
     """Values at 0, 1, ..., length-1 of a random polynomial over a prime field; see `reed_solomon`.
@@ -97,8 +103,9 @@ class ReedSolomon(Separable):
     dimension: int = field(metadata={"static": True})
     vocab_size: int = field(metadata={"static": True})
 
-    def complete(self, known: Bool[Array, " length"], tokens: Int[Array, " length"]) -> Int[Array, " length"]:
+    def complete(self, known: Known, tokens: Tokens) -> Int[Array, " length"]:
         """Interpolates through the known tokens."""
+        known, tokens = jnp.asarray(known), self.checked(tokens)
         prime, order = self.vocab_size, self.vocab_size - 1
         log_nodes = jnp.asarray(self.logarithms) @ known.astype(jnp.int32) % order  # N(z), at a node N'(z)
         powers = jnp.asarray(self.powers)

@@ -12,14 +12,15 @@ from jaxtyping import Array, Bool, Float, Float64, Int, Key
 from numpy.typing import ArrayLike
 from scipy.special import gammaln
 
+from jdlm import keys, pytrees
 from jdlm.targets import validation
-from jdlm.targets.target import Leaf, Target, Unavailable
+from jdlm.targets.target import Leaf, Target, Tokens, Unavailable
 
 MAX_COUNT_VECTORS = 10**7
 _CHUNK = 2**16  # count vectors handled at once
 
 
-@jax.tree_util.register_dataclass
+@pytrees.register
 @dataclass(frozen=True, eq=False)
 class Mixture(Target):
     """A hidden component, then independent tokens from its marginals; see `mixture`."""
@@ -31,6 +32,7 @@ class Mixture(Target):
 
     def sample(self, key: Key[Array, ""]) -> Int[Array, " length"]:
         """One sequence: a component, then its tokens; int32 ``[length]``."""
+        keys.check(key)
         # Adding Gumbel noise and taking the largest draws from a categorical law.
         log_weights, components = jnp.asarray(self.log_weights), self.log_weights.shape[0]
         noise = jax.random.gumbel(key, (self.length + 1, max(components, self.vocab_size)), mode="high")
@@ -38,12 +40,14 @@ class Mixture(Target):
         log_probs = self._expanded()[component]
         return jnp.argmax(log_probs + noise[:-1, : self.vocab_size], axis=1).astype(jnp.int32)
 
-    def log_prob(self, tokens: Int[Array, " length"]) -> Float[Array, ""]:
+    def log_prob(self, tokens: Tokens) -> Float[Array, ""]:
         """Log of the weighted sum over components, nats."""
+        tokens = self.checked(tokens)
         return logsumexp(self._log_joint(tokens))
 
-    def infer(self, tokens: Int[Array, " length"]) -> tuple[Float[Array, "length vocab"], Bool[Array, ""]]:
+    def infer(self, tokens: Tokens) -> tuple[Float[Array, "length vocab"], Bool[Array, ""]]:
         """Each component's marginals, weighted by its posterior given the revealed tokens; nats ``[length, vocab]``."""
+        tokens = self.checked(tokens)
         log_joint = self._log_joint(tokens)
         log_evidence = logsumexp(log_joint)
         possible = log_evidence > -jnp.inf

@@ -8,11 +8,12 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Float64, Int, Key
 from scipy.special import gammaln
 
+from jdlm import keys, pytrees
 from jdlm.targets import validation
-from jdlm.targets.target import Target
+from jdlm.targets.target import Target, Tokens
 
 
-@jax.tree_util.register_dataclass
+@pytrees.register
 @dataclass(frozen=True, eq=False)
 class Permutation(Target):
     """A uniformly random permutation; see `permutation`."""
@@ -26,17 +27,20 @@ class Permutation(Target):
 
     def sample(self, key: Key[Array, ""]) -> Int[Array, " length"]:
         """One permutation; int32 ``[length]``."""
+        keys.check(key)
         # Sorted by 64 random bits each, so that ties, which would favour the order 0, 1, 2, ..., do not happen.
         high, low = jax.random.bits(key, (2, self.length), jnp.uint32)
         return jax.lax.sort((high, low, jnp.arange(self.length, dtype=jnp.int32)), num_keys=2)[2]
 
-    def log_prob(self, tokens: Int[Array, " length"]) -> Float[Array, ""]:
+    def log_prob(self, tokens: Tokens) -> Float[Array, ""]:
         """``-log length!`` on permutations, ``-inf`` elsewhere, nats."""
+        tokens = self.checked(tokens)
         is_permutation = (jnp.sort(tokens) == jnp.arange(self.length)).all()
         return jnp.where(is_permutation, -gammaln(self.length + 1), -jnp.inf)
 
-    def infer(self, tokens: Int[Array, " length"]) -> tuple[Float[Array, "length vocab"], Bool[Array, ""]]:
+    def infer(self, tokens: Tokens) -> tuple[Float[Array, "length vocab"], Bool[Array, ""]]:
         """Uniform over the tokens that are not revealed; impossible where one is revealed twice."""
+        tokens = self.checked(tokens)
         uses = (tokens[:, None] == jnp.arange(self.length, dtype=tokens.dtype)[None, :]).sum(0)
         log_probs = jnp.where(uses == 0, -jnp.log(jnp.maximum((uses == 0).sum(), 1).astype(float)), -jnp.inf)
         return jnp.broadcast_to(log_probs, (self.length, self.length)), (uses <= 1).all()

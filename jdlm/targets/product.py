@@ -8,11 +8,12 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Float64, Int, Key
 from numpy.typing import ArrayLike
 
+from jdlm import keys, pytrees
 from jdlm.targets import validation
-from jdlm.targets.target import Leaf, Target
+from jdlm.targets.target import Leaf, Target, Tokens
 
 
-@jax.tree_util.register_dataclass
+@pytrees.register
 @dataclass(frozen=True, eq=False)
 class Product(Target):
     """Independent tokens, each with its own marginal law; see `product`."""
@@ -23,14 +24,17 @@ class Product(Target):
 
     def sample(self, key: Key[Array, ""]) -> Int[Array, " length"]:
         """One sequence, each token drawn from its marginal; int32 ``[length]``."""
+        keys.check(key)
         return jax.random.categorical(key, jnp.asarray(self.log_marginals), mode="high").astype(jnp.int32)
 
-    def log_prob(self, tokens: Int[Array, " length"]) -> Float[Array, ""]:
+    def log_prob(self, tokens: Tokens) -> Float[Array, ""]:
         """Sum of the tokens' log marginals, nats."""
+        tokens = self.checked(tokens)
         return self._log_marginals_at(tokens).sum()
 
-    def infer(self, tokens: Int[Array, " length"]) -> tuple[Float[Array, "length vocab"], Bool[Array, ""]]:
+    def infer(self, tokens: Tokens) -> tuple[Float[Array, "length vocab"], Bool[Array, ""]]:
         """The log marginals, whatever is revealed, nats ``[length, vocab]``."""
+        tokens = self.checked(tokens)
         seen = jnp.where(tokens == self.vocab_size, 0.0, self._log_marginals_at(tokens))
         return jnp.asarray(self.log_marginals), (seen > -jnp.inf).all()
 

@@ -10,13 +10,14 @@ from jaxtyping import Array, Bool, Float, Float64, Int, Key
 from numpy.typing import ArrayLike
 from scipy.special import comb, entr
 
+from jdlm import keys, pytrees
 from jdlm.targets import validation
-from jdlm.targets.target import Leaf, Target
+from jdlm.targets.target import Leaf, Target, Tokens
 
 MAX_ENTRIES = 2**20
 
 
-@jax.tree_util.register_dataclass
+@pytrees.register
 @dataclass(frozen=True, eq=False)
 class Table(Target):
     """A law given by the probability of every sequence; see `table`.
@@ -31,6 +32,7 @@ class Table(Target):
 
     def sample(self, key: Key[Array, ""]) -> Int[Array, " length"]:
         """One sequence: its first half, then its second half given that; int32 ``[length]``."""
+        keys.check(key)
         # Adding Gumbel noise and taking the largest draws from a categorical law.
         probabilities = jnp.asarray(self.probabilities)
         rows, columns = probabilities.shape
@@ -45,18 +47,20 @@ class Table(Target):
         ]
         return jnp.stack(digits).astype(jnp.int32)
 
-    def log_prob(self, tokens: Int[Array, " length"]) -> Float[Array, ""]:
+    def log_prob(self, tokens: Tokens) -> Float[Array, ""]:
         """Log of the table's entry, nats."""
+        tokens = self.checked(tokens)
         row_powers, column_powers = (np.array(powers, np.int32) for powers in self._powers())
         split, tokens = self.length // 2, tokens.astype(jnp.int32)
         row, column = (tokens[:split] * row_powers).sum(), (tokens[split:] * column_powers).sum()
         return jnp.log(jnp.asarray(self.probabilities)[row, column])
 
-    def infer(self, tokens: Int[Array, " length"]) -> tuple[Float[Array, "length vocab"], Bool[Array, ""]]:
+    def infer(self, tokens: Tokens) -> tuple[Float[Array, "length vocab"], Bool[Array, ""]]:
         """The table's sum over all sequences that agree with the revealed tokens; nats ``[length, vocab]``.
 
         In float32, a pattern whose probability is below about 1e-38 of the largest entry counts as impossible.
         """
+        tokens = self.checked(tokens)
         probabilities = jnp.asarray(self.probabilities)
         probabilities = probabilities / probabilities.max()
         ids = jnp.arange(self.vocab_size, dtype=tokens.dtype)[None, :]
@@ -115,7 +119,7 @@ def table(probabilities: ArrayLike) -> Table:
     Raises:
       ValueError: axes of different sizes, too many entries, or values that are no probabilities.
     """
-    probabilities = np.array(probabilities, np.float64)
+    probabilities = validation.array("probabilities", probabilities, np.float64)
     shape = probabilities.shape
     if len(set(shape)) != 1 or shape[0] < 1:
         raise ValueError(f"probabilities has shape {list(shape)}; give one axis a token, all of the vocabulary's size")

@@ -2,13 +2,19 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Float64, Int, Key
+from jaxtyping import Array, Bool, Float, Float64, Int, Integer, Key
+
+from jdlm.targets import validation
 
 Leaf = Any
 """A numeric field: a float64 or integer numpy array as built, a tracer when the target is an argument of a
 transformed function. Its shape stands in a comment beside it."""
+
+Tokens = Integer[Array | np.ndarray, " length"]
+Known = Bool[Array | np.ndarray, " length"]
 
 
 class Unavailable(NotImplementedError):
@@ -26,6 +32,17 @@ class Target:
     length: int
     vocab_size: int
 
+    def checked(self, tokens: Tokens) -> Int[Array, " length"]:
+        """Tokens as a JAX array int32 ``[length]``, also from numpy.
+
+        Raises:
+          ValueError: they are no integers ``[length]``.
+        """
+        tokens = tokens if isinstance(tokens, jax.Array) else validation.array("tokens", tokens)
+        if tokens.shape != (self.length,) or not jnp.issubdtype(tokens.dtype, jnp.integer):
+            raise ValueError(f"tokens is {tokens.dtype}{list(tokens.shape)}; give integers [{self.length}]")
+        return jnp.asarray(tokens, jnp.int32)
+
     def on(self, split: str) -> "Target":
         """The law of a split ("train", "validation" or "test"): this same one, unless it is a data target."""
         return self
@@ -34,11 +51,11 @@ class Target:
         """One sequence drawn from the law, int32 ``[length]``."""
         raise NotImplementedError
 
-    def log_prob(self, tokens: Int[Array, " length"]) -> Float[Array, ""]:
+    def log_prob(self, tokens: Tokens) -> Float[Array, ""]:
         """Log probability of a sequence without masks in nats; ``-inf`` outside the support."""
         raise Unavailable(f"{type(self).__name__} has no log_prob; measure with jdlm.evaluate.cross_entropy_curve")
 
-    def infer(self, tokens: Int[Array, " length"]) -> tuple[Float[Array, "length vocab"], Bool[Array, ""]]:
+    def infer(self, tokens: Tokens) -> tuple[Float[Array, "length vocab"], Bool[Array, ""]]:
         """What `conditionals` is made of; members implement this one.
 
         Args:
@@ -50,12 +67,13 @@ class Target:
         """
         raise Unavailable(f"{type(self).__name__} has no exact conditionals; train a network on it instead")
 
-    def conditionals(self, tokens: Int[Array, " length"]) -> Float[Array, "length vocab"]:
+    def conditionals(self, tokens: Tokens) -> Float[Array, "length vocab"]:
         """Log law in nats of the token at each position given the revealed ones.
 
         The row of a revealed position is a point mass. A revealed pattern of probability 0 gives every masked
         position the uniform law. Never NaN.
         """
+        tokens = self.checked(tokens)
         log_probs, possible = self.infer(tokens)
         revealed = (tokens != self.vocab_size)[:, None]
         hit = tokens[:, None] == jnp.arange(self.vocab_size, dtype=tokens.dtype)[None, :]

@@ -4,11 +4,11 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import jax
 import numpy as np
 from jaxtyping import Int
 from numpy.typing import ArrayLike
 
+from jdlm import pytrees
 from jdlm.targets import validation
 from jdlm.targets.data import Data
 
@@ -16,7 +16,7 @@ _PERIOD = 10  # of ten regions of a text, the last but one is for validation and
 _REGION = 32  # windows' lengths in a region of a long text
 
 
-@jax.tree_util.register_dataclass
+@pytrees.register
 @dataclass(frozen=True, eq=False)
 class Text(Data):
     """Windows of a file's bytes, over the alphabet of those that occur in it; see `text`."""

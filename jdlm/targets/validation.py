@@ -1,6 +1,8 @@
-"""Checks of what targets are built from: one-line errors with the offending value and the remedy."""
+"""Checks of what targets, draws and requests are built from: one-line errors with the value and the remedy."""
 
+import numbers
 import operator
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
@@ -11,19 +13,65 @@ ROUNDING = 1e-6
 """Largest deviation of a sum of probabilities from 1 that passes as rounding (of float32 input) and is divided out."""
 
 
-def integer(name: str, value: int, minimum: int = 1) -> int:
+def integer(name: str, value: Any, minimum: int = 1) -> int:
     """The value as a plain int.
 
     Raises:
-      ValueError: it is no integer, or is below the minimum.
+      ValueError: it is no integer (True and False are none), or is below the minimum.
     """
     try:
+        if isinstance(value, bool):
+            raise TypeError
         value = operator.index(value)
     except TypeError:
         raise ValueError(f"{name}={value!r} is not an integer; use one of at least {minimum}") from None
     if value < minimum:
         raise ValueError(f"{name}={value} is too small; use at least {minimum}")
     return value
+
+
+def real(name: str, value: Any) -> float:
+    """The value as a plain float, infinite or NaN ones included.
+
+    Raises:
+      ValueError: it is no real number (True and False are none).
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise ValueError(f"{name}={value!r} is not a number; use a float or an int")
+    return float(value)
+
+
+def array(name: str, values: ArrayLike, dtype: type | None = None) -> np.ndarray:
+    """A copy of the values as a numpy array.
+
+    Raises:
+      ValueError: the values are ragged (lists of different lengths side by side), or cannot be converted to the dtype.
+    """
+    try:
+        found = np.array(values, dtype)
+    except (ValueError, TypeError, OverflowError) as error:
+        if (fault := _ragged(name, values)) is not None:
+            raise ValueError(f"{fault}; give sequences of one length") from None
+        raise ValueError(f"{name} is not an array of numbers: {str(error).splitlines()[0]}") from None
+    return found
+
+
+def _ragged(name: str, values: ArrayLike) -> str | None:
+    """Where lists of different lengths lie side by side; None if nowhere."""
+    if not isinstance(values, list | tuple) or not len(values):
+        return None
+    sizes = [_size(value) for value in values]
+    for place, size in enumerate(sizes):
+        if size != sizes[0]:
+            return f"{name}[{place}] has {size} entries but {name}[0] has {sizes[0]}"
+    return next(filter(None, (_ragged(f"{name}[{place}]", value) for place, value in enumerate(values))), None)
+
+
+def _size(value: ArrayLike) -> int:
+    """Number of entries of a list, tuple or array; 0 for a number."""
+    if isinstance(value, list | tuple):
+        return len(value)
+    return value.shape[0] if isinstance(value, np.ndarray) and value.ndim else 0
 
 
 def prime(name: str, value: int) -> int:
@@ -49,7 +97,7 @@ def laws(name: str, values: ArrayLike, ndims: tuple[int, ...]) -> Float64[np.nda
     Raises:
       ValueError: a wrong number of axes, an empty array, or a law that is negative, not finite or does not sum to 1.
     """
-    probabilities = np.array(values, np.float64)
+    probabilities = array(name, values, np.float64)
     if probabilities.ndim not in ndims or probabilities.size == 0:
         wanted = " or ".join(str(n) for n in ndims)
         raise ValueError(f"{name} has shape {list(probabilities.shape)}; give a non-empty array with {wanted} axes")

@@ -95,7 +95,7 @@ def load_predictor(folder: str | Path, network_config: NetworkConfig, length: in
     """
     _, tensors = _read(Path(folder), network_config)
     init = network.build(network_config, length, vocab_size).init
-    shapes = jax.eval_shape(lambda: init(jax.random.key(0)))
+    shapes = jax.eval_shape(lambda: init(jax.random.key(0, impl="threefry2x32")))
     ema = _rebuild(Path(folder), {"ema": shapes}, {k: v for k, v in tensors.items() if k.startswith("ema.")})["ema"]
     return network.predictor(network_config, jax.device_put(ema), length, vocab_size)
 

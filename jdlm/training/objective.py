@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from jdlm import keys
 from jdlm import predictor as predictors
 from jdlm.predictor import Predictor, map_lanes
 from jdlm.targets import Target
@@ -39,6 +40,7 @@ def draw_batch(key: Key[Array, ""], target: Target, batch_size: int) -> Masked:
     Returns:
       int32 tokens ``[B, length]``, the positions to mask ``[B, length]`` and the weights length / (length - j) ``[B]``.
     """
+    keys.check(key)
     length = target.length
     key_offset, key_tokens, key_order = jax.random.split(key, 3)
     # B points at distance `length` on a circle of B * length whole numbers, of which B belong to each count.

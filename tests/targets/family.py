@@ -39,6 +39,8 @@ HAMMING = [[1, 0, 0, 0, 0, 1, 1], [0, 1, 0, 0, 1, 0, 1], [0, 0, 1, 0, 1, 1, 0], 
 TERNARY = [[0, 2, 1, 0, 1, 2], [0, 1, 1, 2, 0, 0], [0, 0, 2, 2, 1, 2]]  # a constant token, dependent rows
 QUINARY = [[1, 2, 3, 0], [0, 4, 1, 3]]
 EMISSION = random_laws(8, 3, 4)
+FORWARD = [[0.0, 0.4, 0.6], [0.0, 0.0, 1.0], [0.0, 0.3, 0.7]]  # a state that is left for good, and certain steps
+BLIND = [[0.0, 1.0, 0.0, 0.0], [0.5, 0.0, 0.5, 0.0], [0.0, 0.0, 0.0, 1.0]]  # each state emits tokens of its own
 DRIFT = [[0.0, 0.3, 0.7], [0.0, 0.5, 0.5], [0.0, 0.9, 0.1]]  # the first value is left and never seen again
 SPARSE = np.where(random_laws(6, 256) > 0.004, 1.0, 0.0).reshape([4] * 4)
 SPARSE /= SPARSE.sum()
@@ -106,5 +108,33 @@ FAMILY = [
         lambda: laws.hidden_markov(CHAIN[0], CHAIN[1:], EMISSION, 4),
         curve=False,
     ),
+    Member(
+        "hidden-markov-with-zeros",
+        lambda: targets.hidden_markov([0.7, 0.3, 0.0], FORWARD, BLIND, 5),
+        lambda: laws.hidden_markov([0.7, 0.3, 0.0], FORWARD, BLIND, 5),
+        curve=False,
+    ),
+    Member(
+        "hidden-markov-one-token",
+        lambda: targets.hidden_markov([0.7, 0.3, 0.0], FORWARD, BLIND, 1),
+        lambda: laws.hidden_markov([0.7, 0.3, 0.0], FORWARD, BLIND, 1),
+        curve=False,
+    ),
     Member("permutation", lambda: targets.permutation(4), lambda: laws.permutation(4)),
+    Member("permutation-of-two", lambda: targets.permutation(2), lambda: laws.permutation(2)),
+    Member("parity-of-two", lambda: targets.parity(2), lambda: laws.zero_sum(2, 2)),
+    Member("repetition-one-token", lambda: targets.repetition(1, 4), lambda: laws.repetition(1, 4)),
+    Member("reed-solomon-one-token", lambda: targets.reed_solomon(1, 1, 3), lambda: laws.repetition(1, 3)),
+    Member("linear-code-one-token", lambda: targets.linear_code([[2]], 3), lambda: laws.repetition(1, 3)),
+    Member("sticky-markov-one-token", lambda: targets.sticky_markov(1, 3, 0.7), lambda: laws.repetition(1, 3)),
+    Member(
+        "mixture-one-token",
+        lambda: targets.mixture([0.3, 0.7], PAIR, 1),
+        lambda: laws.mixture([0.3, 0.7], repeated(PAIR, 1)),
+    ),
+    Member(
+        "blocks-of-one-token",
+        lambda: targets.blocks(targets.table([0.2, 0.0, 0.8]), 3),
+        lambda: laws.blocks(np.array([0.2, 0.0, 0.8]), 3),
+    ),
 ]

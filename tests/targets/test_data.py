@@ -104,3 +104,27 @@ def test_bad_files(tmp_path):
         targets.text(path, 16)
     with pytest.raises(ValueError, match=r"no\.txt' cannot be read: No such file"):
         targets.text(tmp_path / "no.txt", 16)
+
+
+def test_the_largest_vocabulary_that_int32_holds():
+    target = targets.data(np.array([[0, 2**31 - 2], [2**31 - 2, 5]] * 5, np.int64))
+    assert target.vocab_size == 2**31 - 1
+    tokens = np.asarray(draw(target, jax.random.split(jax.random.key(0), 50)))
+    assert set(map(tuple, tokens.tolist())) == {(0, 2**31 - 2), (2**31 - 2, 5)}
+
+
+def test_sequences_of_one_token():
+    target = targets.data([[token] for token in range(20)])
+    assert (target.length, target.counts) == (1, (16, 2, 2))
+    splits = ("train", "validation", "test")
+    seen = [draw(target.on(split), jax.random.split(jax.random.key(0), 300)) for split in splits]
+    assert sorted(set(np.concatenate(seen)[:, 0].tolist())) == list(range(20))
+
+
+def test_no_two_splits_share_a_row():
+    """The held-out rows are those at the ends of a permutation: 16, then 2, then 2."""
+    target = targets.data([[token] for token in range(20)])
+    seen = [set(np.asarray(draw(target.on(s), jax.random.split(jax.random.key(1), 300)))[:, 0].tolist())
+            for s in ("train", "validation", "test")]  # fmt: skip
+    assert [len(rows) for rows in seen] == [16, 2, 2]
+    assert not (seen[0] & seen[1] or seen[0] & seen[2] or seen[1] & seen[2])

@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from jdlm.targets import Target, Unavailable
+from jdlm.targets.mds import Separable
 from tests.reference import laws
 from tests.targets.family import FAMILY
 
@@ -58,6 +59,28 @@ def test_conditionals_in_float32(member):
     assert log_rows.dtype == jnp.float32
     assert not np.isnan(log_rows).any()
     np.testing.assert_allclose(np.exp(log_rows), rows, rtol=2e-4, atol=1e-5)
+
+
+@every_target
+def test_arrays_of_numpy_and_of_jax_inside_and_outside_of_jit(member):
+    """Any integers will do; the mask id of a vocabulary of 256 would not fit uint8."""
+    target, law, states, rows = case(member)
+    place, word = len(states) // 2, np.stack(np.unravel_index(law.argmax(), law.shape))
+    for state, tokens in (
+        (states[place].astype(np.int64), word.astype(np.uint8)),
+        (jnp.asarray(states[place]), jnp.asarray(word)),
+    ):
+        np.testing.assert_allclose(np.exp(target.conditionals(state)), rows[place], rtol=2e-4, atol=1e-5)
+        assert float(target.log_prob(tokens)) == pytest.approx(np.log(law.max()), rel=1e-5, abs=1e-6)
+        assert target.infer(state)[1].shape == ()
+        if isinstance(target, Separable):
+            known = np.arange(target.length) < target.dimension
+            found = target.complete(known, np.where(known, tokens, 0))
+            np.testing.assert_array_equal(found, word)
+    for wrong in (word[1:], np.append(word, 0), word[None], word.astype(np.float32)):
+        for function in (target.conditionals, target.log_prob, target.infer):
+            with pytest.raises((ValueError, TypeError), match=r"give integers \[|Type-check error"):
+                function(wrong)
 
 
 @every_target

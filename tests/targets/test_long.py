@@ -99,3 +99,34 @@ def test_linear_code_curve_has_a_limit():
 def test_codes_agree_where_they_are_the_same_law():
     code = targets.linear_code([[1] * 20], 3)
     np.testing.assert_allclose(code.entropy_curve(), targets.repetition(20, 3).entropy_curve(), atol=1e-12)
+
+
+@pytest.mark.parametrize("prime", [131, 251, 257, 8191])
+def test_codes_over_large_fields(prime):
+    """Primes at which int8, uint8 or int16 would not do: ``x_2 = a x_0 + b x_1``, solved for each token in turn."""
+    a, b = prime - 2, prime // 2 + 1
+    codes = [(targets.linear_code([[1, 0, a], [0, 1, b]], prime), a, b)]
+    if prime < 1000:  # the line through two points, read at 2, is -x_0 + 2 x_1
+        codes.append((targets.reed_solomon(3, 2, prime), prime - 1, 2))
+    rng = np.random.default_rng(prime)
+    for code, first, second in codes:
+        words = [(x, y, (first * x + second * y) % prime) for x, y in rng.integers(0, prime, (20, 2)).tolist()]
+        words = np.array([*words, (prime - 1, prime - 1, (-first - second) % prime)], np.int32)
+        drawn = np.asarray(draw(code, jax.random.split(jax.random.key(0), 200)), np.int64)
+        assert ((first * drawn[:, 0] + second * drawn[:, 1] - drawn[:, 2]) % prime == 0).all()
+        assert drawn.max() > 0.9 * prime and drawn.min() < 0.1 * prime
+        for hidden in range(3):
+            states = words.copy()
+            states[:, hidden] = prime
+            log_probs = np.asarray(conditionals(code, states))
+            assert (log_probs.max(axis=2) == 0).all()
+            np.testing.assert_array_equal(log_probs.argmax(axis=2), words)
+            states[:, (hidden + 1) % 3] = prime  # with one token known the others are uniform
+            log_probs = np.asarray(conditionals(code, states))[:, hidden]
+            np.testing.assert_allclose(log_probs, -np.log(prime), rtol=1e-6)
+        log_prob = jax.jit(jax.vmap(code.log_prob))
+        np.testing.assert_allclose(log_prob(words), -2 * np.log(prime), rtol=1e-6)
+        words[:, 2] = (words[:, 2] + 1) % prime
+        assert np.isneginf(log_prob(words)).all()
+        np.testing.assert_allclose(conditionals(code, words[:, ::1]).max(axis=2), 0.0)
+        np.testing.assert_allclose(code.entropy_curve(), np.log(prime) * np.array([1, 1, 0]), atol=1e-12)

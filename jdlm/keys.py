@@ -1,0 +1,38 @@
+"""Random keys: the one implementation on which all promises about reproducible samples rest.
+
+Another one cannot serve: under "rbg" and "unsafe_rbg" the bits drawn for one lane depend on the lanes beside it. JAX's
+default can be changed from outside (``JAX_DEFAULT_PRNG_IMPL``), so jdlm names its own.
+"""
+
+from typing import Any
+
+import jax
+from jaxtyping import Array, Key
+
+IMPL = "threefry2x32"
+
+
+def key(seed: Any) -> Key[Array, ""]:
+    """A typed threefry key, whatever JAX's default is.
+
+    Args:
+      seed: an integer, also a traced one.
+    """
+    return jax.random.key(seed, impl=IMPL)
+
+
+def check(key: Any) -> None:
+    """Refuses what is no typed threefry key.
+
+    Args:
+      key: one key or an array of them; a tracer too.
+
+    Raises:
+      ValueError: it is of another implementation, a raw key (`jax.random.PRNGKey`), or no key.
+    """
+    remedy = f'make it with jax.random.key(seed, impl="{IMPL}")'
+    dtype = getattr(key, "dtype", None)
+    if dtype is None or not jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key):
+        raise ValueError(f"key is {type(key).__name__ if dtype is None else dtype}, no typed key; {remedy}")
+    if (impl := str(jax.random.key_impl(key))) != IMPL:
+        raise ValueError(f"key is of {impl}, whose bits for one sample depend on the others; {remedy}")
