@@ -57,6 +57,7 @@ def test_different_laws_have_different_names():
     [
         (schedules.geometric(8, 3, 0.5), "geometric:0.5"),
         (schedules.geometric(8, 3, 3.0), "geometric:3"),
+        (schedules.geometric(8, 3, 0.5000001), "geometric:0.5000001"),
         (schedules.euler(8, uniform_times(3), "cosine"), "euler:cosine"),
         (schedules.ancestral(8, exponential_times(8, 3), "exponential"), "ancestral:exponential"),
         (schedules.tau_leaping(8, uniform_times(3), "linear", final_reveal=False), "tau_leaping:linear:leftover"),
