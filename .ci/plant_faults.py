@@ -89,10 +89,7 @@ def table(faults: list[dict[str, str]], caught: list[bool]) -> str:
     lines.append(f"| all | {len(faults)} | {sum(caught)} ({100 * sum(caught) / len(faults):.1f} %) |")
     for fault, found in zip(faults, caught, strict=True):
         if not found:
-            lines += [
-                "",
-                f"- *{fault['name']}* (`{fault['file']}`) survives: {fault.get('survives', 'no test sees it')}",
-            ]
+            lines += ["", f"- *{fault['name']}* (`{fault['file']}`) survives: {fault.get('survives', 'no test sees it')}"]
     return "\n".join(lines)
 
 
