@@ -299,7 +299,7 @@ def test_one_token_a_step_is_no_advice_unless_all_else_is_shown_to_miss():
 def test_the_number_of_sequences_named_does():
     """Where nothing is shown with 8 sequences, the number named shows something: in 90 % by design, at least 75 %."""
     rng, named, shown = np.random.default_rng(8), 0, 0
-    for _ in range(120):
+    for _ in range(80):
         first = advice.recommend(*(nested(rng, 8, curve(), 0.1) for _ in range(2)), {}, kl=0.15)[0]
         if first.schedule is None and first.sequences is not None and first.sequences <= 4_000:
             again = advice.recommend(*(nested(rng, first.sequences, curve(), 0.1) for _ in range(2)), {}, kl=0.15)[0]

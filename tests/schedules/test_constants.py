@@ -105,10 +105,11 @@ def test_the_remainder_of_equal_sizes_comes_first():
 
 def test_of_equally_good_lists_optimal_takes_the_fewest_steps_and_a_falling_curve_uses_all():
     """Also where sums in another order differ in their last bits, as on this code of dimension 11."""
-    code = np.where(np.arange(32) < 11, np.log(37), 0.0)
-    for num_steps in range(2, 33):
-        sizes = schedules.optimal(code, num_steps).law().sizes[0]
-        assert sizes.tolist() == [11, 21] + [0] * (num_steps - 2)
+    for nats in (np.log(37), 0.1, 0.3, 1.1):
+        code = np.where(np.arange(32) < 11, nats, 0.0)
+        for num_steps in range(2, 33):
+            sizes = schedules.optimal(code, num_steps).law().sizes[0]
+            assert sizes.tolist() == [11, 21] + [0] * (num_steps - 2)
     falling = np.sqrt(np.linspace(4.0, 1.0, 32))
     for num_steps in range(1, 33):
         assert schedules.optimal(falling, num_steps).law().sizes.min() >= 1

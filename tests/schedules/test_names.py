@@ -22,7 +22,7 @@ CURVES = (np.linspace(2.0, 1.0, LENGTH), np.linspace(2.0, 0.0, LENGTH) ** 2, np.
 
 
 def every():
-    for k in range(2, LENGTH + 1):
+    for k in range(2, 6):
         yield from (member.build(LENGTH, k) for member in FAMILY)
         yield from (schedules.geometric(LENGTH, k, ratio) for ratio in RATIOS)
         yield from (schedules.optimal(curve, k) for curve in CURVES)
@@ -48,7 +48,7 @@ def test_different_laws_have_different_names():
     laws = {}
     for schedule in every():
         laws.setdefault((schedule.name, schedule.length, schedule.num_steps), set()).add(law_of(schedule))
-    assert len(laws) > 500
+    assert len(laws) > 250
     assert not [key for key, found in laws.items() if len(found) > 1]
 
 
@@ -57,6 +57,7 @@ def test_different_laws_have_different_names():
     [
         (schedules.geometric(8, 3, 0.5), "geometric:0.5"),
         (schedules.geometric(8, 3, 3.0), "geometric:3"),
+        (schedules.geometric(8, 3, 0.5000001), "geometric:0.5000001"),
         (schedules.euler(8, uniform_times(3), "cosine"), "euler:cosine"),
         (schedules.ancestral(8, exponential_times(8, 3), "exponential"), "ancestral:exponential"),
         (schedules.tau_leaping(8, uniform_times(3), "linear", final_reveal=False), "tau_leaping:linear:leftover"),
