@@ -216,7 +216,9 @@ def test_texts_that_cannot_be_read_are_named_with_their_folder(tmp_path, monkeyp
 
 
 def test_a_table_as_long_as_its_law_says():
-    assert TableConfig(length=2, vocab=2, probabilities=(0.1, 0.2, 0.3, 0.4)).build().length == 2
+    target = TableConfig(length=2, vocab=2, probabilities=(0.1, 0.2, 0.3, 0.4)).build()
+    laws = [float(jnp.exp(target.log_prob(jnp.array(each)))) for each in ([0, 0], [0, 1], [1, 0], [1, 1])]
+    assert laws == pytest.approx([0.1, 0.2, 0.3, 0.4], rel=1e-5)  # the last token runs fastest
     assert TableConfig(length=3, vocab=1, probabilities=(1.0,)).build().vocab_size == 1
 
 
@@ -349,9 +351,20 @@ def test_processes_that_cannot_meet_are_told_so(monkeypatch):
         hosts.connect(given)
 
 
-def test_jax_starts_where_it_can():
+def test_the_mesh_is_of_all_devices_or_of_the_first():
+    """On the two that tests have."""
     cores.start()
-    assert len(jax.devices()) >= 1
+    everything = jax.devices()
+    assert len(everything) == 2
+    for mesh in (devices.mesh(), devices.mesh(2), hosts.connect(hosts.HostOptions())):
+        assert list(mesh.devices.flat) == everything and not devices.on_many_hosts(mesh)
+        assert devices.size(mesh) == devices.size_here(mesh) == 2
+    assert hosts.connect(hosts.HostOptions(), batch_size=3) is devices.mesh(1) is None
+    assert devices.size(None) == devices.size_here(None) == 1
+    for count in (0, -1, 3):
+        with pytest.raises(ValueError, match=f"devices={count}, but there are 2; use 1 to 2"):
+            devices.mesh(count)
+    assert [devices.num_parts(12, most) for most in (1, 2, 3, 4, 5, 12, 13)] == [1, 2, 3, 4, 4, 12, 12]
 
 
 # ---- what doctor and tokens check
