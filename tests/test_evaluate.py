@@ -108,6 +108,19 @@ def test_the_standard_error_of_any_weights_is_right(nested):
     assert (np.abs(ratio - 1) < 4 / np.sqrt(2 * 150)).all(), ratio
 
 
+def test_nested_sequences_make_differences_precise_and_sums_less_so():
+    """What all counts of a sequence have in common cancels or adds up; the reported errors have 2 percent of their own."""
+    easy = np.full([VOCAB] * LENGTH, 0.5 / (VOCAB**LENGTH - 1))
+    easy[(0,) * LENGTH] = 0.5
+    target = targets.table(easy)
+    errors = []
+    for nested in (False, True):
+        curve = evaluate.cross_entropy_curve(oracle(target), target, jax.random.key(9), 2048, nested=nested)
+        errors.append([curve.cross_entropy.dot(np.array(w)).standard_error for w in ([1.0, -1, 0, 0], [1.0, 1, 1, 1])])
+    (difference, total), (nested_difference, nested_total) = errors
+    assert nested_difference < 0.6 * difference and nested_total > 1.6 * total, errors
+
+
 @pytest.mark.parametrize("nested", [False, True])
 @pytest.mark.parametrize("n", [2, 3])
 def test_errors_and_covariances_of_few_sequences_are_those_of_the_definition(n, nested, monkeypatch):
