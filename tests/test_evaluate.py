@@ -109,7 +109,7 @@ def test_the_standard_error_of_any_weights_is_right(nested):
 
 
 def test_nested_sequences_make_differences_precise_and_sums_less_so():
-    """What all counts of a sequence have in common cancels or adds up; the reported errors have 2 percent of their own."""
+    """What all counts of a sequence have in common cancels or adds up; reported errors have 2 percent of their own."""
     easy = np.full([VOCAB] * LENGTH, 0.5 / (VOCAB**LENGTH - 1))
     easy[(0,) * LENGTH] = 0.5
     target = targets.table(easy)

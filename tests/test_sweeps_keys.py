@@ -109,7 +109,7 @@ def test_no_two_uses_share_a_key(monkeypatch):
     options = {"predictors": {"one": wrong(), "two": wrong()}, "who": (*WHO, planners.threshold(0.7))}
     used = watched(**options)
     sized, counting = len(PLAN) * 2, 1
-    # Its curve; sampled and forced paths, forced tokens, what these are split from; two draws of sizes if there are some.
+    # Its curve; sampled and forced paths, forced tokens, what these are split from; two draws of sizes, if any.
     each = 1 + 4 * (sized + counting) + 2 * sized
     assert len(used) == 2 + 2 * each
     others = watched(**options, seed=2) + watched(**options, target_name="it")
