@@ -207,7 +207,7 @@ def test_path_kl_of_another_planner():
     """A sticky chain from left to right in halves, against an enumeration of all paths; random positions cost less."""
     stay = np.array([[0.95, 0.05], [0.05, 0.95]])
     chain, chain_law = targets.markov([0.5, 0.5], stay, LENGTH), laws.markov([0.5, 0.5], stay, LENGTH)
-    predict, halves, n = functools.partial(reference.conditionals, chain_law), [(1.0, (2, 2))], 2048
+    predict, halves, n = functools.partial(reference.conditionals, chain_law), [(1.0, (2, 2))], N
     known = paths.path_kl(chain_law, predict, lambda rows, masked, order, size: masked[:size], halves)
     other = paths.path_kl(chain_law, predict, lambda rows, masked, order, size: order[:size], halves)
     error = math.sqrt(known.variance / n)
