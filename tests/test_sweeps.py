@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from jdlm import planners, predictor, schedules, targets
+from jdlm.measure import evaluate
 from jdlm.study import sweep as sweeps
 from tests.reference import laws, paths
 from tests.reference import samplers as reference
@@ -261,6 +262,22 @@ def test_floors_are_what_true_samples_have(case):
         distances = marginal_distance(law, counts, size)
         row = case.cell("")[f"{name}_marginal_tv_floor", "monte_carlo"]
         assert row.n == N and abs(row.value - distances.mean()) < 4.5 * distances.std()
+
+
+def test_floors_are_those_of_the_sequences_drawn_for_them(monkeypatch):
+    drawn, whole = [], evaluate.draw_tokens
+    monkeypatch.setattr(evaluate, "draw_tokens", lambda *given: drawn.append(whole(*given)) or drawn[-1])
+    target = targets.table(table_law())
+    made = sweeps.sweep(target, {}, [], target_name="law", samples=N, curve_samples=2, seed=0)
+    (tokens,) = drawn
+    assert tokens.shape == (N, LENGTH) and reference.chi_square_p_value(tokens, table_law()) > 1e-5
+    counts = np.zeros_like(table_law())
+    np.add.at(counts, tuple(tokens.T), 1 / N)
+    found = {row.metric: row.value for row in made}
+    for name, size in (("single", 1), ("pair", 2)):
+        assert found[f"{name}_marginal_tv_floor"] == pytest.approx(
+            marginal_distance(table_law(), counts, size), abs=1e-6
+        )
 
 
 def marginal_distance(law, frequencies, size):

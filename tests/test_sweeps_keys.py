@@ -91,6 +91,7 @@ def keys_of_a_sweep(monkeypatch, **options):
 
     for module in (sweeps, evaluate):
         watch(module, "draw_sizes", lambda key, *_: key)
+    watch(evaluate, "path_request", lambda key, *_: key)  # split, so that nothing else may draw from it
     watch(evaluate, "draw_tokens", lambda key, *_: key)
     watch(evaluate, "cross_entropy_curve", lambda predictor, target, key, n: key)
     watch(marginals, "of_target", lambda target, key: key)
@@ -110,8 +111,8 @@ def test_no_two_uses_share_a_key(monkeypatch):
     options = {"predictors": {"one": wrong(), "two": wrong()}, "who": (*WHO, planners.threshold(0.7))}
     used = watched(**options)
     sized, counting = len(PLAN) * 2, 1
-    # Its curve, sampled and forced paths, forced tokens, and twice the sizes of the cells that have some.
-    each = 1 + 3 * (sized + counting) + 2 * sized
+    # Its curve; sampled and forced paths, forced tokens, what these are split from; two draws of sizes, if any.
+    each = 1 + 4 * (sized + counting) + 2 * sized
     assert len(used) == 2 + 2 * each
     others = watched(**options, seed=2) + watched(**options, target_name="it")
     assert len(set(used + others)) == len(used + others) == 3 * len(used)
@@ -198,13 +199,13 @@ def test_what_a_predictor_is_decides_and_not_its_name():
         return {row.predictor: row for row in made if (row.metric, row.method) == ("learning_kl_nats", "identity")}
 
     row = learning({"oracle": wrong()})["oracle"]
-    assert row.value > 3 * row.standard_error > 0 and row.n == 8
+    assert row.n == 8 and row.value > 3 * row.standard_error > 0
     named = learning({"network": oracle(target()), "another": wrong(), "$third$": wrong()})
     assert (named["network"].value, named["network"].n) == (0.0, None)
     assert named["another"].value > 0.1 and named["$third$"].value > 0.1
     skew = targets.product(np.full((LENGTH, VOCAB), 0.5))
     row = learning({"oracle": oracle(skew)})["oracle"]  # of another law
-    assert row.value > 3 * row.standard_error > 0
+    assert row.n == 8 and row.value > 3 * row.standard_error > 0
 
 
 def test_the_oracle_of_a_target_is_known_by_its_value():
