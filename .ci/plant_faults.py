@@ -89,12 +89,8 @@ def table(faults: list[dict[str, str]], caught: list[bool]) -> str:
     lines.append(f"| all | {len(faults)} | {sum(caught)} ({100 * sum(caught) / len(faults):.1f} %) |")
     for fault, found in zip(faults, caught, strict=True):
         if not found:
-<<<<<<< HEAD
             reason = fault.get("survives", "no test sees it")
             lines += ["", f"- *{fault['name']}* (`{fault['file']}`) survives: {reason}"]
-=======
-            lines += ["", f"- *{fault['name']}* (`{fault['file']}`) survives: {fault.get('survives', 'no test sees it')}"]
->>>>>>> r-advice
     return "\n".join(lines)
 
 
