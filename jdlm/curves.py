@@ -12,6 +12,22 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
+__all__ = [
+    "Weight",
+    "dual_total_correlation",
+    "effective_correlation",
+    "entropy",
+    "mds_output_kl",
+    "mds_output_tv",
+    "nelbo",
+    "overshoot",
+    "path_kl",
+    "spectrum",
+    "total_correlation",
+    "weights",
+    "worst_case",
+]
+
 Weight = Literal["tc", "dtc", "both"]
 
 

@@ -13,6 +13,22 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+__all__ = [
+    "AXIS",
+    "fetch",
+    "is_main",
+    "mesh",
+    "num_parts",
+    "on_cpu",
+    "on_many_hosts",
+    "own_copy",
+    "replicate",
+    "sharded",
+    "size",
+    "size_here",
+    "spread",
+]
+
 AXIS = "rows"
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import jax
 from jaxtyping import Array, Key
 
+__all__ = ["IMPL", "check", "key"]
+
 IMPL = "threefry2x32"
 
 

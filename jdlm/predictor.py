@@ -12,6 +12,20 @@ from jaxtyping import Array, Float, Int
 from jdlm import pytrees
 from jdlm.targets import Target
 
+__all__ = [
+    "CACHE_BYTES",
+    "Apply",
+    "Predictor",
+    "chunk_size",
+    "fault_message",
+    "faults",
+    "is_oracle_of",
+    "logits_dtype",
+    "map_lanes",
+    "oracle",
+    "split",
+]
+
 Apply = Callable[[Any, Array, Array | None], Array]
 
 CACHE_BYTES = 2**23  # measured on two cores: docs/decisions/network-on-cpu.md

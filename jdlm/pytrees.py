@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import jax
 
+__all__ = ["Class", "register"]
+
 Class = TypeVar("Class", bound=type)
 
 

@@ -6,6 +6,8 @@ from jdlm.config import words
 from jdlm.config.settings import NetworkConfig, TrainingConfig
 from jdlm.config.targets import TargetConfig
 
+__all__ = ["Config", "SweepConfig"]
+
 
 @dataclass(frozen=True)
 class SweepConfig:

@@ -15,6 +15,8 @@ from typing import Any, Literal, Union
 
 from jdlm.config import TARGETS, Config, TargetConfig, nearest
 
+__all__ = ["dump", "folder", "load", "names", "parse", "read"]
+
 
 def folder() -> Path:
     """The folder of the presets that come with jdlm: beside the package in a checkout, inside it when installed."""

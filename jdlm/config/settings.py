@@ -7,6 +7,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+__all__ = ["NetworkConfig", "TrainingConfig"]
+
 
 @dataclass(frozen=True)
 class NetworkConfig:

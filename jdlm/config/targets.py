@@ -12,6 +12,27 @@ from typing import TYPE_CHECKING, ClassVar, Union
 if TYPE_CHECKING:
     from jdlm.targets import Target
 
+__all__ = [
+    "TARGETS",
+    "BlocksConfig",
+    "Floats",
+    "HiddenMarkovConfig",
+    "LinearCodeConfig",
+    "MarkovConfig",
+    "Matrix",
+    "MixtureConfig",
+    "ParityConfig",
+    "PermutationConfig",
+    "ProductConfig",
+    "ReedSolomonConfig",
+    "RepetitionConfig",
+    "StickyMarkovConfig",
+    "TableConfig",
+    "TargetConfig",
+    "TextConfig",
+    "build_target",
+]
+
 Floats = tuple[float, ...]
 Matrix = tuple[tuple[float, ...], ...]
 

@@ -13,6 +13,22 @@ if TYPE_CHECKING:
     from jdlm.planners import Planner
     from jdlm.schedules import Schedule
 
+__all__ = [
+    "ONE_TOKEN_A_STEP",
+    "PLANNERS",
+    "SCHEDULES",
+    "SELF_SIZED_PLANNERS",
+    "THINNING",
+    "Word",
+    "build_planner",
+    "build_schedule",
+    "build_schedules",
+    "check_num_steps",
+    "nearest",
+    "parse",
+    "takes_more_steps",
+]
+
 
 class Word(NamedTuple):
     """What a word stands for.

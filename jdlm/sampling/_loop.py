@@ -20,6 +20,8 @@ from jdlm.sampling import _step as steps
 from jdlm.sampling.filter import Draw
 from jdlm.sampling.request import Lanes
 
+__all__ = ["Kind", "Layout", "Progress", "Queue", "State", "advance"]
+
 
 class Layout(NamedTuple):
     """Static shape of the work; a new one compiles anew.

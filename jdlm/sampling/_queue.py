@@ -29,6 +29,8 @@ from jdlm.sampling._loop import Kind, Layout, Progress, Queue, State, advance
 from jdlm.sampling.filter import Draw
 from jdlm.sampling.request import Lanes
 
+__all__ = ["MOST_FIXED", "Usage", "layout", "run"]
+
 _LANES_PER_SLOT = 64  # in one queue; more lanes make more queues
 _QUEUE_TOKENS = 2**22  # of all lanes of a queue, so that its arrays stay below some 100 MB
 MOST_FIXED = 4  # planners of fixed order in one program

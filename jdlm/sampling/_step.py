@@ -15,6 +15,8 @@ from jaxtyping import Array, Bool, Float, Int, Integer, Key
 
 from jdlm.planners import Planner, has_fixed_order, rounded
 
+__all__ = ["choose", "lane_keys", "noise_at", "order_of", "token_log_prob"]
+
 
 def lane_keys(key: Key[Array, ""], indices: Integer[Array, " lanes"]) -> Key[Array, " lanes"]:
     """The key of each global sample number: sample i depends on the key and i alone."""

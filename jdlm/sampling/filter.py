@@ -14,6 +14,8 @@ from jaxtyping import Array, Bool, Float, Int
 from jdlm.planners import TIE
 from jdlm.targets import validation
 
+__all__ = ["Draw"]
+
 _LARGE = 64.0  # the ulp of float32 logits beyond is above 7.6e-6, which the noise that is added would feel
 
 

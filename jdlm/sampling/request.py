@@ -13,6 +13,8 @@ from jdlm.planners import Planner
 from jdlm.predictor import Predictor
 from jdlm.targets import validation
 
+__all__ = ["Lanes", "Request", "lanes_of", "sample_numbers"]
+
 
 @dataclasses.dataclass(frozen=True)
 class Request:

@@ -25,6 +25,18 @@ from jdlm.sampling.filter import Draw
 from jdlm.sampling.request import Lanes, Request, lanes_of, sample_numbers
 from jdlm.targets import validation
 
+__all__ = [
+    "DEFAULT_WIDTH",
+    "Info",
+    "Results",
+    "default_slots",
+    "draw_sizes",
+    "path_log_prob",
+    "sample",
+    "sample_all",
+    "sample_with_info",
+]
+
 DEFAULT_WIDTH = 128
 _RANDOM = random()
 _PLAIN = Draw()

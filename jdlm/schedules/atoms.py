@@ -11,6 +11,8 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 from jdlm.schedules.checks import INT32, check_probabilities
 from jdlm.schedules.law import choose
 
+__all__ = ["Atoms"]
+
 
 class Atoms(NamedTuple):
     """A finite mixture of size lists.

@@ -11,6 +11,8 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 from jdlm.schedules.checks import check_probabilities
 from jdlm.schedules.law import choose
 
+__all__ = ["Chain"]
+
 
 class Chain(NamedTuple):
     """A Markov chain on the number of revealed tokens, started at 0.

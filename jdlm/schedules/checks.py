@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+__all__ = ["INT32", "LONGEST", "check_length", "check_memory", "check_probabilities", "check_steps", "whole"]
+
 INT32 = 2**31 - 1
 LONGEST = 2**24
 """Largest length and number of steps that the builders accept."""

@@ -6,6 +6,8 @@ from jdlm.schedules.chain import Chain
 from jdlm.schedules.checks import check_memory, check_steps
 from jdlm.schedules.schedule import Schedule
 
+__all__ = ["tc_equalizer"]
+
 
 def tc_equalizer(length: int, num_steps: int) -> Schedule:
     """Schedule with ``path_kl = c(length, num_steps) * TC``, with equality, for every target.

@@ -9,6 +9,8 @@ from jdlm.schedules.atoms import Atoms
 from jdlm.schedules.checks import check_length, check_steps
 from jdlm.schedules.schedule import Schedule
 
+__all__ = ["cosine", "digest", "first_hitting", "fixed", "geometric", "list_name", "uniform"]
+
 
 def fixed(sizes: ArrayLike, name: str | None = None) -> Schedule:
     """Schedule that reveals ``sizes[t]`` tokens in step ``t``, always; its length is their sum.

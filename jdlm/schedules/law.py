@@ -10,6 +10,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
+__all__ = ["Law", "choose"]
+
 
 @runtime_checkable
 class Law(Protocol):

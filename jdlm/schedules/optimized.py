@@ -10,6 +10,8 @@ from jdlm.schedules.checks import check_memory, check_steps
 from jdlm.schedules.fixed_sizes import fixed, list_name
 from jdlm.schedules.schedule import Schedule
 
+__all__ = ["best_fixed", "optimal", "optimal_lists"]
+
 
 def optimal(curve: ArrayLike, num_steps: int) -> Schedule:
     """Sizes with the smallest ``x . c`` for a curve ``c``, so the smallest path KL (entropy curve) or NELBO (measured).

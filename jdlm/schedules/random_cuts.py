@@ -7,6 +7,8 @@ from jdlm.schedules.chain import Chain
 from jdlm.schedules.checks import check_memory, check_steps
 from jdlm.schedules.schedule import Schedule
 
+__all__ = ["random_cuts", "random_phase_equal"]
+
 
 def random_cuts(length: int, num_steps: int) -> Schedule:
     """Schedule whose ``num_steps - 1`` inner cuts are a uniformly random subset of ``1..length-1``.

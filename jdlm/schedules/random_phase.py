@@ -8,6 +8,8 @@ from jdlm.schedules.atoms import Atoms
 from jdlm.schedules.checks import check_memory, check_steps
 from jdlm.schedules.schedule import Schedule
 
+__all__ = ["PhaseWeight", "random_phase", "spacing"]
+
 PhaseWeight = Literal["tc", "dtc"]
 
 

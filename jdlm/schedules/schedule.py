@@ -17,6 +17,8 @@ from jdlm import keys
 from jdlm.schedules.checks import INT32, whole
 from jdlm.schedules.law import Law
 
+__all__ = ["Certificate", "Schedule"]
+
 
 class Certificate(NamedTuple):
     """What is proved of an optimized schedule: both are worst-case constants ``eps`` (see ``curves.worst_case``).

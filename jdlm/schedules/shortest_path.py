@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+__all__ = ["Paths", "from_zero", "through_every_count", "trace"]
+
 
 class Paths(NamedTuple):
     """Shortest paths with every number of edges.

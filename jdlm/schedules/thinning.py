@@ -29,6 +29,8 @@ from jdlm.schedules.checks import LONGEST, check_length, check_memory, whole
 from jdlm.schedules.fixed_sizes import digest
 from jdlm.schedules.schedule import Schedule
 
+__all__ = ["Masking", "adaptive_times", "ancestral", "euler", "exponential_times", "tau_leaping", "uniform_times"]
+
 Masking = Literal["linear", "cosine", "polynomial", "exponential"]
 
 

@@ -11,6 +11,8 @@ from jdlm import keys, pytrees
 from jdlm.targets import validation
 from jdlm.targets.target import Target, Tokens
 
+__all__ = ["Blocks", "blocks"]
+
 
 @pytrees.register
 @dataclass(frozen=True, eq=False)

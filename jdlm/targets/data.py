@@ -12,6 +12,8 @@ from jdlm import keys, pytrees
 from jdlm.targets import validation
 from jdlm.targets.target import Leaf, Target
 
+__all__ = ["SPLITS", "Data", "data"]
+
 SPLITS = ("train", "validation", "test")
 _MOST = 2**31 - 1
 

@@ -13,6 +13,8 @@ from jdlm import keys, pytrees
 from jdlm.targets import validation
 from jdlm.targets.target import Leaf, Target, Tokens, Unavailable
 
+__all__ = ["HiddenMarkov", "hidden_markov"]
+
 
 @pytrees.register
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,8 @@ from jdlm import keys, pytrees
 from jdlm.targets import validation
 from jdlm.targets.target import Leaf, Target, Tokens, Unavailable
 
+__all__ = ["MAX_CURVE_LENGTH", "LinearCode", "linear_code"]
+
 MAX_CURVE_LENGTH = 20
 
 

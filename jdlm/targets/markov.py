@@ -13,6 +13,8 @@ from jdlm import keys, pytrees
 from jdlm.targets import validation
 from jdlm.targets.target import Leaf, Target, Tokens
 
+__all__ = ["Markov", "markov", "sticky_markov"]
+
 
 @pytrees.register
 @dataclass(frozen=True, eq=False)

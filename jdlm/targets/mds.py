@@ -11,6 +11,8 @@ from jdlm import keys, pytrees
 from jdlm.targets import validation
 from jdlm.targets.target import Known, Leaf, Target, Tokens
 
+__all__ = ["ParityCheck", "ReedSolomon", "Repetition", "Separable", "parity", "reed_solomon", "repetition"]
+
 
 class Separable(Target):
     """Uniform over the codewords of an MDS code; members say only how a codeword follows from ``dimension`` tokens."""

@@ -16,6 +16,8 @@ from jdlm import keys, pytrees
 from jdlm.targets import validation
 from jdlm.targets.target import Leaf, Target, Tokens, Unavailable
 
+__all__ = ["MAX_COUNT_VECTORS", "Mixture", "mixture"]
+
 MAX_COUNT_VECTORS = 10**7
 _CHUNK = 2**16  # count vectors handled at once
 

@@ -12,6 +12,8 @@ from jdlm import keys, pytrees
 from jdlm.targets import validation
 from jdlm.targets.target import Target, Tokens
 
+__all__ = ["Permutation", "permutation"]
+
 
 @pytrees.register
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,8 @@ from jdlm import keys, pytrees
 from jdlm.targets import validation
 from jdlm.targets.target import Leaf, Target, Tokens
 
+__all__ = ["Product", "product"]
+
 
 @pytrees.register
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,8 @@ from jdlm import keys, pytrees
 from jdlm.targets import validation
 from jdlm.targets.target import Leaf, Target, Tokens
 
+__all__ = ["MAX_ENTRIES", "Table", "table"]
+
 MAX_ENTRIES = 2**20
 
 

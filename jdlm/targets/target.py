@@ -9,6 +9,8 @@ from jaxtyping import Array, Bool, Float, Float64, Int, Integer, Key
 
 from jdlm.targets import validation
 
+__all__ = ["Known", "Leaf", "Target", "Tokens", "Unavailable"]
+
 Leaf = Any
 """A numeric field: a float64 or integer numpy array as built, a tracer when the target is an argument of a
 transformed function. Its shape stands in a comment beside it."""

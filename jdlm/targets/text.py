@@ -12,6 +12,8 @@ from jdlm import pytrees
 from jdlm.targets import validation
 from jdlm.targets.data import Data
 
+__all__ = ["Text", "text"]
+
 _PERIOD = 10  # of ten regions of a text, the last but one is for validation and the last for testing
 _REGION = 32  # windows' lengths in a region of a long text
 

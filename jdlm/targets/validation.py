@@ -9,6 +9,8 @@ from jaxtyping import Float64
 from numpy.typing import ArrayLike
 from scipy.special import entr
 
+__all__ = ["ROUNDING", "array", "entropy", "integer", "laws", "log", "prime", "real"]
+
 ROUNDING = 1e-6
 """Largest deviation of a sum of probabilities from 1 that passes as rounding (of float32 input) and is divided out."""
 

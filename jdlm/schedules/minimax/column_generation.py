@@ -20,6 +20,8 @@ from scipy.optimize import linprog
 from jdlm import curves
 from jdlm.schedules import shortest_path
 
+__all__ = ["Solution", "lower_bound", "solve"]
+
 # Shares of the best duals so far in the point that is priced, tried until one yields columns: the duals of a small
 # master swing from corner to corner, and pricing near the best keeps the columns useful (in-out separation).
 _MIXES = (0.8, 0.24, 0.07, 0.02, 0.0)

@@ -11,6 +11,8 @@ from jdlm.schedules.fixed_sizes import first_hitting
 from jdlm.schedules.minimax import column_generation, solved
 from jdlm.schedules.schedule import Certificate, Schedule
 
+__all__ = ["minimax"]
+
 _TOLERANCE = 1e-4
 
 

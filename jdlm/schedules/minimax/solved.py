@@ -19,6 +19,8 @@ from jdlm.schedules.atoms import Atoms
 from jdlm.schedules.minimax.column_generation import Solution, lower_bound
 from jdlm.schedules.schedule import Certificate, Schedule
 
+__all__ = ["SHIPPED", "Key", "cache_path", "certified", "gap", "read", "write"]
+
 Key = tuple[int, int, curves.Weight]
 SHIPPED = Path(str(resources.files("jdlm.schedules.minimax") / "data" / "minimax.npz"))
 
