@@ -41,19 +41,34 @@ def load() -> list[dict[str, str]]:
     return faults
 
 
+def pytest_in(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs tests in ``folder``, the slow ones too."""
+    command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-rfE", "-p", "no:cacheprovider", "-m", "", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def control(faults: list[dict[str, str]]) -> None:
+    """Runs the faults' tests without a fault: one that is red anyway would catch everything."""
+    tests = sorted({fault["test"] for fault in faults})
+    result = pytest_in(ROOT, *tests)
+    if result.returncode != 0:
+        raise SystemExit(f"the tests do not pass without a fault:\n{result.stdout[-2000:]}{result.stderr[-2000:]}")
+    print(f"{len(tests)} tests pass without a fault", flush=True)
+
+
 def is_caught(fault: dict[str, str], folder: Path) -> bool:
     """Whether the fault's test fails in ``folder``, a copy of the project, with the fault planted."""
     path = folder / fault["file"]
     source = path.read_text(encoding="utf-8")
     path.write_text(source.replace(fault["text"], fault["fault"]), encoding="utf-8")
     try:
-        command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "", fault["test"]]
-        result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        result = pytest_in(folder, fault["test"])
     finally:
         path.write_text(source, encoding="utf-8")
-    if result.returncode not in (0, 1) or " error" in result.stdout.splitlines()[-1]:
+    red = any(line.startswith(("FAILED ", "ERROR ")) for line in result.stdout.splitlines())
+    if result.returncode not in (0, 1) or red != (result.returncode == 1):  # a crash is not a verdict
         raise SystemExit(f"{fault['test']} did not run:\n{result.stdout[-2000:]}{result.stderr[-2000:]}")
-    return result.returncode == 1
+    return red
 
 
 def plant(faults: list[dict[str, str]], jobs: int) -> list[bool]:
@@ -104,6 +119,7 @@ def main() -> int:
     faults = load()
     if given.words:
         faults = [f for f in faults if any(w in f["name"] + " " + f["file"] + " " + f["test"] for w in given.words)]
+    control(faults)
     caught = plant(faults, given.jobs)
     print(f"{sum(caught)} of {len(faults)} faults caught")
     if given.table and not given.words:
