@@ -1,5 +1,6 @@
 """``sample.py recommend`` on the oracle of a preset: its table, its export and its refusals."""
 
+import contextlib
 import json
 import re
 from functools import partial
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from jdlm import cli, targets
-from jdlm.cli import recommend
+from jdlm.cli import interrupt, recommend
 from jdlm.config import build_schedule, presets
 from jdlm.measure.evaluate import CurveEstimate
 from jdlm.predictor import Predictor, oracle
@@ -216,3 +217,22 @@ def test_bad_requests_are_one_line_and_code_2(arguments, message, capsys):
     assert run(*arguments) == 2
     error = capsys.readouterr().err
     assert message in error and error.startswith("error: ") and error.count("\n") == 1
+
+
+def test_an_interruption_says_whether_the_file_is_there(capsys, monkeypatch, tmp_path):
+    def stopped(*_):
+        raise KeyboardInterrupt(interrupt.message())
+
+    monkeypatch.setattr(recommend, "_print", stopped)
+    assert run("reed-solomon", "--kl", "0.5", "--export", "sizes.json") == 130
+    assert "interrupted; nothing was written" in capsys.readouterr().err and not (tmp_path / "sizes.json").exists()
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        recommend.output,
+        "beside",
+        lambda path: stopped() if (tmp_path / "sizes.json").exists() else contextlib.nullcontext(),
+    )
+    assert run("reed-solomon", "--kl", "0.5", "--export", "sizes.json") == 130
+    assert "interrupted; sizes.json is written" in capsys.readouterr().err
+    assert json.loads((tmp_path / "sizes.json").read_text())["tokens_per_step"] == [11, 21]

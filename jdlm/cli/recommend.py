@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jdlm.cli import cache, hosts, options, output, progress
+from jdlm.cli import cache, hosts, interrupt, options, output, progress
 from jdlm.cli.resource import load_network, resolve
 from jdlm.config import build_schedule, check_num_steps, takes_more_steps, words
 
@@ -105,7 +105,9 @@ def main(arguments: list[str]) -> int:
         return 1
     if given.export is not None:
         entry = _entry(best, resource.config.name, given)
+        interrupt.remains(f"{given.export} was being written: it holds what it held, or all of the new schedule")
         output.write(given.export, json.dumps(entry, indent=None if "chain" in entry else 1) + "\n")
+        interrupt.remains(f"{given.export} is written")
         with output.beside(given.export):
             print(f"wrote {given.export}")
     return 0
