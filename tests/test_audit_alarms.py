@@ -123,7 +123,7 @@ def test_wrong_samplers_fail(length, vocab, stay):
 
 @pytest.mark.slow
 def test_wrong_samplers_fail_where_the_space_is_too_large():
-    """The same four at L = 24, V = 4; 10 audits of 20,000 sequences (an argmax at the end fails 9 of 10 with 10,000)."""
+    """The same four at L = 24, V = 4; 10 audits of 20,000 sequences (argmax at the end: 9 of 10 fail with 10,000)."""
     stay = 0.6 ** (1 / 0.9) / (0.6 ** (1 / 0.9) + 3 * (0.4 / 3) ** (1 / 0.9))
     target = targets.sticky_markov(24, 4, 0.6)
     conditionals = jax.jit(jax.vmap(oracle(target)))
