@@ -77,6 +77,7 @@ def test_some_masks_left_are_counted():
 
     report = audit.audit(forgetful, target(), jax.random.key(0), n=1000)
     assert report.masks_left.value == pytest.approx(0.1) and not report.passes()
+    assert report.outside_support.value == report.masks_left.value and report.p_value == 0.0
 
 
 def whole_law(target: targets.Target) -> np.ndarray:

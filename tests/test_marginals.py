@@ -140,7 +140,7 @@ from jdlm import evaluate, marginals, targets
 for length, vocab in ((2, 2), (64, 256)):
     target = targets.{kind}
     reference = marginals.of_target(target, jax.random.key(0))
-    single, pair = marginals.errors(evaluate.draw_tokens(jax.random.key(1), target, 600), reference)
+    single, pair = marginals.errors(evaluate.draw_tokens(jax.random.key(1), target, 300), reference)
     assert abs(reference.joint.sum(axis=(1, 2)) - 1).max() < 1e-9
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
