@@ -161,3 +161,27 @@ def test_the_lane_of_a_fault_is_named():
         sample(
             jax.random.key(0), Predictor.wrap(apply, LENGTH, VOCAB), np.ones((30, 3), int), given=given, batch_size=8
         )
+
+
+def test_a_fault_of_an_early_step_is_kept():
+    def apply(tokens):
+        return jnp.where((tokens == VOCAB).all(), jnp.nan, jnp.zeros((LENGTH, VOCAB)))
+
+    predictor = Predictor.wrap(apply, LENGTH, VOCAB)
+    for planner in (planners.random(), planners.confidence()):
+        with pytest.raises(ValueError, match="NaN in lane 0"):
+            sample(jax.random.key(0), predictor, np.ones((3, LENGTH), int), planner=planner, batch_size=8)
+
+
+def test_rows_that_only_another_lane_draws_from_mean_nothing():
+    """The first lane leaves the last position, whose logits are NaN; the second reveals its own in the same step."""
+
+    def apply(tokens):
+        fault = (jnp.arange(LENGTH) == LENGTH - 1) & (tokens[0] == 1)
+        return jnp.where(fault[:, None], jnp.nan, jnp.zeros((LENGTH, VOCAB)))
+
+    tokens = sample(
+        jax.random.key(0), Predictor.wrap(apply, LENGTH, VOCAB), [[1, 1], [1, 2]], given=[[1, 3, 3, 3], [0, 3, 3, 3]],
+        planner=planners.left_to_right(), batch_size=8, allow_leftover=True,
+    )  # fmt: skip
+    np.testing.assert_array_equal(np.asarray(tokens) == VOCAB, [[False] * 3 + [True], [False] * 4])
