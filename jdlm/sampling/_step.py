@@ -11,14 +11,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Integer, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from jdlm.planners import Planner, has_fixed_order, rounded
-
-
-def lane_keys(key: Key[Array, ""], indices: Integer[Array, " lanes"]) -> Key[Array, " lanes"]:
-    """The key of each global sample number: sample i depends on the key and i alone."""
-    return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, indices)
 
 
 def order_of(
