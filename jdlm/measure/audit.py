@@ -192,7 +192,7 @@ def _truth(truth: Target | exact.OutputLaw) -> tuple[np.ndarray | None, marginal
     except ValueError as error:
         if not (truth.has("conditionals") and truth.has("log_prob")):
             raise ValueError(f"the target has no conditionals or no log_prob; {error}") from None
-        return None, marginals.of_target(truth, jax.random.key(0))  # exact, so that the key is not used
+        return None, marginals.of_target(truth, keys.key(0))  # exact, so that the key is not used
     law = exact.target_law(truth)
     return law, marginals.of_law(law)
 
