@@ -22,7 +22,7 @@ _MODULES = {
     "targets": "jdlm.targets",
     "measure": "jdlm.measure",
     "audit": "jdlm.measure.audit",
-    "evaluate": "jdlm.measure.evaluate",
+    "evaluate": "jdlm.measure",
     "exact": "jdlm.measure.exact",
     "marginals": "jdlm.measure.marginals",
     "training": "jdlm.training",

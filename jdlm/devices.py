@@ -141,3 +141,32 @@ def fetch(tree: Any) -> Any:
 def own_copy(tree: Any) -> Any:
     """Arrays on this process's first device, from arrays that every device has whole."""
     return jax.tree.map(lambda array: array.addressable_data(0) if isinstance(array, jax.Array) else array, tree)
+
+
+def in_batches(
+    function: Callable,
+    total: int,
+    width: int,
+    mesh: Mesh | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Any:
+    """Results of a function of row numbers, computed in batches of equal size.
+
+    Args:
+      function: from int32 ``[width * devices]`` row numbers to a tree of arrays with as many rows.
+      total: number of rows.
+      width: rows computed together on each device.
+      mesh: devices that share each batch; the default device if None.
+      progress: called with (done, total) rows after each batch.
+
+    Returns:
+      The tree for rows 0 to ``total - 1``, as whole arrays of numpy ``[total, ...]``.
+    """
+    parts = []
+    width = min(width, -(-total // size(mesh))) * size(mesh)
+    for start in range(0, total, width):
+        indices = spread(mesh, np.arange(start, start + width, dtype=np.int32))
+        parts.append(fetch(function(indices)))
+        if progress is not None:
+            progress(min(start + width, total), total)
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:total], *parts)

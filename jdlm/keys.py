@@ -7,7 +7,7 @@ default can be changed from outside (``JAX_DEFAULT_PRNG_IMPL``), so jdlm names i
 from typing import Any
 
 import jax
-from jaxtyping import Array, Key
+from jaxtyping import Array, Integer, Key
 
 __all__ = ["IMPL", "check", "key"]
 
@@ -38,3 +38,8 @@ def check(key: Any) -> None:
         raise ValueError(f"key is {type(key).__name__ if dtype is None else dtype}, no typed key; {remedy}")
     if (impl := str(jax.random.key_impl(key))) != IMPL:
         raise ValueError(f"key is of {impl}, whose bits for one sample depend on the others; {remedy}")
+
+
+def lane_keys(key: Key[Array, ""], indices: Integer[Array, " lanes"]) -> Key[Array, " lanes"]:
+    """The key of each global sample number: sample i depends on the key and i alone."""
+    return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, indices)

@@ -157,6 +157,16 @@ def is_oracle_of(predictor: Predictor, target: Target) -> bool:
     return kind == other_kind and all(np.array_equal(one, other) for one, other in zip(mine, others, strict=True))
 
 
+def check_pair(predictor: Predictor, target: Target) -> None:
+    """Raises ValueError if predictor and target differ in length or vocabulary."""
+    of_predictor, of_target = (predictor.length, predictor.vocab_size), (target.length, target.vocab_size)
+    if of_predictor != of_target:
+        raise ValueError(
+            f"the predictor has (length, vocab_size)={of_predictor}, the target {of_target}; "
+            "use a predictor made for this target"
+        )
+
+
 def logits_dtype(predictor: Predictor) -> np.dtype:
     """The dtype of a predictor's logits, found without computing any."""
     # The predictor is an argument: traced as a constant, its numpy leaves would stay float32 for JAX 0.10 ever after,

@@ -12,9 +12,8 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from jdlm import devices, planners, predictor, sampling, schedules, targets, training
+from jdlm import devices, evaluate, planners, predictor, sampling, schedules, targets, training
 from jdlm.config.settings import NetworkConfig, TrainingConfig
-from jdlm.measure import evaluate
 from jdlm.sampling import _loop as rounds
 from jdlm.sampling.request import Request
 from jdlm.training import checkpoint as checkpoints

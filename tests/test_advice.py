@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from jdlm import schedules
-from jdlm.measure import evaluate
-from jdlm.measure.evaluate import CurveEstimate, Estimate
+from jdlm.measure import CurveEstimate, Estimate, learned_curve
 from jdlm.study import advice
 from tests.reference import advice as reference
 
@@ -334,7 +333,7 @@ def test_a_known_curve_adds_the_learning_error():
 def test_the_covariance_of_two_sequences():
     """By hand: two sequences that differ by d have a mean with covariance d d' / 4 (n - 1 = 1 degree of freedom)."""
     terms = np.array([[1.0, 3.0], [2.0, 2.0], [0.5, 0.75]], np.float32)  # three counts, two sequences
-    found = evaluate._curve(terms, nested=True)
+    found = learned_curve._curve(terms, nested=True)
     difference = terms[:, 1] - terms[:, 0]
     np.testing.assert_allclose(found.covariance, np.outer(difference, difference) / 4, rtol=1e-6)
     np.testing.assert_allclose(found.standard_errors, np.abs(difference) / 2, rtol=1e-6)

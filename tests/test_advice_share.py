@@ -8,10 +8,9 @@ import jax
 import numpy as np
 import pytest
 
-from jdlm import targets
+from jdlm import devices, targets
 from jdlm.config import presets
-from jdlm.measure import evaluate
-from jdlm.measure.evaluate import CurveEstimate
+from jdlm.measure import CurveEstimate, learned_curve
 from jdlm.predictor import oracle
 from jdlm.study import advice
 from tests.reference import advice as reference
@@ -22,8 +21,8 @@ SEEDS = 100
 def halves(target, n):
     """The two measured curves of each of the seeds, from one queue of sequences that are all independent."""
     law, distinct, key = oracle(target), 2 * SEEDS * n, jax.random.key(0)
-    terms = evaluate._in_batches(
-        lambda indices: evaluate._curve_terms(key, law, target, indices, distinct, distinct, False, None),
+    terms = devices.in_batches(
+        lambda indices: learned_curve._curve_terms(key, law, target, indices, distinct, distinct, False, None),
         target.length * distinct,
         4096,
     )[0].astype(np.float64)

@@ -8,6 +8,7 @@ import pytest
 
 from jdlm import planners, schedules, targets
 from jdlm.measure import alarms, audit, exact, marginals
+from jdlm.measure import report as reports
 from jdlm.predictor import oracle
 from jdlm.sampling import draw_sizes, sample
 
@@ -247,7 +248,7 @@ def test_the_stated_power_is_the_share_of_audits_that_see_such_an_error():
         flat = generator.choice(81, size=n, p=wrong.ravel())
         tokens = np.stack(np.unravel_index(flat, right.shape), axis=1)
         checks = audit._checks(tokens, right, reference, tokens, None, generator)
-        p_values.append(audit._together(checks))
+        p_values.append(reports._together(checks))
         of_law.append(checks[2].p_value * len(checks))
     assert 0.8 < np.mean(np.array(of_law) < 1e-4) < 0.98
     assert np.mean(np.array(p_values) < 1e-4) > 0.8

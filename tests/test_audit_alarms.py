@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from jdlm import targets
-from jdlm.measure import audit, exact, marginals
-from jdlm.measure.evaluate import draw_tokens, log_prob
+from jdlm.measure import audit, draw_tokens, exact, log_prob, marginals
 from jdlm.predictor import oracle
 from tests.reference import samplers as reference
 

@@ -11,7 +11,7 @@ import pytest
 from jdlm import cli, targets
 from jdlm.cli import interrupt, recommend
 from jdlm.config import build_schedule, presets
-from jdlm.measure.evaluate import CurveEstimate
+from jdlm.measure import CurveEstimate
 from jdlm.predictor import Predictor, oracle
 from jdlm.schedules import uniform
 from jdlm.study import advice

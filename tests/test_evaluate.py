@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jdlm import devices, planners, schedules, targets
-from jdlm.measure import evaluate, marginals
+from jdlm import devices, evaluate, planners, schedules, targets
+from jdlm.measure import marginals
 from jdlm.predictor import Predictor, oracle
 from jdlm.sampling import Info, sample_with_info
 from jdlm.sampling.request import Request
@@ -128,7 +128,7 @@ def test_nested_sequences_make_differences_precise_and_sums_less_so():
 def test_errors_and_covariances_of_few_sequences_are_those_of_the_definition(n, nested, monkeypatch):
     """Sums of products over n - 1, then over n for the mean; a wrong divisor is off by a factor of up to 2 here."""
     terms = np.random.default_rng(n).normal(size=(2, LENGTH, n)).astype(np.float32)
-    monkeypatch.setattr(evaluate, "_in_batches", lambda *arguments: tuple(terms.reshape(2, -1)))
+    monkeypatch.setattr(devices, "in_batches", lambda *arguments: tuple(terms.reshape(2, -1)))
     measured = evaluate.cross_entropy_curve(imperfect(), target(), jax.random.key(0), n, nested=nested)
     weights = np.array([1.0, -2.0, 0.5, 3.0])
     for curve, mine in zip(measured, terms.astype(np.float64), strict=True):

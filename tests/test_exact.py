@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jdlm import curves, planners, schedules, targets, training
+from jdlm import curves, evaluate, planners, schedules, targets, training
 from jdlm.config.settings import NetworkConfig, TrainingConfig
-from jdlm.measure import evaluate, exact
+from jdlm.measure import exact
 from jdlm.predictor import Predictor, oracle
 from jdlm.sampling import draw_sizes, sample_with_info
 from jdlm.sampling.filter import Draw

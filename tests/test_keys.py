@@ -7,9 +7,9 @@ import jax
 import numpy as np
 import pytest
 
-from jdlm import keys, sampling, schedules, targets, training
+from jdlm import evaluate, keys, sampling, schedules, targets, training
 from jdlm.config.settings import NetworkConfig, TrainingConfig
-from jdlm.measure import audit, evaluate
+from jdlm.measure import audit
 from jdlm.planners import random
 from jdlm.predictor import oracle
 from jdlm.sampling.request import Request

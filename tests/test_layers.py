@@ -89,6 +89,20 @@ def test_no_circle():
         visit(module)
 
 
+def test_training_and_what_it_measures_with_know_no_sampler():
+    """By their imports and those of what they import, packages' own __init__ left out."""
+    files = [module for module in MODULES if room(module) == "training"]
+    files += [f"jdlm.measure.{name}" for name in ("estimate", "learned_curve", "sequences")]
+    assert set(files) <= set(MODULES)
+    seen, left = set(), list(files)
+    while left:
+        module = left.pop()
+        if module not in seen:
+            seen.add(module)
+            left.extend(other for other in imports(MODULES[module]) if other in MODULES)
+    assert not {module for module in seen if room(module) in ("sampling", "planners")}
+
+
 def test_every_room_has_its_layer():
     assert {room(module) for module in MODULES if room(module)} == set(LEVEL)
 

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from jdlm import schedules, targets
-from jdlm.measure import marginals
-from jdlm.measure.evaluate import draw_tokens
+from jdlm.measure import draw_tokens, marginals
 from jdlm.predictor import oracle
 from jdlm.study import rows
 from jdlm.study import sweep as sweeps
@@ -188,5 +187,5 @@ def test_what_has_no_marginals_is_refused(tokens, message):
 def test_draws_do_not_depend_on_how_many_are_made_together(monkeypatch):
     target = targets.sticky_markov(5, 3, 0.7)
     together = draw_tokens(jax.random.key(3), target, 50)
-    monkeypatch.setattr("jdlm.evaluate._DRAWN_TOGETHER", 15 * 7)
+    monkeypatch.setattr("jdlm.measure.sequences._DRAWN_TOGETHER", 15 * 7)
     np.testing.assert_array_equal(draw_tokens(jax.random.key(3), target, 50), together)

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jdlm import planners, schedules, targets
-from jdlm.measure import evaluate, exact
+from jdlm import evaluate, planners, schedules, targets
+from jdlm.measure import exact
 from jdlm.predictor import Predictor, logits_dtype, map_lanes, oracle
 from jdlm.sampling import path_log_prob, sample, sample_with_info
 from jdlm.sampling.filter import Draw

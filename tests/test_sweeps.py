@@ -12,8 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jdlm import planners, predictor, schedules, targets
-from jdlm.measure import evaluate
+from jdlm import evaluate, planners, predictor, schedules, targets
 from jdlm.study import sweep as sweeps
 from tests.reference import laws, paths
 from tests.reference import samplers as reference

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jdlm import planners, predictor, schedules, targets
-from jdlm.measure import evaluate, marginals
+from jdlm import evaluate, planners, predictor, schedules, targets
+from jdlm.measure import marginals, path
 from jdlm.predictor import is_oracle_of, oracle
 from jdlm.sampling import Info, Results
 from jdlm.study import sweep as sweeps
@@ -89,10 +89,11 @@ def keys_of_a_sweep(monkeypatch, **options):
         zeros = np.zeros(2, np.int32)
         return Results([(np.zeros((2, LENGTH), np.int32), Info(zeros, zeros, zeros)) for _ in requests], None, ())
 
-    for module in (sweeps, evaluate):
+    for module in (sweeps, path):
         watch(module, "draw_sizes", lambda key, *_: key)
     watch(evaluate, "path_request", lambda key, *_: key)  # split, so that nothing else may draw from it
-    watch(evaluate, "draw_tokens", lambda key, *_: key)
+    for module in (evaluate, path):
+        watch(module, "draw_tokens", lambda key, *_: key)
     watch(evaluate, "cross_entropy_curve", lambda predictor, target, key, n: key)
     watch(marginals, "of_target", lambda target, key: key)
     monkeypatch.setattr(sweeps, "sample_all", sample_all)

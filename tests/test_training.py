@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jdlm import targets, training
+from jdlm import evaluate, targets, training
 from jdlm.config.settings import NetworkConfig, TrainingConfig
-from jdlm.measure import evaluate
 from jdlm.predictor import Predictor, map_lanes
 from jdlm.targets import Target
 from jdlm.training import checkpoint as checkpoints
@@ -254,7 +253,7 @@ class Opaque(Target):
 def test_a_target_without_conditionals_trains_on_samples(trained, monkeypatch):
     with pytest.raises(ValueError, match=r"labels='oracle' needs exact conditionals, .* use 'sampled'"):
         training.train(NETWORK, Opaque(), dataclasses.replace(CONFIG, labels="oracle"))
-    monkeypatch.setattr(evaluate, "has_oracle", lambda target: False)
+    monkeypatch.setattr(Target, "has", lambda target, member: False)
     _, seen = run(copy(trained[1][1][0])._replace(step=jnp.int32(99)))
     progress = seen[0][1]
     assert progress.learning_error is None

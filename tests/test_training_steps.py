@@ -9,9 +9,8 @@ import jax
 import numpy as np
 import pytest
 
-from jdlm import devices, targets, training
+from jdlm import devices, evaluate, targets, training
 from jdlm.config.settings import NetworkConfig, TrainingConfig
-from jdlm.measure import evaluate
 from jdlm.training import network, objective
 from tests.reference import training as reference
 
@@ -123,7 +122,7 @@ def test_the_learning_error_is_that_of_the_running_mean_on_fixed_draws(run, monk
         used.append(jax.random.key_data(key).tolist())
         return whole(predictor, target, key, n, **options)
 
-    monkeypatch.setattr(evaluate, "cross_entropy_curve", watched)
+    monkeypatch.setattr("jdlm.training.loop.cross_entropy_curve", watched)
     training.train(NETWORK, TARGET, CONFIG)
     root = jax.random.key(CONFIG.seed, impl="threefry2x32")
     assert used == 3 * [jax.random.key_data(jax.random.fold_in(root, EVALUATION)).tolist()]

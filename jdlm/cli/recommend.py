@@ -11,7 +11,7 @@ from jdlm.cli.resource import load_network, resolve
 from jdlm.config import build_schedule, check_num_steps, takes_more_steps, words
 
 if TYPE_CHECKING:
-    from jdlm.measure.evaluate import CurveEstimate
+    from jdlm.measure import CurveEstimate
     from jdlm.study.advice import Offer
 
 _COMPARED = ("uniform", "cosine", "best_fixed_tc", "best_fixed_dtc", "best_fixed_both", "minimax_both")
@@ -165,16 +165,12 @@ def _curves(resource, target, given: RecommendOptions, mesh) -> "tuple[CurveEsti
     """The curve on which schedules are chosen, the one on which they are judged, and where both come from."""
     import jax
 
-    from jdlm.measure import evaluate
+    from jdlm.measure import cross_entropy_curve
     from jdlm.predictor import oracle
     from jdlm.study import advice
-    from jdlm.targets import Unavailable
 
     network = None if given.oracle else load_network(resource, target)
-    try:
-        known = target.entropy_curve()
-    except Unavailable:
-        known = None
+    known = target.entropy_curve() if target.has("entropy_curve") else None
     if network is None and known is not None:
         curve = advice.exact_curve(known)
         return curve, curve, "the exact entropy curve of the target"
@@ -182,7 +178,7 @@ def _curves(resource, target, given: RecommendOptions, mesh) -> "tuple[CurveEsti
     measured = []
     with progress.Progress("curve", unit="sequence") as bar:
         for number, (key, split) in enumerate(zip(keys, ("validation", "test"), strict=True)):
-            half = evaluate.cross_entropy_curve(
+            half = cross_entropy_curve(
                 network or oracle(target),
                 target.on(split),
                 key,

@@ -74,10 +74,9 @@ def load_predictor(resource: Resource, target: "Target", *, oracle: bool = False
       ValueError: neither is there, or the checkpoint is damaged or of another model.
     """
     from jdlm import predictor
-    from jdlm.measure import evaluate
 
     network = None if oracle else load_network(resource, target)
-    if network is None and not evaluate.has_oracle(target):
+    if network is None and not target.has("conditionals"):
         trained = resource.folder is not None and resource.config.network is not None
         remedy = "sample its network" if trained else f"train a network with `python train.py {resource.name}`"
         raise ValueError(f"{resource.name!r} has no exact conditionals to sample from; {remedy}")

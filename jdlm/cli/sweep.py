@@ -81,7 +81,6 @@ def _sweep_into(folder: Path | None, resource: Resource, mesh, draft: runs.Draft
     costs neither the rows nor the table that is printed of them.
     """
     from jdlm import devices
-    from jdlm.measure import evaluate
     from jdlm.study import rows
     from jdlm.study import sweep as sweeps
 
@@ -92,7 +91,7 @@ def _sweep_into(folder: Path | None, resource: Resource, mesh, draft: runs.Draft
     target = config.target.build()
     network = load_network(resource, target)
     predictors = {} if network is None else {"network": network}
-    if network is None or evaluate.has_oracle(target):
+    if network is None or target.has("conditionals"):
         predictors = {"oracle": load_predictor(resource, target, oracle=True)} | predictors
     with progress.Progress("schedules", unit="schedule") as bar:
         schedules = build_schedules(
@@ -205,10 +204,7 @@ def _draw(folder: Path) -> int:
 
 def _known_curve(target):
     """What the word ``optimal`` is built on: a function that gives the exact entropy curve; None if there is none."""
-    from jdlm.targets import Unavailable
-
-    try:
-        curve = target.entropy_curve()
-    except Unavailable:
+    if not target.has("entropy_curve"):
         return None
+    curve = target.entropy_curve()
     return lambda: curve

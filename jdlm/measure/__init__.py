@@ -1,7 +1,34 @@
-"""Measurements: of predictors (curves), of samplers (path KL, marginals, exact laws) and of other people's samplers.
+"""Measurements, each number with its sequences and standard error; scripts import this package as `jdlm.evaluate`.
 
-`evaluate` estimates with standard errors, `exact` enumerates on small spaces (`state_space` is its engine), `marginals`
-compares laws of single tokens and of pairs, `audit` puts any sampler under test.
+The names below measure predictors (`learned_curve`), paths of samplers (`path`) and sampled sequences (`sequences`).
+The modules: `exact` enumerates small spaces (`state_space` is its engine), `marginals` compares laws of single tokens
+and of pairs, `audit` puts any sampler under test (`alarms` has the tests, `report` the text).
 """
 
-__all__ = ["audit", "evaluate", "exact", "marginals", "state_space"]
+from jdlm.measure.estimate import Estimate, mean
+from jdlm.measure.learned_curve import CurveEstimate, MeasuredCurve, cross_entropy_curve, learning_error
+from jdlm.measure.path import check_complete, monte_carlo_path_kl, path_kl, path_request, reverse_path_kl
+from jdlm.measure.sequences import distinct_share, draw_tokens, log_prob, outside_support_share
+
+__all__ = [
+    "CurveEstimate",
+    "Estimate",
+    "MeasuredCurve",
+    "alarms",
+    "audit",
+    "check_complete",
+    "cross_entropy_curve",
+    "distinct_share",
+    "draw_tokens",
+    "exact",
+    "learning_error",
+    "log_prob",
+    "marginals",
+    "mean",
+    "monte_carlo_path_kl",
+    "outside_support_share",
+    "path_kl",
+    "path_request",
+    "reverse_path_kl",
+    "state_space",
+]

@@ -18,6 +18,8 @@ import scipy.special
 import scipy.stats
 from jaxtyping import Float, Int
 
+__all__ = ["LEAST_EXPECTED", "ChiSquare", "detectable_tv", "groups", "of_laws", "of_two"]
+
 LEAST_EXPECTED = 5.0
 _TINY = 1e-300  # smallest tail probability that is told from 0; no score is beyond 37
 

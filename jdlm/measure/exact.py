@@ -20,6 +20,20 @@ from jdlm.sampling.filter import Draw
 from jdlm.schedules import Schedule
 from jdlm.targets import Target
 
+__all__ = [
+    "OutputLaw",
+    "PathKL",
+    "entropy",
+    "kl",
+    "output_law",
+    "output_law_of",
+    "path_kl",
+    "path_kl_of",
+    "tabulate",
+    "target_law",
+    "total_variation",
+]
+
 _RANDOM = random()
 _PLAIN = Draw()
 

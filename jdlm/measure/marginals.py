@@ -11,8 +11,11 @@ import scipy.linalg
 from jaxtyping import Array, Float, Int, Key
 from numpy.typing import ArrayLike
 
-from jdlm.measure.evaluate import Estimate, draw_tokens, has_oracle
+from jdlm.measure.estimate import Estimate
+from jdlm.measure.sequences import draw_tokens
 from jdlm.targets import Target
+
+__all__ = ["Marginals", "cells_of_pairs", "errors", "of_law", "of_target", "of_tokens"]
 
 _BLOCKS = 32
 _MAX_PAIRS = 496  # all pairs of 32 positions
@@ -63,7 +66,7 @@ def of_target(target: Target, key: Key[Array, ""], n: int = 20_000) -> Marginals
     """Marginals of the target: exact where it has conditionals, else those of ``n`` sequences drawn from it."""
     length, vocab_size = target.length, target.vocab_size
     pairs = _pairs(length, vocab_size)
-    if not has_oracle(target):
+    if not target.has("conditionals"):
         return of_tokens(draw_tokens(key, target, n), vocab_size, pairs)
     joint = np.empty((len(pairs), vocab_size, vocab_size))
     # One program for all first positions: those with fewer partners repeat the last one.

@@ -23,6 +23,8 @@ from jdlm.sampling.filter import Draw
 from jdlm.schedules import Schedule
 from jdlm.targets import Target
 
+__all__ = ["MAX_SETS", "MAX_STATES", "MAX_TABLE", "StateSpace", "check_size", "on_rows", "sequences"]
+
 MAX_STATES = 1_200_000
 """Largest number of states, ``(vocab_size + 1) ** length``, that is accepted."""
 MAX_TABLE = 2**27

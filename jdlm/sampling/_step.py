@@ -11,16 +11,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Integer, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from jdlm.planners import Planner, has_fixed_order, rounded
 
-__all__ = ["choose", "lane_keys", "noise_at", "order_of", "token_log_prob"]
-
-
-def lane_keys(key: Key[Array, ""], indices: Integer[Array, " lanes"]) -> Key[Array, " lanes"]:
-    """The key of each global sample number: sample i depends on the key and i alone."""
-    return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, indices)
+__all__ = ["choose", "noise_at", "order_of", "token_log_prob"]
 
 
 def order_of(

@@ -20,7 +20,6 @@ from jdlm import keys
 from jdlm.planners import Planner, has_fixed_order, random
 from jdlm.predictor import Predictor, chunk_size
 from jdlm.sampling import _queue as slots
-from jdlm.sampling._step import lane_keys
 from jdlm.sampling.filter import Draw
 from jdlm.sampling.request import Lanes, Request, lanes_of, sample_numbers
 from jdlm.targets import validation
@@ -59,7 +58,7 @@ class Info(NamedTuple):
 
 @functools.partial(jax.jit, static_argnames="count")
 def _lane_words(key: Array, indices: Array, count: int) -> Array:
-    return jax.vmap(lambda k: jax.random.bits(k, (2, count), jnp.uint32))(lane_keys(key, indices))
+    return jax.vmap(lambda k: jax.random.bits(k, (2, count), jnp.uint32))(keys.lane_keys(key, indices))
 
 
 def draw_sizes(

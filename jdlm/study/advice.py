@@ -18,7 +18,7 @@ from scipy.optimize import isotonic_regression
 from scipy.special import ndtri, stdtrit
 
 from jdlm import curves
-from jdlm.measure.evaluate import CurveEstimate, Estimate
+from jdlm.measure import CurveEstimate, Estimate
 from jdlm.schedules import Schedule, fixed, optimal
 from jdlm.schedules.optimized import optimal_lists
 

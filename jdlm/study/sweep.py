@@ -14,16 +14,17 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jdlm import curves
-from jdlm.measure import evaluate, exact, marginals
+from jdlm import measure as evaluate
+from jdlm.measure import exact, marginals
 from jdlm.measure.state_space import StateSpace
 from jdlm.planners import Planner, random
-from jdlm.predictor import Predictor, is_oracle_of
+from jdlm.predictor import Predictor, check_pair, is_oracle_of
 from jdlm.sampling import Info, Results, draw_sizes, sample_all
 from jdlm.sampling.request import Request
 from jdlm.schedules import Schedule
 from jdlm.study import rows
 from jdlm.study.rows import Row
-from jdlm.targets import Target, Unavailable
+from jdlm.targets import Target
 
 Progress = Callable[[int, int, str], None]
 
@@ -172,8 +173,8 @@ def sweep(
             on_row(part)
 
     base = _Origin(target_name, seed, _digest(target))
-    entropy_curve = _entropy_curve(target)
-    has_log_prob = evaluate.has_log_prob(target)
+    entropy_curve = target.entropy_curve() if target.has("entropy_curve") else None
+    has_log_prob = target.has("log_prob")
     emit(_target_rows(base, entropy_curve))
     for schedule in schedules:
         emit(_schedule_rows(dataclasses.replace(base, schedule=schedule), entropy_curve))
@@ -254,7 +255,7 @@ def _check(
             )
         evaluate.check_complete(schedule)
     for predictor in predictors.values():
-        evaluate.check_pair(predictor, target)
+        check_pair(predictor, target)
     names = [f"schedules are called {s.name!r} with num_steps={s.num_steps}" for s in schedules]
     names += [f"planners are called {p.name!r}" for p in planners]
     for name in names:
@@ -279,13 +280,6 @@ def _calls(target: Target, schedule: Schedule | None, samples: int) -> int:
 
 def _is_small(target: Target) -> bool:
     return (target.vocab_size + 2) ** target.length <= EXACT_LIMIT
-
-
-def _entropy_curve(target: Target) -> np.ndarray | None:
-    try:
-        return target.entropy_curve()
-    except Unavailable:
-        return None
 
 
 def _target_rows(origin: _Origin, entropy_curve: np.ndarray | None) -> Iterator[Row]:
@@ -372,7 +366,7 @@ def _sampled_rows(
     yield from _marginal_rows(origin, tokens, reference)
     yield origin.row("distinct_share", evaluate.distinct_share(tokens), "monte_carlo")
     yield origin.row("measured_nfe", evaluate.mean(info.nfe), "monte_carlo")
-    if evaluate.has_log_prob(target):
+    if target.has("log_prob"):
         yield origin.row("outside_support_share", evaluate.outside_support_share(tokens, target), "monte_carlo")
         yield origin.row(
             "reverse_path_kl_nats", evaluate.reverse_path_kl(info.path_log_prob, tokens, target), "monte_carlo"

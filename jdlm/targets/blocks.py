@@ -59,6 +59,9 @@ class Blocks(Target):
             ]
         )
 
+    def _curve_lacks(self) -> str | None:
+        return self.block._curve_lacks()
+
 
 def blocks(target: Target, copies: int) -> Blocks:
     """Independent copies of a target, one after the other; TC and DTC are ``copies`` times those of one.

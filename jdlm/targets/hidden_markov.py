@@ -4,14 +4,13 @@ from dataclasses import dataclass, field
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.scipy.special import logsumexp
-from jaxtyping import Array, Bool, Float, Float64, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 from numpy.typing import ArrayLike
 
 from jdlm import keys, pytrees
 from jdlm.targets import validation
-from jdlm.targets.target import Leaf, Target, Tokens, Unavailable
+from jdlm.targets.target import Leaf, Target, Tokens
 
 __all__ = ["HiddenMarkov", "hidden_markov"]
 
@@ -65,9 +64,8 @@ class HiddenMarkov(Target):
         log_probs = logsumexp(log_states[:, :, None] + jnp.asarray(self.log_emission)[None], axis=1)
         return log_probs, possible
 
-    def entropy_curve(self) -> Float64[np.ndarray, " length"]:
-        """Not known in closed form."""
-        raise Unavailable(
+    def _curve_lacks(self) -> str:
+        return (
             "a hidden Markov model has no exact entropy curve; estimate it with jdlm.evaluate.cross_entropy_curve on "
             "jdlm.predictor.oracle(target)"
         )

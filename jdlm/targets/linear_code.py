@@ -101,12 +101,8 @@ class LinearCode(Target):
         Raises:
           Unavailable: the length is above 20.
         """
-        if self.length > MAX_CURVE_LENGTH:
-            raise Unavailable(
-                f"the exact entropy curve of a linear code of length {self.length} needs the ranks of 2^{self.length} "
-                f"sets; above length {MAX_CURVE_LENGTH} estimate it with jdlm.evaluate.cross_entropy_curve on "
-                "jdlm.predictor.oracle(target)"
-            )
+        if lacks := self._curve_lacks():
+            raise Unavailable(lacks)
         # All sets at once, column by column: each state is left as it is (column not in the set), or the column's
         # pivot row, if it has one, is eliminated and counted (column in the set).
         prime = self.vocab_size
@@ -122,6 +118,15 @@ class LinearCode(Target):
             size = np.concatenate([size, size + 1])
         counts = comb(self.length, np.arange(self.length + 1))
         return np.diff(np.bincount(size, rank) / counts) * np.log(prime)
+
+    def _curve_lacks(self) -> str | None:
+        if self.length <= MAX_CURVE_LENGTH:
+            return None
+        return (
+            f"the exact entropy curve of a linear code of length {self.length} needs the ranks of 2^{self.length} "
+            f"sets; above length {MAX_CURVE_LENGTH} estimate it with jdlm.evaluate.cross_entropy_curve on "
+            "jdlm.predictor.oracle(target)"
+        )
 
     def _checks(self):
         return np.setdiff1d(np.arange(self.length), self.information)

@@ -63,15 +63,18 @@ class Mixture(Target):
         Raises:
           Unavailable: the marginals differ by position, or there are more than 10^7 count vectors.
         """
+        if lacks := self._curve_lacks():
+            raise Unavailable(lacks)
+        return np.array([self._mean_entropy(revealed) for revealed in range(self.length)])
+
+    def _curve_lacks(self) -> str | None:
         estimate = "estimate it with jdlm.evaluate.cross_entropy_curve on jdlm.predictor.oracle(target)"
         if self.log_marginals.shape[1] != 1 and self.length != 1:
-            raise Unavailable(f"a mixture with marginals by position has no exact entropy curve; {estimate}")
+            return f"a mixture with marginals by position has no exact entropy curve; {estimate}"
         size = math.comb(self.length + self.vocab_size - 1, self.vocab_size)
         if size > MAX_COUNT_VECTORS:
-            raise Unavailable(
-                f"the exact entropy curve needs {size} count vectors, more than {MAX_COUNT_VECTORS}; {estimate}"
-            )
-        return np.array([self._mean_entropy(revealed) for revealed in range(self.length)])
+            return f"the exact entropy curve needs {size} count vectors, more than {MAX_COUNT_VECTORS}; {estimate}"
+        return None
 
     def _mean_entropy(self, revealed: int) -> float:
         """Mean entropy of one more token after ``revealed`` ones: over their counts n, sum p(n) H(next | n)."""

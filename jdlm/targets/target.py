@@ -49,6 +49,25 @@ class Target:
         """The law of a split ("train", "validation" or "test"): this same one, unless it is a data target."""
         return self
 
+    def has(self, member: str) -> bool:
+        """Whether a member is available, so that calling it does not raise `Unavailable`; nothing is computed.
+
+        Args:
+          member: "log_prob", "conditionals" or "entropy_curve".
+
+        Raises:
+          ValueError: the member is none of these.
+        """
+        if member == "entropy_curve":
+            return self._curve_lacks() is None
+        if member not in ("log_prob", "conditionals"):
+            raise ValueError(f"member={member!r} is not known; use 'log_prob', 'conditionals' or 'entropy_curve'")
+        try:
+            jax.eval_shape(getattr(self, member), jax.ShapeDtypeStruct((self.length,), jnp.int32))
+        except Unavailable:
+            return False
+        return True
+
     def sample(self, key: Key[Array, ""]) -> Int[Array, " length"]:
         """One sequence drawn from the law, int32 ``[length]``."""
         raise NotImplementedError
@@ -84,6 +103,13 @@ class Target:
 
     def entropy_curve(self) -> Float64[np.ndarray, " length"]:
         """Entropy curve ``h[j] = E H(X_i | X_S)`` in nats over random ``j``-sets S and positions i outside S."""
-        raise Unavailable(
-            f"{type(self).__name__} has no exact entropy curve; measure one with jdlm.evaluate.cross_entropy_curve"
-        )
+        raise Unavailable(self._curve_lacks())
+
+    def _curve_lacks(self) -> str | None:
+        """Why there is no exact entropy curve, and what to use instead; None if there is one.
+
+        A member that has one in some cases only implements this, too.
+        """
+        if type(self).entropy_curve is not Target.entropy_curve:
+            return None
+        return f"{type(self).__name__} has no exact entropy curve; measure one with jdlm.evaluate.cross_entropy_curve"

@@ -20,7 +20,8 @@ from jaxtyping import Array, Int, Key
 
 from jdlm import devices
 from jdlm.config.settings import NetworkConfig, TrainingConfig
-from jdlm.measure import evaluate
+from jdlm.measure.estimate import Estimate
+from jdlm.measure.learned_curve import cross_entropy_curve, learning_error
 from jdlm.predictor import Predictor
 from jdlm.study import rows
 from jdlm.targets import Target
@@ -60,9 +61,9 @@ class Progress(NamedTuple):
     """
 
     step: int
-    loss: evaluate.Estimate
+    loss: Estimate
     steps_per_second: float
-    learning_error: evaluate.Estimate | None
+    learning_error: Estimate | None
 
 
 def optimizer(config: TrainingConfig) -> optax.GradientTransformation:
@@ -127,7 +128,7 @@ def train(
       ValueError: oracle labels for a target without exact conditionals, or a state from beyond ``config.steps``.
       FloatingPointError: the loss or the parameters are no longer finite. ``on_chunk`` has not seen the state.
     """
-    exact = evaluate.has_oracle(target)
+    exact = target.has("conditionals")
     if config.labels == "oracle" and not exact:
         raise ValueError(
             f"labels='oracle' needs exact conditionals, which {type(target).__name__} has not; use 'sampled'"
@@ -159,12 +160,12 @@ def train(
         error = None
         if exact:
             model = _predictor(network_config, target, devices.own_copy(state.ema))
-            measured = evaluate.cross_entropy_curve(model, target, evaluation_key, config.evaluation_draws, mesh=mesh)
-            error = evaluate.learning_error(measured)
+            measured = cross_entropy_curve(model, target, evaluation_key, config.evaluation_draws, mesh=mesh)
+            error = learning_error(measured)
         if on_chunk is not None:
             # Batches are independent, the sequences of one batch are not: their counts are stratified.
             spread = float(losses.std(ddof=1) / np.sqrt(len(losses))) if len(losses) > 1 else float("nan")
-            mean = evaluate.Estimate(float(losses.mean()), spread, len(losses) * config.batch_size)
+            mean = Estimate(float(losses.mean()), spread, len(losses) * config.batch_size)
             on_chunk(devices.own_copy(state), Progress(step, mean, len(losses) / seconds, error))
     return state
 
@@ -172,7 +173,7 @@ def train(
 def metric_rows(progress: Progress, *, cell: str, target: str, seed: int) -> list[rows.Row]:
     """The rows of one chunk: loss, steps per second and, where it is known, the learning error, at a training step."""
     loss_nats, learning_error = progress.loss, progress.learning_error
-    metrics = {"loss_nats": loss_nats, "steps_per_second": evaluate.Estimate(progress.steps_per_second, None, None)}
+    metrics = {"loss_nats": loss_nats, "steps_per_second": Estimate(progress.steps_per_second, None, None)}
     if learning_error is not None:
         metrics["learning_error_nats"] = learning_error
     return [

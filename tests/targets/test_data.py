@@ -56,6 +56,12 @@ def test_nothing_held_out():
         target.on("held")
 
 
+@pytest.mark.parametrize("member", ["log_prob", "conditionals", "entropy_curve"])
+def test_data_can_only_be_sampled(member):
+    target = targets.data(ROWS)
+    assert not target.has(member) and not targets.blocks(target, 2).has(member)
+
+
 def test_what_is_unavailable_names_what_to_use():
     target, tokens = targets.data(ROWS), jnp.asarray(ROWS[0], jnp.int32)
     with pytest.raises(targets.Unavailable, match="cross_entropy_curve"):

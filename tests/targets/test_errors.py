@@ -94,3 +94,4 @@ def test_too_many_count_vectors_names_the_estimate():
     target = targets.mixture(HALF, np.full((2, 9), 1 / 9), 32)
     with pytest.raises(targets.Unavailable, match=r"count vectors.*jdlm\.evaluate\.cross_entropy_curve"):
         target.entropy_curve()
+    assert not target.has("entropy_curve")

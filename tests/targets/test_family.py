@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from jdlm import targets
 from jdlm.targets import Target, Unavailable
 from jdlm.targets.mds import Separable
+from jdlm.targets.table import Table
 from tests.reference import laws
 from tests.targets.family import FAMILY
 
@@ -100,6 +102,23 @@ def test_samples(member):
     observed, wanted = np.bincount(cells, counts[order]), np.bincount(cells, expected[order])
     statistic = np.sum((observed - wanted) ** 2 / wanted)
     assert stats.chi2.sf(statistic, max(len(wanted) - 1, 1)) > 1e-6
+
+
+@every_target
+def test_a_member_has_what_it_says(member):
+    target = member.target()
+    assert target.has("log_prob") and target.has("conditionals")
+    assert target.has("entropy_curve") == member.curve == targets.blocks(target, 2).has("entropy_curve")
+
+
+def test_what_a_member_has_is_one_of_three_words():
+    with pytest.raises(ValueError, match="member='entropy' is not known; use 'log_prob', 'conditionals' or"):
+        targets.parity(3).has("entropy")
+
+
+def test_nothing_is_computed_to_know_that_there_is_a_curve(monkeypatch):
+    monkeypatch.setattr(Table, "entropy_curve", None)
+    assert targets.table(np.full((2, 2), 0.25)).has("entropy_curve")
 
 
 @every_target

@@ -94,6 +94,7 @@ def test_blocks_add_up(inner):
 def test_linear_code_curve_has_a_limit():
     with pytest.raises(targets.Unavailable, match="above length 20 estimate it with"):
         targets.linear_code(np.ones((1, 21), int), 2).entropy_curve()
+    assert [targets.linear_code(np.ones((1, n), int), 2).has("entropy_curve") for n in (20, 21)] == [True, False]
 
 
 def test_codes_agree_where_they_are_the_same_law():

@@ -1,0 +1,105 @@
+"""KL divergences along a sampler's path, from what the sampler itself says of its path's probability.
+
+`monte_carlo_path_kl` forces tokens of the target through the sampler's steps; `reverse_path_kl` uses tokens that were
+really sampled.
+"""
+
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array, Key
+from numpy.typing import ArrayLike
+
+from jdlm import keys
+from jdlm.measure.estimate import Estimate, mean
+from jdlm.measure.sequences import draw_tokens, log_prob
+from jdlm.planners import Planner, random
+from jdlm.predictor import Predictor, check_pair
+from jdlm.sampling import Info, draw_sizes, sample_all
+from jdlm.sampling.request import Request
+from jdlm.targets import Target
+
+__all__ = ["check_complete", "monte_carlo_path_kl", "path_kl", "path_request", "reverse_path_kl"]
+
+_RANDOM = random()
+
+
+def monte_carlo_path_kl(
+    key: Key[Array, ""],
+    predictor: Predictor,
+    target: Target,
+    schedule: Any,
+    n: int,
+    *,
+    planner: Planner = _RANDOM,
+    batch_size: int | None = None,
+) -> Estimate:
+    """Path KL of a sampler in nats per sequence, by forcing tokens of the target through the sampler's own steps.
+
+    The mean of ``log p(X) - path_log_prob(X)`` over X from the target, and sizes and orders from the sampler. With
+    uniformly random positions it estimates ``x . c - H(X)``, but knows nothing of that identity.
+
+    Args:
+      key: typed key; sequences, sizes and orders are drawn from parts of it.
+      predictor: the mask predictor.
+      target: a law with ``log_prob``.
+      schedule: a `jdlm.schedules.Schedule` that leaves no mask; None exactly if the planner counts by itself.
+      n: sequences, at least 2.
+      planner: which positions a step reveals.
+      batch_size: see `jdlm.sampling.sample`.
+
+    Raises:
+      ValueError: the schedule leaves masks, n < 2, or predictor and target differ in shape.
+      Unavailable: the target has no ``log_prob``.
+    """
+    check_pair(predictor, target)
+    request = path_request(key, target, schedule, n, planner=planner)
+    return path_kl(request, sample_all(predictor, [request], batch_size=batch_size).parts[0][1], target)
+
+
+@jax.jit
+def _three(key: Array) -> tuple[Array, ...]:
+    return tuple(jax.random.split(key, 3))
+
+
+def path_request(key: Key[Array, ""], target: Target, schedule: Any, n: int, *, planner: Planner = _RANDOM) -> Request:
+    """The request to a sampler behind `monte_carlo_path_kl`, to be run together with others by `sample_all`.
+
+    Args and Raises: see `monte_carlo_path_kl`.
+    """
+    keys.check(key)
+    if schedule is not None:
+        check_complete(schedule)
+    key_tokens, key_sizes, key_path = _three(key)
+    tokens = draw_tokens(key_tokens, target, n)
+    sizes = None if schedule is None else draw_sizes(key_sizes, schedule, n)
+    return Request(key_path, planner, sizes, forced=tokens)
+
+
+def path_kl(request: Request, info: Info, target: Target) -> Estimate:
+    """Path KL in nats per sequence from what a sampler said to a `path_request`."""
+    return mean(log_prob(target, request.forced) - np.asarray(info.path_log_prob, np.float64))
+
+
+def check_complete(schedule: Any) -> None:
+    """Raises ValueError if the schedule leaves masks, for then its samples are no sequences."""
+    if schedule.leftover > 1e-9:
+        raise ValueError(
+            f"schedule {schedule.name} leaves a mask with probability {schedule.leftover:.3g}; build it with "
+            "final_reveal=True"
+        )
+
+
+def reverse_path_kl(path_log_probs: ArrayLike, tokens: ArrayLike, target: Target) -> Estimate:
+    """Mean of ``path_log_prob - log p`` over sampled tokens: KL(sampler's path || target) in nats per sequence.
+
+    An upper bound on the KL divergence of the output law from the target. Infinite, with standard error NaN, once a
+    sample lies outside the target's support.
+
+    Args:
+      path_log_probs: ``[n]`` from `jdlm.sampling.Info`.
+      tokens: ``[n, length]`` sampled with them.
+      target: a law with ``log_prob``.
+    """
+    return mean(np.asarray(path_log_probs, np.float64) - log_prob(target, tokens))
