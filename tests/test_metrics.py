@@ -7,14 +7,15 @@ import pytest
 
 from jdlm import training
 from jdlm.cli import train as train_module
-from jdlm.config import BlocksConfig, Config, ParityConfig, PermutationConfig, RepetitionConfig, TextConfig
+from jdlm.config import BlocksConfig, Config, ParityConfig, PermutationConfig, RepetitionConfig, SweepConfig, TextConfig
 from jdlm.config.settings import NetworkConfig, TrainingConfig
 from jdlm.measure.evaluate import Estimate
 from jdlm.study import metrics, rows, runs
 
 
 def config(target, network=None, **options):
-    return Config("it", target, network or NetworkConfig(), TrainingConfig(**options))
+    sweep = SweepConfig(num_steps=(2,))
+    return Config("it", target, network or NetworkConfig(), TrainingConfig(**options), sweep)
 
 
 def written_cell(folder, target, **options):

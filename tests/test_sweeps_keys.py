@@ -195,7 +195,7 @@ def test_a_cell_is_that_of_its_settings():
 def test_targets_of_one_name_are_told_apart_also_inside_of_others():
     parity, permutation = targets.parity(3), targets.permutation(3)
     code = targets.linear_code([[1, 1, 1]], 2)  # sequences as long, of as many tokens as those of the parity code
-    inner = [parity, permutation, code, targets.repetition(3, 2), targets.blocks(parity, 2)]
+    inner = [parity, permutation, code, targets.repetition(3, 2), targets.blocks(parity, 3)]
     digests = [cells.digest(target) for target in [*inner, *(targets.blocks(target, 2) for target in inner)]]
     assert len(set(digests)) == len(digests)
     assert digests[5] == cells.digest(targets.blocks(targets.parity(3), 2))

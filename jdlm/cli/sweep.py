@@ -98,7 +98,8 @@ def _sweep_into(folder: Path | None, resource: Resource, mesh, draft: runs.Draft
     if not devices.is_main():
         return 0
     sweep = dataclasses.asdict(resource.config.sweep)
-    entry = {"command": options.command_line(), "started": started, "options": sweep, "sampling": sampling}
+    entry = {"command": options.command_line(), "started": started, "finished": None}
+    entry |= {"options": sweep, "sampling": sampling}
     folder = _write(folder, table, entry, draft)
     print("\n".join(summary.lines(table, resource.config.name)))
     print(f"wrote {folder / runs.SWEEP}", flush=True)

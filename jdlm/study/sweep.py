@@ -5,6 +5,7 @@ forced through the sampler, and tokens really sampled. Every random number is ke
 that adding a schedule to a sweep changes no other number.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -76,9 +77,7 @@ def sweep(
       ValueError: a schedule of another length or one that leaves masks, two schedules or planners of one name, a
         predictor of other sizes, an identity of no predictor, too few samples.
     """
-    _check(target, predictors, schedules, planners, identities or {})
-    if samples < 2 or curve_samples < 2:
-        raise ValueError(f"samples={samples}, curve_samples={curve_samples}; use at least 2 of each")
+    _check(target, predictors, schedules, planners, identities or {}, samples, curve_samples)
     made: list[Row] = []
 
     def emit(part: Iterable[Row]) -> None:
@@ -94,33 +93,27 @@ def sweep(
         emit(parts.of_schedule(dataclasses.replace(base, schedule=schedule), entropy_curve))
 
     measured = [name for name, mine in predictors.items() if entropy_curve is None or not is_oracle_of(mine, target)]
-    cells = [
-        (planner, schedule) for planner in planners for schedule in (schedules if planner.count is None else [None])
-    ]
-    each = sum(_calls(target, schedule, samples) for _, schedule in cells) * (2 if evaluate.has_log_prob(target) else 1)
+    cells = _cells(base, planners, schedules)
+    each = sum(_calls(target, cell, samples) for cell in cells) * (2 if evaluate.has_log_prob(target) else 1)
     tally = _Tally(each * len(predictors) + curve_samples * target.length * len(measured), progress)
-    tally.add("marginals of the target")
+    tally.say("marginals of the target")
     reference = marginals.of_target(target, base.key("reference"))
     emit(parts.floor(base, target, reference, samples))
     for name, predictor in predictors.items():
         origin = dataclasses.replace(base, predictor=name, identity=(identities or {}).get(name, ""))
         curve = None
         if name in measured:
-            tally.add(f"cross-entropy curve of the {name}")
-            curve = evaluate.cross_entropy_curve(predictor, target, origin.key("curve"), curve_samples, mesh=mesh)
-            tally.add(f"cross-entropy curve of the {name}", curve_samples * target.length)
+            with tally.during(f"cross-entropy curve of the {name}", curve_samples * target.length):
+                curve = evaluate.cross_entropy_curve(predictor, target, origin.key("curve"), curve_samples, mesh=mesh)
             emit(parts.of_curve(origin, curve))
         if _is_small(target) and evaluate.has_log_prob(target):
-            tally.add(f"exact laws of the {name}")
+            tally.say(f"exact laws of the {name}")
             for planner in planners:
                 emit(parts.exact_laws(dataclasses.replace(origin, planner=planner), predictor, target, schedules))
-        mine = [dataclasses.replace(origin, planner=planner, schedule=schedule) for planner, schedule in cells]
+        mine = _cells(origin, planners, schedules)
         requests = _requests(mine, target, samples)
-        what = f"{len(mine)} cells with the {name}"
-        tally.add(what)
-        follow = tally.follow(what, each)
-        results = sample_all(predictor, requests, batch_size=batch_size, mesh=mesh, progress=follow)
-        tally.add(what, each)
+        with tally.during(f"{len(mine)} cells with the {name}", each) as follow:
+            results = sample_all(predictor, requests, batch_size=batch_size, mesh=mesh, progress=follow)
         if on_samples is not None:
             on_samples(name, results)
         for part in _parts_of_cells(mine, requests, results, target, reference, entropy_curve, curve):
@@ -134,6 +127,8 @@ def _check(
     schedules: Sequence[Schedule],
     planners: Sequence[Planner],
     identities: Mapping[str, str],
+    samples: int,
+    curve_samples: int,
 ) -> None:
     """Raises ValueError unless all belong to the target and each cell has a name, and with it keys, of its own."""
     for schedule in schedules:
@@ -155,6 +150,8 @@ def _check(
             )
     if unknown := sorted(set(identities) - set(predictors)):
         raise ValueError(f"identities has {unknown[0]!r}, which is no predictor; use names among {sorted(predictors)}")
+    if samples < 2 or curve_samples < 2:
+        raise ValueError(f"samples={samples}, curve_samples={curve_samples}; use at least 2 of each")
 
 
 class _Tally:
@@ -163,21 +160,32 @@ class _Tally:
     def __init__(self, total: int, progress: Callable[[int, int, str], None] | None):
         self._done, self._total, self._progress = 0, total, progress
 
-    def add(self, what: str, calls: int = 0) -> None:
-        """Counts ``calls`` more and says what is going on."""
-        self._done += calls
+    def say(self, what: str, more: int = 0) -> None:
+        """Says what is going on, with ``more`` calls than those that are counted."""
         if self._progress is not None:
-            self._progress(self._done, self._total, what)
+            self._progress(self._done + more, self._total, what)
 
-    def follow(self, what: str, most: int) -> Callable[[int], None] | None:
-        """Progress of a queue of expectedly ``most`` calls as part of the sweep's."""
-        done, total, progress = self._done, self._total, self._progress
-        return progress and (lambda steps: progress(done + min(steps, most), total, what))
+    @contextlib.contextmanager
+    def during(self, what: str, calls: int) -> Iterator[Callable[[int], None] | None]:
+        """Says what begins and what has ended, which is expected to take ``calls``; yields what tells it in between."""
+        self.say(what)
+        yield self._progress and (lambda steps: self.say(what, min(steps, calls)))
+        self._done += calls
+        self.say(what)
 
 
-def _calls(target: Target, schedule: Schedule | None, samples: int) -> int:
+def _cells(origin: Origin, planners: Sequence[Planner], schedules: Sequence[Schedule]) -> list[Origin]:
+    """Every planner with every schedule; once alone if it counts by itself."""
+    return [
+        dataclasses.replace(origin, planner=planner, schedule=schedule)
+        for planner in planners
+        for schedule in (schedules if planner.count is None else [None])
+    ]
+
+
+def _calls(target: Target, cell: Origin, samples: int) -> int:
     """Predictor calls of a cell's samples; at most, if the planner counts."""
-    return samples * target.length if schedule is None else round(samples * schedule.mean_nfe)
+    return samples * target.length if cell.schedule is None else round(samples * cell.schedule.mean_nfe)
 
 
 def _is_small(target: Target) -> bool:
