@@ -201,8 +201,8 @@ def test_a_figure_that_fails_costs_neither_rows_nor_table_nor_the_others(at_work
 
 
 def test_without_matplotlib_there_are_rows_and_a_table(at_work, monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "jdlm.figures", None)
-    monkeypatch.delattr("jdlm.figures")
+    monkeypatch.setitem(sys.modules, "jdlm.study.figures", None)
+    monkeypatch.delattr("jdlm.study.figures")
     assert run("small.toml") == 1
     out, error = capsys.readouterr()
     assert "0.2500" in out and error.splitlines()[-1].startswith("error: ") and error.count("error: ") == 1

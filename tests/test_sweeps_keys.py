@@ -12,6 +12,7 @@ from jdlm import evaluate, planners, predictor, schedules, targets
 from jdlm.measure import marginals, path
 from jdlm.predictor import is_oracle_of, oracle
 from jdlm.sampling import Info, Results
+from jdlm.study import cells
 from jdlm.study import sweep as sweeps
 
 LENGTH, VOCAB = 3, 2
@@ -190,6 +191,17 @@ def test_a_cell_is_that_of_its_settings():
     assert again == {row.cell for row in sweep(law=equal)}
     new = {row.cell for row in sweep(identities={"wrong": "another checkpoint"})}
     assert len(again & new) == len(cells) - 5
+
+
+def test_targets_of_one_name_are_told_apart_also_inside_of_others():
+    parity, permutation = targets.parity(3), targets.permutation(3)
+    code = targets.linear_code([[1, 1, 1]], 2)  # sequences as long, of as many tokens as those of the parity code
+    inner = [parity, permutation, code, targets.repetition(3, 2), targets.blocks(parity, 3)]
+    digests = [cells.digest(target) for target in [*inner, *(targets.blocks(target, 2) for target in inner)]]
+    assert len(set(digests)) == len(digests)
+    assert digests[5] == cells.digest(targets.blocks(targets.parity(3), 2))
+    whole = [{row.cell for row in sweep({}, [], law=targets.blocks(law, 2))} for law in (parity, permutation)]
+    assert not whole[0] & whole[1]
 
 
 def test_what_a_predictor_is_decides_and_not_its_name():

@@ -11,6 +11,7 @@ from scipy import stats
 from jdlm import evaluate, targets, training
 from jdlm.config.settings import NetworkConfig, TrainingConfig
 from jdlm.predictor import Predictor, map_lanes
+from jdlm.study import metrics
 from jdlm.targets import Target
 from jdlm.training import checkpoint as checkpoints
 from jdlm.training import loop, network, objective
@@ -186,7 +187,7 @@ def test_reports_agree_with_the_state(trained):
     key = jax.random.fold_in(jax.random.key(0), loop._EVALUATION)
     expected = evaluate.learning_error(evaluate.cross_entropy_curve(predictor, TARGET, key, 16))
     assert progress.learning_error == expected
-    made = training.metric_rows(progress, cell="0" * 12, target="table", seed=0)
+    made = metrics.metric_rows(progress, cell="0" * 12, target="table", seed=0)
     assert [(row.metric, row.index) for row in made] == [
         ("loss_nats", 100),
         ("steps_per_second", 100),
@@ -258,7 +259,7 @@ def test_a_target_without_conditionals_trains_on_samples(trained, monkeypatch):
     progress = seen[0][1]
     assert progress.learning_error is None
     assert math.isnan(progress.loss.standard_error)  # a chunk of one step
-    assert len(training.metric_rows(progress, cell="0" * 12, target="opaque", seed=0)) == 2
+    assert len(metrics.metric_rows(progress, cell="0" * 12, target="opaque", seed=0)) == 2
 
 
 def test_a_state_beyond_the_end_is_refused():

@@ -11,6 +11,7 @@ import pytest
 
 from jdlm import devices, evaluate, targets, training
 from jdlm.config.settings import NetworkConfig, TrainingConfig
+from jdlm.study import metrics
 from jdlm.training import network, objective
 from tests.reference import training as reference
 
@@ -132,7 +133,7 @@ def test_the_learning_error_is_that_of_the_running_mean_on_fixed_draws(run, monk
 
 def test_rows_of_a_chunk_hold_what_was_reported(run):
     progress = run[-1][2]
-    made = {row.metric: row for row in training.metric_rows(progress, cell="c" * 12, target="markov", seed=5)}
+    made = {row.metric: row for row in metrics.metric_rows(progress, cell="c" * 12, target="markov", seed=5)}
     reported = {"loss_nats": progress.loss, "learning_error_nats": progress.learning_error}
     for metric, estimate in reported.items():
         row = made.pop(metric)

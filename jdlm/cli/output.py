@@ -6,7 +6,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from jdlm.study import runs
+from jdlm import files
+
+__all__ = ["beside", "check", "encoding", "is_standard", "write"]
 
 
 def check(path: Path | None, option: str) -> None:
@@ -58,7 +60,7 @@ def write(path: Path | None, text: str) -> None:
         with path.open("w", encoding="utf-8", newline="\n") as file:
             file.write(text)
     else:
-        runs.replace(Path(os.path.realpath(path)), text)
+        files.write(Path(os.path.realpath(path)), text)
 
 
 def _is_written_through(path: Path) -> bool:

@@ -5,11 +5,20 @@ import os
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from jdlm.cli import cache, hosts, interrupt, options, progress, summary
 from jdlm.cli.resource import Resource, data_sha256, load_network, load_predictor, resolve
 from jdlm.config import SweepConfig, build_planner, build_schedules, presets
 from jdlm.study import runs
+
+if TYPE_CHECKING:
+    from jdlm.predictor import Predictor
+    from jdlm.schedules import Schedule
+    from jdlm.study.rows import Row
+    from jdlm.targets import Target
+
+__all__ = ["figures_main", "main"]
 
 _DESCRIPTION = (
     "Samples a trained run (or the oracle of a preset) under schedules side by side and draws the figures. "
@@ -81,27 +90,29 @@ def _sweep_into(folder: Path | None, resource: Resource, mesh, draft: runs.Draft
     costs neither the rows nor the table that is printed of them.
     """
     from jdlm import devices
-    from jdlm.study import rows
-    from jdlm.study import sweep as sweeps
 
-    config, started = resource.config, runs.now()
+    started = runs.now()
     if not devices.is_main():
         interrupt.remains("process 0 says what is written")
-    sweep = config.sweep
-    target = config.target.build()
-    network = load_network(resource, target)
-    predictors = {} if network is None else {"network": network}
-    if network is None or target.has("conditionals"):
-        predictors = {"oracle": load_predictor(resource, target, oracle=True)} | predictors
-    with progress.Progress("schedules", unit="schedule") as bar:
-        schedules = build_schedules(
-            sweep.schedules,
-            target.length,
-            sweep.num_steps,
-            curve=_known_curve(target),
-            cache=cache.schedules(),
-            progress=bar.update,
-        )
+    table, sampling = _measure(resource, mesh)
+    if not devices.is_main():
+        return 0
+    sweep = dataclasses.asdict(resource.config.sweep)
+    entry = {"command": options.command_line(), "started": started, "finished": None}
+    entry |= {"options": sweep, "sampling": sampling}
+    folder = _write(folder, table, entry, draft)
+    print("\n".join(summary.lines(table, resource.config.name)))
+    print(f"wrote {folder / runs.SWEEP}", flush=True)
+    return _draw(folder)
+
+
+def _measure(resource: Resource, mesh) -> tuple[list["Row"], dict[str, dict]]:
+    """The rows of a sweep, and by predictor how the sampler was used."""
+    from jdlm.study import sweep as sweeps
+
+    config, target = resource.config, resource.config.target.build()
+    predictors, identities = _predictors(resource, target)
+    schedules = _schedules(config.sweep, target)
     sampling = {}
     with progress.Progress("sweep", unit="predictor call") as bar, interrupt.gentle() as stop:
 
@@ -114,24 +125,52 @@ def _sweep_into(folder: Path | None, resource: Resource, mesh, draft: runs.Draft
             predictors,
             schedules,
             target_name=config.name,
-            samples=sweep.samples,
-            curve_samples=sweep.curve_samples,
-            seed=sweep.seed,
-            planners=[build_planner(word) for word in sweep.planners],
-            batch_size=sweep.batch_size,
-            identities=_identities(resource.folder, network is not None),
+            samples=config.sweep.samples,
+            curve_samples=config.sweep.curve_samples,
+            seed=config.sweep.seed,
+            planners=[build_planner(word) for word in config.sweep.planners],
+            batch_size=config.sweep.batch_size,
+            identities=identities,
             on_samples=lambda name, results: sampling.update({name: _usage(results)}),
             mesh=mesh,
             progress=report,
         )
-    if not devices.is_main():
-        return 0
+    return table, sampling
+
+
+def _predictors(resource: Resource, target: "Target") -> tuple[dict[str, "Predictor"], dict[str, str]]:
+    """The oracle (where there is one) and the network of a run, and what tells this network from others of the name."""
+
+    network = load_network(resource, target)
+    if network is None:
+        return {"oracle": load_predictor(resource, target, oracle=True)}, {}
+    from jdlm.training import checkpoint as checkpoints
+
+    both = {"oracle": load_predictor(resource, target, oracle=True)} if target.has("conditionals") else {}
+    return both | {"network": network}, {"network": checkpoints.sha256(resource.folder / runs.CHECKPOINT)}
+
+
+def _schedules(sweep: SweepConfig, target: "Target") -> list["Schedule"]:
+    with progress.Progress("schedules", unit="schedule") as bar:
+        return build_schedules(
+            sweep.schedules,
+            target.length,
+            sweep.num_steps,
+            curve=_known_curve(target),
+            cache=cache.schedules(),
+            progress=bar.update,
+        )
+
+
+def _write(folder: Path, table: list["Row"], entry: dict[str, Any], draft: runs.Draft | None) -> Path:
+    """Writes the rows and the manifest's entry; returns the folder, which has its name now if it was a draft."""
+    from jdlm.study import rows
+
     with interrupt.gentle() as stop:  # a first Ctrl-C waits until it is clear what is written
         if draft is None:
             interrupt.remains(f"{folder / runs.SWEEP} was being written: it holds the old rows, or all new ones")
         rows.write(folder / runs.SWEEP, table)
-        entry = {"command": options.command_line(), "started": started, "finished": runs.now()}
-        entry |= {"options": dataclasses.asdict(sweep), "sampling": sampling, **runs.environment()}
+        entry = entry | {"finished": runs.now(), **runs.environment()}
         manifest = runs.read_manifest(folder) | {"sweep": entry}
         if draft is not None:
             manifest["finished"] = entry["finished"]
@@ -140,9 +179,7 @@ def _sweep_into(folder: Path | None, resource: Resource, mesh, draft: runs.Draft
             folder = draft.publish()
         _say_incomplete(folder)
         stop.check()
-    print("\n".join(summary.lines(table, config.name)))
-    print(f"wrote {folder / runs.SWEEP}", flush=True)
-    return _draw(folder)
+    return folder
 
 
 def _usage(results) -> dict:
@@ -152,15 +189,6 @@ def _usage(results) -> dict:
         **results.usage._asdict(),
         "useful_share": round(results.usage.share, 4),
     }
-
-
-def _identities(folder: Path | None, trained: bool) -> dict[str, str]:
-    """What tells this run's network from another one of the same name."""
-    if not trained:
-        return {}
-    from jdlm.training import checkpoint as checkpoints
-
-    return {"network": checkpoints.sha256(folder / runs.CHECKPOINT)}
 
 
 def _say_incomplete(folder: Path) -> None:

@@ -10,6 +10,8 @@ from jdlm.cli.resource import data_sha256
 from jdlm.config import Config, presets
 from jdlm.study import runs
 
+__all__ = ["main"]
+
 _DEFAULT_PRESET = "mixture"
 _SECONDS_BETWEEN_CHECKPOINTS = 5.0
 _DESCRIPTION = (
@@ -124,14 +126,11 @@ class _Recorder(_Listener):
 
     def record(self, state, chunk) -> None:
         """Takes in a chunk, and writes it unless the last writing was a moment ago."""
-        from jdlm import training
-        from jdlm.study import rows
+        from jdlm.study import metrics
 
-        target, network, training_config = self.config.target, self.config.network, self.config.training
-        settings = (dataclasses.asdict(target), network.record(), dataclasses.asdict(training_config))
-        names = (type(section).__name__ for section in (target, network, training_config))
-        cell = rows.cell(sections=[list(section) for section in zip(names, settings, strict=True)])
-        self._rows += training.metric_rows(chunk, cell=cell, target=self.config.name, seed=self.config.training.seed)
+        self._rows += metrics.metric_rows(
+            chunk, cell=metrics.cell(self.config), target=self.config.name, seed=self.config.training.seed
+        )
         self.last = chunk
         finished = chunk.step == self.config.training.steps
         if finished or time.monotonic() - self._saved >= _SECONDS_BETWEEN_CHECKPOINTS:

@@ -7,7 +7,7 @@ says otherwise). JAX and numpy are imported only when a target is built.
 import math
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Union
+from typing import TYPE_CHECKING, Any, ClassVar, Union
 
 if TYPE_CHECKING:
     from jdlm.targets import Target
@@ -41,6 +41,12 @@ class _Kind:
     """What all kinds share."""
 
     kind: ClassVar[str]
+
+    def record(self) -> dict[str, Any]:
+        """What tells targets apart, as JSON values: the word of the kind and all fields, in nested targets too."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        nested = {name: value.record() for name, value in values.items() if isinstance(value, _Kind)}
+        return {"kind": self.kind, **values, **nested}
 
     def anchored(self, folder: Path) -> "TargetConfig":
         """The same with relative paths taken from ``folder``."""

@@ -14,18 +14,30 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import isotonic_regression
 from scipy.special import ndtri, stdtrit
 
 from jdlm import curves
 from jdlm.measure import CurveEstimate, Estimate
 from jdlm.schedules import Schedule, fixed, optimal
 from jdlm.schedules.optimized import optimal_lists
+from jdlm.study.fit import exact_curve, falling, known_curve
+
+__all__ = [
+    "CONFIDENCE",
+    "Offer",
+    "clearly_better",
+    "cost",
+    "exact_curve",
+    "export",
+    "falling",
+    "known_curve",
+    "recommend",
+    "upper_limit",
+]
 
 CONFIDENCE = 0.84
 """One standard error, for a normal law: P(a recommended schedule keeps its goal) is at least this by default."""
 _POWER = 0.9  # probability with which the number of sequences that is named is to do
-_TILT = 1e-9  # slope, in units of the curve, that makes equal steps the best ones where a fitted curve is flat
 
 
 class Offer(NamedTuple):
@@ -167,24 +179,6 @@ def recommend(
     return offers
 
 
-def falling(curve: CurveEstimate) -> np.ndarray:
-    """The curve that never rises and is nearest to a measured one, ``[length]``: isotonic regression by precision.
-
-    Where it is flat it gets a slope of one part in 10^9, so that equal steps are the best ones there and no step of
-    `optimal` is empty. An exact curve stays as it is.
-
-    Args:
-      curve: a measured curve.
-    """
-    if not curve.standard_errors.any():
-        return curve.values
-    smallest = 1e-6 * curve.standard_errors.max()
-    fitted = isotonic_regression(
-        curve.values, weights=np.maximum(curve.standard_errors, smallest) ** -2.0, increasing=False
-    )
-    return fitted.x - _TILT * np.abs(curve.values).max() * np.arange(len(curve.values))
-
-
 def _optimal(fit: CurveEstimate, num_steps: int | None) -> list[Schedule]:
     """`optimal` for the curve with every number of steps, or the best with at most ``num_steps``."""
     if num_steps is None:
@@ -284,21 +278,3 @@ def export(schedule: Schedule) -> dict[str, Any]:
         )
     head = {"format": "jdlm-sizes-1", "schedule": schedule.name, "length": schedule.length}
     return head | schedule.law().export(schedule.length)
-
-
-def exact_curve(entropy_curve: np.ndarray) -> CurveEstimate:
-    """An exact curve in the form of a measured one, with standard errors of 0."""
-    return CurveEstimate(np.asarray(entropy_curve, np.float64), np.zeros(len(entropy_curve)), 0)
-
-
-def known_curve(entropy_curve: np.ndarray, learning_error: CurveEstimate) -> CurveEstimate:
-    """Cross-entropy curve ``c = h + (c - h)`` of a predictor of a known target.
-
-    The entropy curve has no noise and the learning error little, so this tells schedules apart on far fewer sequences
-    than a measurement of ``c`` itself.
-
-    Args:
-      entropy_curve: ``[length]`` the target's exact ``h``, nats.
-      learning_error: measured ``c - h``, see `jdlm.evaluate.MeasuredCurve`.
-    """
-    return learning_error._replace(values=np.asarray(entropy_curve, np.float64) + learning_error.values)

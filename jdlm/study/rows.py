@@ -7,11 +7,15 @@ rows alone. Floats are written with ``repr``, so that a file read back gives the
 
 import csv
 import hashlib
+import io
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
+
+from jdlm import files
+
+__all__ = ["COLUMNS", "METHODS", "Row", "append", "cell", "read", "write"]
 
 METHODS = ("identity", "exact", "monte_carlo")
 
@@ -80,16 +84,11 @@ def cell(**fields) -> str:
 
 def write(path: str | Path, rows: Iterable[Row]) -> None:
     """Writes ``rows`` to ``path`` as CSV with a header line; an existing file is replaced in one move."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(COLUMNS)
-            writer.writerows(_to_text(row) for row in rows)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(_to_text(row) for row in rows)
+    files.write(path, text.getvalue())
 
 
 def append(path: str | Path, rows: Iterable[Row]) -> None:

@@ -22,7 +22,32 @@ from pathlib import Path
 from typing import Any
 
 import jdlm
+from jdlm import files
 from jdlm.config import Config, nearest, presets
+
+__all__ = [
+    "CHECKPOINT",
+    "CONFIG",
+    "FIGURES",
+    "MANIFEST",
+    "METRICS",
+    "SWEEP",
+    "Draft",
+    "check_writable",
+    "draft",
+    "environment",
+    "find",
+    "git_commit",
+    "missing",
+    "new_manifest",
+    "newest",
+    "now",
+    "read_config",
+    "read_manifest",
+    "writable",
+    "write_config",
+    "write_manifest",
+]
 
 CONFIG, MANIFEST, METRICS, SWEEP = "config.toml", "manifest.json", "metrics.csv", "sweep.csv"
 CHECKPOINT, FIGURES = "checkpoint", "figures"
@@ -135,7 +160,7 @@ def missing(name: str, root: str | Path) -> ValueError:
 
 def write_config(folder: Path, config: Config) -> None:
     """Writes ``config.toml``."""
-    replace(folder / CONFIG, presets.dump(config))
+    files.write(folder / CONFIG, presets.dump(config))
 
 
 def read_config(folder: Path) -> Config:
@@ -151,7 +176,7 @@ def read_config(folder: Path) -> Config:
 
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     """Writes ``manifest.json``, replacing an old one in one move."""
-    replace(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
+    files.write(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -233,13 +258,3 @@ def git_commit() -> str | None:
 def now() -> str:
     """The time in UTC, ISO 8601 with microseconds."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
-
-
-def replace(path: Path, text: str) -> None:
-    """Writes a text file in one move: either the old content is there or all of the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

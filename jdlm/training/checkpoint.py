@@ -9,7 +9,6 @@ checkpoint or the new one. Nothing in them is executed.
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,13 @@ import jax.numpy as jnp
 import numpy as np
 import safetensors.numpy
 
-from jdlm import training
+from jdlm import files, training
 from jdlm.config.settings import NetworkConfig, TrainingConfig
 from jdlm.predictor import Predictor
 from jdlm.targets import Target
 from jdlm.training import network
+
+__all__ = ["SCHEMA", "load", "load_predictor", "save", "sha256"]
 
 SCHEMA = 1
 _RECORD = "model.json"
@@ -49,8 +50,8 @@ def save(folder: str | Path, state: training.TrainingState, network_config: Netw
         "tree": _description(tensors),
         "sha256": digest,
     }
-    _replace(_tensors_path(folder, digest), content)
-    _replace(folder / _RECORD, (json.dumps(record, indent=1) + "\n").encode())
+    files.write(_tensors_path(folder, digest), content)
+    files.write(folder / _RECORD, json.dumps(record, indent=1) + "\n")
     for path in folder.glob("model-*.safetensors"):
         if path != _tensors_path(folder, digest):
             path.unlink(missing_ok=True)
@@ -193,15 +194,3 @@ def _rebuild(folder: Path, like: Any, tensors: dict[str, np.ndarray]) -> Any:
 def _damaged(path: Path, reason: object) -> ValueError:
     text = f"{type(reason).__name__}: {reason}" if isinstance(reason, Exception) else reason
     return ValueError(f"{path} is damaged: {text}; restore the file or train again with `python train.py`")
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -23,9 +23,10 @@ from jdlm.config.settings import NetworkConfig, TrainingConfig
 from jdlm.measure.estimate import Estimate
 from jdlm.measure.learned_curve import cross_entropy_curve, learning_error
 from jdlm.predictor import Predictor
-from jdlm.study import rows
 from jdlm.targets import Target
 from jdlm.training import network, objective
+
+__all__ = ["Progress", "TrainingState", "accumulated", "init", "optimizer", "train"]
 
 _BETA2 = 0.99  # of Adam: runs here are too short for the usual 0.999
 _INIT, _DATA, _EVALUATION = range(3)  # what a key made from the seed is for
@@ -168,33 +169,6 @@ def train(
             mean = Estimate(float(losses.mean()), spread, len(losses) * config.batch_size)
             on_chunk(devices.own_copy(state), Progress(step, mean, len(losses) / seconds, error))
     return state
-
-
-def metric_rows(progress: Progress, *, cell: str, target: str, seed: int) -> list[rows.Row]:
-    """The rows of one chunk: loss, steps per second and, where it is known, the learning error, at a training step."""
-    loss_nats, learning_error = progress.loss, progress.learning_error
-    metrics = {"loss_nats": loss_nats, "steps_per_second": Estimate(progress.steps_per_second, None, None)}
-    if learning_error is not None:
-        metrics["learning_error_nats"] = learning_error
-    return [
-        rows.Row(
-            cell=cell,
-            target=target,
-            predictor="network",
-            schedule="",
-            planner="",
-            num_steps=None,
-            nfe=None,
-            metric=name,
-            index=progress.step,
-            value=estimate.value,
-            standard_error=estimate.standard_error,
-            n=estimate.n,
-            method="monte_carlo",
-            seed=seed,
-        )
-        for name, estimate in metrics.items()
-    ]
 
 
 def _predictor(network_config: NetworkConfig, target: Target, params: Any) -> Predictor:

@@ -4,8 +4,7 @@ A file is an npz with three arrays a law: weights, sizes and the duals that prov
 file is believed: value and lower bound are computed again from the arrays, so a damaged or foreign file cannot pass.
 """
 
-import os
-import tempfile
+import io
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jdlm import curves
+from jdlm import curves, files
 from jdlm.schedules.atoms import Atoms
 from jdlm.schedules.minimax.column_generation import Solution, lower_bound
 from jdlm.schedules.schedule import Certificate, Schedule
@@ -73,22 +72,16 @@ def read(path: Path, key: Key) -> Solution | None:
 
 
 def write(path: Path, solutions: Iterable[tuple[Key, Solution]]) -> None:
-    """Writes laws to a file, under a temporary name and then renamed; equal laws make equal bytes."""
+    """Writes laws to a file in one move; equal laws make equal bytes."""
     arrays = {}
     for key, solution in solutions:
         smallest = np.uint8 if solution.sizes.max() < 256 else np.uint16
         for field, array in zip(Solution._fields, solution, strict=True):
             arrays[_name(key, field)] = array.astype(smallest) if field == "sizes" else array
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, **arrays)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    files.write(path, content.getvalue())
 
 
 def cache_path(folder: Path, key: Key) -> Path:

@@ -1,12 +1,13 @@
 """Figures of a sweep, drawn from its rows alone: nothing is computed here and no global state of matplotlib is used."""
 
-import os
+import io
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import matplotlib.style
 from matplotlib.figure import Figure
 
+from jdlm import files
 from jdlm.study.figures import style
 from jdlm.study.figures.curves import entropy_curve, sizes, training
 from jdlm.study.figures.exact import exact_laws
@@ -74,7 +75,7 @@ def draw(
       FigureError: some could not be drawn, after all others were.
     """
     rows, folder = list(rows), Path(folder)
-    files: list[Path] = []
+    written: list[Path] = []
     failures: dict[str, Exception] = {}
     with matplotlib.style.context(["default", style.RC]):  # whatever the settings of the user's matplotlib
         for done, (name, make) in enumerate(FIGURES.items()):
@@ -90,12 +91,12 @@ def draw(
             for path in (folder / f"{name}.{suffix}" for suffix in _SUFFIXES):
                 if path not in drawn:
                     path.unlink(missing_ok=True)
-            files += drawn
+            written += drawn
         if progress is not None:
             progress(len(FIGURES), len(FIGURES), "done")
     if failures:
-        raise FigureError(failures, files)
-    return files
+        raise FigureError(failures, written)
+    return written
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
@@ -103,14 +104,10 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     figure.draw_without_rendering()  # computes the layout, once for both files
     figure.set_layout_engine("none")
-    files = []
+    paths = []
     for suffix, metadata in _SUFFIXES.items():
-        path = folder / f"{name}.{suffix}"
-        temporary = folder / f".{name}.{os.getpid()}.partial.{suffix}"
-        try:
-            figure.savefig(temporary, metadata=metadata)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        files.append(path)
-    return files
+        content = io.BytesIO()
+        figure.savefig(content, format=suffix, metadata=metadata)
+        paths.append(folder / f"{name}.{suffix}")
+        files.write(paths[-1], content.getvalue())
+    return paths

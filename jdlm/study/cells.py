@@ -1,0 +1,116 @@
+"""Cells: the settings that a number of a sweep belongs to, with their name and their random numbers.
+
+Every key is made from the seed and the names of its own cell, so that adding a schedule to a sweep changes no other
+number.
+"""
+
+import dataclasses
+import hashlib
+
+import jax
+import numpy as np
+
+from jdlm import measure
+from jdlm.planners import Planner
+from jdlm.schedules import Schedule
+from jdlm.study import rows
+from jdlm.study.rows import Row
+from jdlm.targets import Target
+
+__all__ = ["Origin", "digest"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """What the rows of one cell have in common.
+
+    Attributes:
+      target: name of the target.
+      seed: of the sweep.
+      target_identity: tells apart targets of one name, by `digest`.
+      predictor: name of the predictor, ``""`` where none enters.
+      identity: tells apart predictors of one name, such as the hash of a checkpoint.
+      planner: which positions a step reveals; None where none enters.
+      schedule: None where none enters, or where the planner counts by itself.
+    """
+
+    target: str
+    seed: int
+    target_identity: str = ""
+    predictor: str = ""
+    identity: str = ""
+    planner: Planner | None = None
+    schedule: Schedule | None = None
+
+    def row(
+        self,
+        metric: str,
+        value: float | measure.Estimate,
+        method: str,
+        index: int | None = None,
+        nfe: float | None = None,
+    ) -> Row:
+        """One number of the cell as a row.
+
+        Args:
+          metric: what is measured.
+          value: the number, or an estimate with its standard error and number of sequences.
+          method: how it was computed, a word of `jdlm.study.rows.METHODS`.
+          index: place on a curve; None for a scalar.
+          nfe: expected number of predictor calls where no schedule says it.
+        """
+        estimate = value if isinstance(value, measure.Estimate) else measure.Estimate(value, None, None)
+        return Row(
+            cell=self.cell,
+            target=self.target,
+            predictor=self.predictor,
+            schedule=self.schedule.name if self.schedule else "",
+            planner=self.planner.name if self.planner else "",
+            num_steps=self.schedule.num_steps if self.schedule else None,
+            nfe=self.schedule.mean_nfe if self.schedule else nfe,
+            metric=metric,
+            index=index,
+            value=float(estimate.value),
+            standard_error=estimate.standard_error,
+            n=estimate.n,
+            method=method,
+            seed=None if estimate.n is None else self.seed,
+        )
+
+    @property
+    def _settings(self) -> dict[str, str | int | None]:
+        return {
+            "target": self.target,
+            "seed": self.seed,
+            "predictor": self.predictor,
+            "identity": self.identity,
+            "planner": self.planner.name if self.planner else "",
+            "schedule": self.schedule.name if self.schedule else "",
+            "num_steps": self.schedule.num_steps if self.schedule else None,
+        }
+
+    @property
+    def cell(self) -> str:
+        """12 hexadecimal digits of all settings."""
+        return rows.cell(**self._settings, target_identity=self.target_identity)
+
+    def key(self, purpose: str) -> jax.Array:
+        """The typed key of the cell for one purpose, such as ``"tokens"``; no two uses share one."""
+        # Of names alone: the digest of a target may differ where another machine rounds its numbers differently.
+        number = rows.cell(cell=rows.cell(**self._settings), purpose=purpose)[:8]
+        return _folded(np.uint32(self.seed), np.uint32(int(number, 16)))
+
+
+@jax.jit
+def _folded(seed: jax.Array, number: jax.Array) -> jax.Array:
+    return jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), number)
+
+
+def digest(target: Target) -> str:
+    """12 hexadecimal digits of a target's kind and numbers, in float32: the last bits of a double do not count."""
+    leaves, kind = jax.tree.flatten(target)
+    content = hashlib.sha256(str(kind).encode())
+    for leaf in map(np.asarray, leaves):
+        leaf = leaf.astype(np.float32) if np.issubdtype(leaf.dtype, np.floating) else leaf
+        content.update(f"{leaf.dtype}{leaf.shape}".encode() + leaf.tobytes())
+    return content.hexdigest()[:12]

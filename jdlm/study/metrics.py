@@ -1,0 +1,56 @@
+"""Rows of a training: what the ``metrics.csv`` of a run holds."""
+
+import dataclasses
+
+from jdlm import measure, training
+from jdlm.config import Config
+from jdlm.study import rows
+from jdlm.study.rows import Row
+
+__all__ = ["cell", "metric_rows"]
+
+
+def cell(config: Config) -> str:
+    """Return the cell of a training's rows: 12 hexadecimal digits of the resolved target, network and training.
+
+    Args:
+      config: of a run with a network.
+    """
+    return rows.cell(
+        target=config.target.record(),
+        network=config.network.record(),
+        training=dataclasses.asdict(config.training),
+    )
+
+
+def metric_rows(progress: training.Progress, *, cell: str, target: str, seed: int) -> list[Row]:
+    """Return the rows of one chunk: loss, steps per second and, where it is known, the learning error.
+
+    Args:
+      progress: what the training said of the chunk.
+      cell: of the rows, see `cell`.
+      target: name of the target.
+      seed: of the training.
+    """
+    metrics = {"loss_nats": progress.loss, "steps_per_second": measure.Estimate(progress.steps_per_second, None, None)}
+    if progress.learning_error is not None:
+        metrics["learning_error_nats"] = progress.learning_error
+    return [
+        Row(
+            cell=cell,
+            target=target,
+            predictor="network",
+            schedule="",
+            planner="",
+            num_steps=None,
+            nfe=None,
+            metric=name,
+            index=progress.step,
+            value=estimate.value,
+            standard_error=estimate.standard_error,
+            n=estimate.n,
+            method="monte_carlo",
+            seed=seed,
+        )
+        for name, estimate in metrics.items()
+    ]

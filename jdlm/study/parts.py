@@ -1,0 +1,129 @@
+"""Rows of each part of a sweep: of the target, of a schedule, of a measured curve, of what was sampled.
+
+What each metric means is in `docs/theory.md`.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from jdlm import curves, measure
+from jdlm.measure import exact, marginals
+from jdlm.measure.state_space import StateSpace
+from jdlm.predictor import Predictor
+from jdlm.sampling import Info
+from jdlm.schedules import Schedule
+from jdlm.study.cells import Origin
+from jdlm.study.rows import Row
+from jdlm.targets import Target
+
+__all__ = ["exact_laws", "floor", "identities", "of_curve", "of_schedule", "of_target", "sampled"]
+
+_CORRELATIONS = {
+    "tc": curves.total_correlation,
+    "dtc": curves.dual_total_correlation,
+    "both": curves.effective_correlation,
+}
+
+
+def of_target(origin: Origin, entropy_curve: np.ndarray | None) -> Iterator[Row]:
+    """Identities of the target: entropy, correlations and the entropy curve, where it is known."""
+    if entropy_curve is None:
+        return
+    yield origin.row("entropy_nats", curves.entropy(entropy_curve), "exact")
+    yield origin.row("total_correlation_nats", curves.total_correlation(entropy_curve), "exact")
+    yield origin.row("dual_total_correlation_nats", curves.dual_total_correlation(entropy_curve), "exact")
+    yield origin.row("effective_correlation_nats", curves.effective_correlation(entropy_curve), "exact")
+    for j, value in enumerate(entropy_curve):
+        yield origin.row("entropy_curve_nats", value, "exact", index=j)
+
+
+def of_schedule(origin: Origin, entropy_curve: np.ndarray | None) -> Iterator[Row]:
+    """Exposure, mean progress and worst cases of a schedule; its guarantee on a target of known entropy curve."""
+    schedule = origin.schedule
+    exposure = schedule.exposure()
+    for j, value in enumerate(exposure):
+        yield origin.row("exposure", value, "exact", index=j)
+    for step, value in enumerate(schedule.expected_revealed()):
+        yield origin.row("expected_revealed", value, "exact", index=step)
+    for weight, correlation in _CORRELATIONS.items():
+        yield origin.row(f"worst_case_{weight}", curves.worst_case(exposure, weight), "exact")
+        if schedule.certificate is not None and schedule.name == f"minimax_{weight}" and entropy_curve is not None:
+            guarantee = schedule.certificate.value * correlation(entropy_curve)
+            yield origin.row("guarantee_nats", guarantee, "identity")
+
+
+def of_curve(origin: Origin, measured: measure.MeasuredCurve) -> Iterator[Row]:
+    """Measured cross-entropy and learning-error curves of a predictor."""
+    named = (
+        ("cross_entropy_curve_nats", measured.cross_entropy),
+        ("learning_error_curve_nats", measured.learning_error),
+    )
+    for metric, curve in named:
+        if curve is not None:
+            for j, (value, error) in enumerate(zip(curve.values, curve.standard_errors, strict=True)):
+                yield origin.row(metric, measure.Estimate(value, float(error), curve.n), "monte_carlo", index=j)
+    if measured.learning_error is not None:
+        yield origin.row("learning_error_nats", measure.learning_error(measured), "monte_carlo")
+
+
+def identities(
+    origin: Origin, entropy_curve: np.ndarray | None, measured: measure.MeasuredCurve | None
+) -> Iterator[Row]:
+    """NELBO, path KL and its split, from one curve and the exposure (THEORY's identities (1) and (2))."""
+    exposure = origin.schedule.exposure()
+    if entropy_curve is None:
+        yield origin.row("nelbo_nats", measured.cross_entropy.dot(exposure), "identity")
+        return
+    factorization = curves.path_kl(exposure, entropy_curve)
+    if measured is None:
+        learning = measure.Estimate(0.0, None, None)
+    else:
+        learning = measured.learning_error.dot(exposure)
+    entropy = curves.entropy(entropy_curve)
+    yield origin.row("factorization_kl_nats", factorization, "identity")
+    yield origin.row("learning_kl_nats", learning, "identity")
+    yield origin.row("path_kl_nats", learning._replace(value=factorization + learning.value), "identity")
+    yield origin.row("nelbo_nats", learning._replace(value=entropy + factorization + learning.value), "identity")
+
+
+def exact_laws(origin: Origin, predictor: Predictor, target: Target, schedules: Sequence[Schedule]) -> Iterator[Row]:
+    """The output law and the path KL of one planner with all schedules, with no Monte Carlo error."""
+    space = StateSpace(predictor, origin.planner)
+    law = exact.target_law(target)
+    for schedule in schedules if origin.planner.count is None else [None]:
+        cell = dataclasses.replace(origin, schedule=schedule)
+        out = exact.output_law_of(space, schedule)
+        nfe = float(out.nfe @ np.arange(len(out.nfe)))
+        yield cell.row("output_kl_nats", exact.kl(law, out.law), "exact", nfe=nfe)
+        yield cell.row("output_tv", exact.total_variation(law, out.law), "exact", nfe=nfe)
+        yield cell.row("path_kl_nats", exact.path_kl_of(space, schedule, law).path, "exact", nfe=nfe)
+
+
+def floor(origin: Origin, target: Target, reference: marginals.Marginals, samples: int) -> Iterator[Row]:
+    """Marginal errors of as many true samples: what sampling noise alone gives."""
+    yield from _marginal_rows(origin, measure.draw_tokens(origin.key("floor"), target, samples), reference, "_floor")
+
+
+def sampled(
+    origin: Origin, tokens: np.ndarray, info: Info, target: Target, reference: marginals.Marginals
+) -> Iterator[Row]:
+    """Metrics of tokens that were really sampled here."""
+    yield from _marginal_rows(origin, tokens, reference)
+    yield origin.row("distinct_share", measure.distinct_share(tokens), "monte_carlo")
+    yield origin.row("measured_nfe", measure.mean(info.nfe), "monte_carlo")
+    if target.has("log_prob"):
+        yield origin.row("outside_support_share", measure.outside_support_share(tokens, target), "monte_carlo")
+        yield origin.row(
+            "reverse_path_kl_nats", measure.reverse_path_kl(info.path_log_prob, tokens, target), "monte_carlo"
+        )
+
+
+def _marginal_rows(
+    origin: Origin, tokens: np.ndarray, reference: marginals.Marginals, suffix: str = ""
+) -> Iterator[Row]:
+    single, pair = marginals.errors(tokens, reference)
+    yield origin.row(f"single_marginal_tv{suffix}", single, "monte_carlo")
+    if pair is not None:  # a single token has no pairs, and no number for them
+        yield origin.row(f"pair_marginal_tv{suffix}", pair, "monte_carlo")
