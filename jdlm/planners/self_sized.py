@@ -1,6 +1,7 @@
 """Planners that count by themselves how many positions a step reveals; they take no schedule.
 
-The inner builders are cached, so that equal bounds give equal planners: their functions are made once for each bound.
+The inner builders are cached without a limit, so that equal bounds give equal planners: their functions are made once
+for each bound.
 """
 
 import functools
@@ -29,7 +30,7 @@ def threshold(tau: float | int) -> Planner:
     tau = validation.real("tau", tau)
     if not 0.0 <= tau <= 1.0:
         raise ValueError(f"tau={tau} is no probability; use 0..1")
-    return _threshold(tau)
+    return _threshold(tau + 0.0)  # -0.0 equals 0.0, whose name it takes
 
 
 def entropy_bounded(gamma: float | int) -> Planner:
@@ -117,4 +118,4 @@ def _at_least_zero(name: str, value: float | int) -> float:
     value = validation.real(name, value)
     if not 0.0 <= value < float("inf"):
         raise ValueError(f"{name}={value} nats is no bound; use a finite number of at least 0")
-    return value
+    return value + 0.0  # -0.0 equals 0.0, whose name it takes
