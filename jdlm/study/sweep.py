@@ -17,6 +17,7 @@ from jdlm import curves
 from jdlm.measure import evaluate, exact, marginals
 from jdlm.measure.state_space import StateSpace
 from jdlm.planners import Planner, random
+from jdlm.planners import check as check_planner
 from jdlm.predictor import Predictor, is_oracle_of
 from jdlm.sampling import Info, Results, draw_sizes, sample_all
 from jdlm.sampling.request import Request
@@ -255,6 +256,8 @@ def _check(
         evaluate.check_complete(schedule)
     for predictor in predictors.values():
         evaluate.check_pair(predictor, target)
+    for planner in planners:
+        check_planner(planner)
     names = [f"schedules are called {s.name!r} with num_steps={s.num_steps}" for s in schedules]
     names += [f"planners are called {p.name!r}" for p in planners]
     for name in names:

@@ -82,16 +82,18 @@ def test_other_objects_are_refused(other):
         planners.check(other)
 
 
-def test_the_sampler_and_exact_laws_refuse_a_builder_that_was_not_called():
+def test_samplers_exact_laws_and_sweeps_refuse_a_builder_that_was_not_called():
     """In a process of its own, where no types are checked at run time."""
     code = """
 import jax
-from jdlm import exact, planners, predictor, sampling, schedules, targets
+from jdlm import exact, planners, predictor, sampling, schedules, sweeps, targets
 
-oracle = predictor.oracle(targets.parity(2))
+law = targets.parity(2)
+oracle = predictor.oracle(law)
 for use in (
     lambda: sampling.sample_with_info(jax.random.key(0), oracle, [[2]], planner=planners.random),
     lambda: exact.output_law(oracle, schedules.fixed([2]), planners.random),
+    lambda: sweeps.sweep(law, {}, [], planners=[planners.random], samples=9, curve_samples=9, seed=0, target_name="law"),
 ):
     try:
         use()
@@ -99,4 +101,4 @@ for use in (
         print(error)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
-    assert done.stdout.count("> is not a planner; use one such as planners.random()") == 2, done.stderr
+    assert done.stdout.count("> is not a planner; use one such as planners.random()") == 3, done.stderr
