@@ -17,6 +17,7 @@ import numpy as np
 import scipy.special
 from jaxtyping import Array
 
+from jdlm import planners
 from jdlm.planners import Planner, rounded
 from jdlm.predictor import Predictor, fault_message, faults, map_lanes
 from jdlm.sampling.filter import Draw
@@ -98,6 +99,7 @@ class StateSpace:
     def __init__(self, predictor: Predictor, planner: Planner, draw: Draw = _PLAIN):
         length, vocab_size = predictor.length, predictor.vocab_size
         check_size(length, vocab_size)
+        planners.check(planner)
         self.length, self.vocab_size, self.planner = length, vocab_size, planner
         states = sequences((vocab_size + 1,) * length)
         self.masked = states == vocab_size

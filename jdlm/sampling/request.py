@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Key
 from numpy.typing import ArrayLike
 
-from jdlm import keys
+from jdlm import keys, planners
 from jdlm.planners import Planner
 from jdlm.predictor import Predictor
 from jdlm.targets import validation
@@ -28,6 +28,9 @@ class Request:
       forced: int ``[length]`` or ``[lanes, length]`` tokens that the steps reveal instead of drawn ones.
       indices: int ``[lanes]`` global sample numbers below 2^32; 0..lanes-1 if None.
       allow_leftover: accept sizes that leave masks.
+
+    Raises:
+      ValueError: what should be a planner is none.
     """
 
     key: Key[Array, ""]
@@ -37,6 +40,9 @@ class Request:
     forced: ArrayLike | None = None
     indices: ArrayLike | None = None
     allow_leftover: bool = False
+
+    def __post_init__(self):
+        planners.check(self.planner)
 
 
 class Lanes(NamedTuple):

@@ -15,6 +15,7 @@ from jax.sharding import Mesh
 from jdlm import measure
 from jdlm.measure import marginals
 from jdlm.planners import Planner, random
+from jdlm.planners import check as check_planner
 from jdlm.predictor import Predictor, check_pair, is_oracle_of
 from jdlm.sampling import Results, draw_sizes, sample_all
 from jdlm.sampling.request import Request
@@ -141,6 +142,8 @@ def _check(
         measure.check_complete(schedule)
     for predictor in predictors.values():
         check_pair(predictor, target)
+    for planner in planners:
+        check_planner(planner)
     names = [f"schedules are called {s.name!r} with num_steps={s.num_steps}" for s in schedules]
     names += [f"planners are called {p.name!r}" for p in planners]
     for name in names:

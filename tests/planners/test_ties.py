@@ -3,9 +3,6 @@
 The chi-square test alarms falsely with probability 1e-6; its seed is fixed.
 """
 
-import dataclasses
-from typing import ClassVar
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -174,18 +171,13 @@ def test_a_sum_that_equals_its_limit_does_not_pass_it(vocab):
         assert law[calls] == pytest.approx(1.0) and (sampled == calls).all()
 
 
-@dataclasses.dataclass(frozen=True)
-class FirstTwoThenAll:
+def _first_two_then_all(log_probs, masked):
     """Positions 0 and 1 tie for the first place; after it, all that are left tie."""
+    last = jnp.arange(masked.shape[0]) == masked.shape[0] - 1
+    return jnp.where(masked.all() & last, -jnp.inf, 0.0)
 
-    name: ClassVar[str] = "first_two_then_all"
-    needs_logits: ClassVar[bool] = True
-    count: ClassVar[None] = None
-    costs: ClassVar[None] = None
 
-    def priority(self, log_probs, masked):
-        last = jnp.arange(masked.shape[0]) == masked.shape[0] - 1
-        return jnp.where(masked.all() & last, -jnp.inf, 0.0)
+FIRST_TWO_THEN_ALL = planners.Planner("first_two_then_all", _first_two_then_all)
 
 
 def _turn(tokens):
@@ -196,16 +188,16 @@ def _turn(tokens):
 def test_ties_are_ordered_anew_in_each_step():
     """0 or 1 first, then either of the others. One order for all steps would give 1/3 : 1/6 : 1/3 : 1/6."""
     predictor = Predictor.wrap(_turn, 3, 3)
-    law = exact.output_law(predictor, schedules.first_hitting(3), FirstTwoThenAll()).law
+    law = exact.output_law(predictor, schedules.first_hitting(3), FIRST_TWO_THEN_ALL).law
     orders = [(0, 1, 2), (0, 2, 1), (1, 0, 2), (2, 0, 1)]  # turn of each position
     np.testing.assert_allclose([law[order] for order in orders], 0.25, atol=1e-12)
-    tokens = sample(jax.random.key(3), predictor, np.ones((4000, 3), int), planner=FirstTwoThenAll(), batch_size=64)
+    tokens = sample(jax.random.key(3), predictor, np.ones((4000, 3), int), planner=FIRST_TWO_THEN_ALL, batch_size=64)
     counts = [int((np.asarray(tokens) == order).all(axis=1).sum()) for order in orders]
     assert sum(counts) == 4000 and stats.chisquare(counts).pvalue > 1e-6
 
 
 def test_a_priority_of_minus_infinity_does_not_tie_with_revealed_positions():
-    space = StateSpace(Predictor.wrap(_turn, 3, 3), FirstTwoThenAll())
+    space = StateSpace(Predictor.wrap(_turn, 3, 3), FIRST_TWO_THEN_ALL)
     for size, reveal in ((len(r.positions), r) for r in space.reveals):
         if size == 2:
             start = reveal.probabilities[reveal.states == 63]  # from masks alone
