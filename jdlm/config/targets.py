@@ -13,25 +13,10 @@ if TYPE_CHECKING:
     from jdlm.targets import Target
 
 __all__ = [
-    "TARGETS",
-    "BlocksConfig",
-    "Floats",
-    "HiddenMarkovConfig",
-    "LinearCodeConfig",
-    "MarkovConfig",
-    "Matrix",
-    "MixtureConfig",
-    "ParityConfig",
-    "PermutationConfig",
-    "ProductConfig",
-    "ReedSolomonConfig",
-    "RepetitionConfig",
-    "StickyMarkovConfig",
-    "TableConfig",
-    "TargetConfig",
-    "TextConfig",
-    "build_target",
-]
+    "TARGETS", "BlocksConfig", "Floats", "HiddenMarkovConfig", "LinearCodeConfig", "MarkovConfig", "Matrix",
+    "MixtureConfig", "ParityConfig", "PermutationConfig", "ProductConfig", "ReedSolomonConfig", "RepetitionConfig",
+    "StickyMarkovConfig", "TableConfig", "TargetConfig", "TextConfig", "build_target",
+]  # fmt: skip
 
 Floats = tuple[float, ...]
 Matrix = tuple[tuple[float, ...], ...]

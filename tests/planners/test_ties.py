@@ -180,11 +180,7 @@ def _first_two_then_all(log_probs, masked):
 FIRST_TWO_THEN_ALL = planners.Planner("first_two_then_all", _first_two_then_all)
 
 
-class LastIsLast(FirstTwoThenAll):
-    name: ClassVar[str] = "last_is_last"
-
-    def priority(self, log_probs, masked):
-        return jnp.where(jnp.arange(3) == 2, -jnp.inf, 0.0)
+LAST_IS_LAST = planners.Planner("last_is_last", lambda log_probs, masked: jnp.where(jnp.arange(3) == 2, -jnp.inf, 0.0))
 
 
 def _turn(tokens):
@@ -204,19 +200,11 @@ def test_ties_are_ordered_anew_in_each_step():
 
 
 def test_a_priority_of_minus_infinity_does_not_tie_with_revealed_positions():
-<<<<<<< HEAD:tests/planners/test_ties.py
-    space = StateSpace(Predictor.wrap(_turn, 3, 3), FIRST_TWO_THEN_ALL)
-    for size, reveal in ((len(r.positions), r) for r in space.reveals):
-        if size == 2:
-            start = reveal.probabilities[reveal.states == 63]  # from masks alone
-            np.testing.assert_allclose(start, [1.0] if reveal.positions == (0, 1) else [])
-=======
-    space = StateSpace(Predictor.wrap(_turn, 3, 3), LastIsLast())
+    space = StateSpace(Predictor.wrap(_turn, 3, 3), LAST_IS_LAST)
     (both,) = (reveal for reveal in space.reveals if reveal.positions == (1, 2))
     # Of states with position 0 revealed, both others are the only set of two; from masks alone 0 and 1 come first.
     assert (space.revealed[both.states] == 1).all() and len(both.states) == 3
     np.testing.assert_allclose(both.probabilities, 1.0)
->>>>>>> r-draws:tests/test_planners.py
 
 
 @pytest.mark.parametrize(
