@@ -13,7 +13,7 @@ from jdlm.measure import audit
 from jdlm.planners import random
 from jdlm.predictor import oracle
 from jdlm.sampling.request import Request
-from jdlm.study import sweep as sweeps
+from jdlm.study import cells
 from jdlm.training import objective
 from tests.targets.family import FAMILY
 
@@ -64,7 +64,7 @@ def test_numbers_do_not_depend_on_the_default_implementation(impl):
         tokens = sampling.sample(key, oracle(TARGET), SIZES)
         sizes = sampling.draw_sizes(key, schedules.tc_equalizer(4, 2), 5)
         curve = evaluate.cross_entropy_curve(oracle(TARGET), TARGET, key, 8, batch_size=5).cross_entropy.values
-        cell = sweeps._folded(np.uint32(1), np.uint32(2))
+        cell = cells._folded(np.uint32(1), np.uint32(2))
         state = training.init(NetworkConfig(width=8, depth=1, heads=1), TARGET, TrainingConfig(seed=3))
         words = [jax.random.key_data(made) for made in (cell, state.key)]
         return [*map(np.asarray, (tokens, sizes, curve, *words)), *jax.tree.leaves(jax.device_get(state.params))]

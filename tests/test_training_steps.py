@@ -12,7 +12,7 @@ import pytest
 from jdlm import devices, evaluate, targets, training
 from jdlm.config.settings import NetworkConfig, TrainingConfig
 from jdlm.study import metrics
-from jdlm.training import network, objective
+from jdlm.training import loop, network, objective
 from tests.reference import training as reference
 
 LENGTH, VOCAB = 4, 3
@@ -128,7 +128,7 @@ def test_the_learning_error_is_that_of_the_running_mean_on_fixed_draws(run, monk
     root = jax.random.key(CONFIG.seed, impl="threefry2x32")
     assert used == 3 * [jax.random.key_data(jax.random.fold_in(root, EVALUATION)).tolist()]
     assert len({PARAMETERS, DATA, EVALUATION}) == 3
-    assert (training._INIT, training._DATA, training._EVALUATION) == (PARAMETERS, DATA, EVALUATION)
+    assert (loop._INIT, loop._DATA, loop._EVALUATION) == (PARAMETERS, DATA, EVALUATION)
 
 
 def test_rows_of_a_chunk_hold_what_was_reported(run):
@@ -145,7 +145,7 @@ def test_rows_of_a_chunk_hold_what_was_reported(run):
 
 def test_a_speed_is_steps_over_seconds_also_of_the_shorter_last_chunk(monkeypatch):
     """By a clock that is 2 seconds later whenever it is read."""
-    monkeypatch.setattr(training, "time", types.SimpleNamespace(perf_counter=itertools.count(0.0, 2.0).__next__))
+    monkeypatch.setattr(loop, "time", types.SimpleNamespace(perf_counter=itertools.count(0.0, 2.0).__next__))
     speeds = []
     training.train(NETWORK, TARGET, CONFIG, on_chunk=lambda _, progress: speeds.append(progress.steps_per_second))
     assert speeds == [3 / 2, 3 / 2, 2 / 2]
@@ -198,7 +198,7 @@ def test_what_is_clipped_does_not_depend_on_the_length(length):
     config = TrainingConfig(steps=1, batch_size=6, warmup_steps=0, clip_norm=1e6, labels="oracle", chunk_steps=1)
     target = targets.product(np.tile(law, (length, 1)))
     start = training.init(shape, target, config)
-    state = training._run_chunk(training._for_compilation(config), shape, None, None, start, target, 1)[0]
+    state = loop._run_chunk(loop._for_compilation(config), shape, None, None, start, target, 1)[0]
     first_moment = flat(state.optimizer[1][0].mu)["head.bias"]
     np.testing.assert_allclose(first_moment, 0.1 * (1 / 3 - law), rtol=1e-5)
 
