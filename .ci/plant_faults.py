@@ -43,14 +43,14 @@ def load() -> list[dict[str, str]]:
 
 def pytest_in(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Runs tests in ``folder``, the slow ones too."""
-    command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-rfE", "-p", "no:cacheprovider", "-m", "", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-rfE", "-p", "no:cacheprovider", "-n", "0", "-m", ""]
+    return subprocess.run([*command, *arguments], cwd=folder, capture_output=True, text=True)
 
 
-def control(faults: list[dict[str, str]]) -> None:
+def control(faults: list[dict[str, str]], jobs: int) -> None:
     """Runs the faults' tests without a fault: one that is red anyway would catch everything."""
     tests = sorted({fault["test"] for fault in faults})
-    result = pytest_in(ROOT, *tests)
+    result = pytest_in(ROOT, "-n", str(jobs), *tests)
     if result.returncode != 0:
         raise SystemExit(f"the tests do not pass without a fault:\n{result.stdout[-2000:]}{result.stderr[-2000:]}")
     print(f"{len(tests)} tests pass without a fault", flush=True)
@@ -119,7 +119,7 @@ def main() -> int:
     faults = load()
     if given.words:
         faults = [f for f in faults if any(w in f["name"] + " " + f["file"] + " " + f["test"] for w in given.words)]
-    control(faults)
+    control(faults, given.jobs)
     caught = plant(faults, given.jobs)
     print(f"{sum(caught)} of {len(faults)} faults caught")
     if given.table and not given.words:

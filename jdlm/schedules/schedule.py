@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
-from jdlm import keys
+from jdlm import curves, keys
 from jdlm.schedules.checks import INT32, whole
 from jdlm.schedules.law import Law
 
@@ -26,10 +26,12 @@ class Certificate(NamedTuple):
     Attributes:
       value: the constant of the schedule itself.
       lower_bound: no value-independent schedule with as few steps has a smaller constant than this.
+      weight: what the constants multiply, see ``curves.weights``: "tc", "dtc" or "both".
     """
 
     value: float
     lower_bound: float
+    weight: curves.Weight
 
 
 @dataclass(frozen=True, eq=False)

@@ -49,7 +49,7 @@ def of_schedule(origin: Origin, entropy_curve: np.ndarray | None) -> Iterator[Ro
         yield origin.row("expected_revealed", value, "exact", index=step)
     for weight, correlation in _CORRELATIONS.items():
         yield origin.row(f"worst_case_{weight}", curves.worst_case(exposure, weight), "exact")
-        if schedule.certificate is not None and schedule.name == f"minimax_{weight}" and entropy_curve is not None:
+        if schedule.certificate is not None and schedule.certificate.weight == weight and entropy_curve is not None:
             guarantee = schedule.certificate.value * correlation(entropy_curve)
             yield origin.row("guarantee_nats", guarantee, "identity")
 

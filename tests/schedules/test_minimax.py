@@ -30,7 +30,7 @@ def test_shipped_laws_and_their_certificates(archive):
         length, num_steps, weight = key
         schedule = minimax(*key)
         assert schedule.name == f"minimax_{weight}" and schedule.num_steps == num_steps
-        value, bound = schedule.certificate
+        value, bound, _ = schedule.certificate
         assert 0.0 <= value - bound + 1e-12 <= 1e-4 * value + 2e-12, key
         weights, sizes, duals = (archive["-".join(map(str, (*key, f)))] for f in ("weights", "sizes", "duals"))
         assert len(weights) <= length and np.all(sizes.sum(axis=1) == length) and sizes.shape[1] == num_steps
@@ -49,7 +49,7 @@ def test_shipped_laws_and_their_certificates(archive):
 @pytest.mark.parametrize("weight", ["tc", "dtc", "both"])
 def test_the_two_exact_forms_of_the_program_agree(weight):
     for length, num_steps in [(2, 1), (3, 2), (6, 1), (9, 3), (12, 4), (11, 10)]:
-        value, bound = minimax(length, num_steps, weight).certificate
+        value, bound, _ = minimax(length, num_steps, weight).certificate
         np.testing.assert_allclose(value, reference.minimax(length, num_steps, weight), rtol=1e-4)
         assert bound <= value * (1 + 1e-9) and value - bound <= 1e-4 * value
 
@@ -70,8 +70,8 @@ def test_the_scale_of_the_duals_proves_nothing():
 
 
 def test_one_token_a_step_needs_no_program():
-    assert minimax(7, 7, "tc").certificate == (0.0, 0.0)
-    assert minimax(1, 1, "both").certificate == (0.0, 0.0)
+    assert minimax(7, 7, "tc").certificate == (0.0, 0.0, "tc")
+    assert minimax(1, 1, "both").certificate == (0.0, 0.0, "both")
 
 
 def test_never_worse_than_uniform_and_deterministic():

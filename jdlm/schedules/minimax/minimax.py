@@ -61,7 +61,7 @@ def minimax(
         raise ValueError(f"tolerance={tolerance} is not a relative gap; use one between 0 and 1, such as 1e-4")
     if num_steps == length:
         law = first_hitting(length).law()
-        return Schedule(f"minimax_{weight}", length, num_steps, law, Certificate(0.0, 0.0))
+        return Schedule(f"minimax_{weight}", length, num_steps, law, Certificate(0.0, 0.0, weight))
     key = (length, num_steps, weight)
     schedule = _certified(key, tolerance, cache, progress)
     if tolerance == _TOLERANCE:

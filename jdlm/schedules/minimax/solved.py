@@ -40,13 +40,13 @@ def certified(key: Key, solution: Solution) -> Schedule:
     atoms = Atoms(solution.weights, solution.sizes)
     schedule = Schedule(f"minimax_{weight}", length, num_steps, atoms)
     value = curves.worst_case(schedule.exposure(), weight)
-    certificate = Certificate(value, lower_bound(solution.duals, num_steps, weight))
+    certificate = Certificate(value, lower_bound(solution.duals, num_steps, weight), weight)
     return Schedule(schedule.name, length, num_steps, atoms, certificate)
 
 
 def gap(schedule: Schedule) -> float:
     """Share of a certified schedule's constant that its lower bound leaves open: ``(value - lower_bound) / value``."""
-    value, bound = schedule.certificate
+    value, bound, _ = schedule.certificate
     return (value - bound) / value if value > 0.0 else 0.0
 
 

@@ -27,6 +27,8 @@ _STYLES = {
     "best_fixed_both": ("#666600", "h"),
     "random_phase_tc": ("#aadd00", "X"),
     "random_phase_dtc": ("#005533", "p"),
+    "random_phase_equal": ("#000077", "X"),
+    "random_cuts": ("#ff77ff", "d"),
     "ancestral:linear": ("#663300", "8"),
     "ancestral:cosine": ("#ff9988", "8"),
     "ancestral:polynomial": ("#9988ff", "8"),
