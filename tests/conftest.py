@@ -1,5 +1,6 @@
 """Settings under which every test runs."""
 
+import contextlib
 import importlib.metadata
 import os
 
@@ -12,5 +13,35 @@ os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *_FLAGS])
 os.environ["JAX_NUM_CPU_DEVICES"] = "2"
 
 import jax  # noqa: E402 (reads the flags)
+import pytest  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+_SETTINGS = (
+    "jax_compilation_cache_dir",
+    "jax_persistent_cache_min_compile_time_secs",
+    "jax_persistent_cache_min_entry_size_bytes",
+)
+
+
+@contextlib.contextmanager
+def settings_of_commands_end_here():
+    """A command that a test runs sets JAX's cache of programs, which is not to be the next test's."""
+    before = {name: getattr(jax.config, name) for name in _SETTINGS}
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def settings_of_a_file():
+    with settings_of_commands_end_here():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def settings_of_a_test(tmp_path_factory, monkeypatch):
+    if "XDG_CACHE_HOME" not in os.environ:  # nor is the user's own cache used
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+    with settings_of_commands_end_here():
+        yield
