@@ -1,4 +1,4 @@
-"""Trains a mask predictor on a law that is known exactly; `python train.py --help` explains the options."""
+"""Trains a mask predictor on a distribution that is known exactly; `python train.py --help` explains the options."""
 
 from jdlm.cli import train_entry
 

@@ -1,4 +1,4 @@
-"""What a target's entropy curve and a schedule's exposure say about each other: float64 numpy on the host.
+"""What follows from a target's entropy curve and a schedule's exposure: float64 numpy on the host.
 
 A target of ``length`` tokens enters through its entropy curve ``h[j]`` (mean entropy of a masked token given ``j``
 revealed ones), a schedule through its exposure ``x[j]`` (expected size of the step taken from ``j`` revealed tokens).
@@ -46,7 +46,7 @@ def entropy(entropy_curve: ArrayLike) -> float:
 def spectrum(entropy_curve: ArrayLike) -> Float[np.ndarray, " length_minus_1"]:
     """Dependence spectrum ``d[m] = h[m-1] - h[m]`` for ``m = 1..length-1``, in nats.
 
-    At least 0 for every law (Han's inequality); a measured curve may break that by its noise.
+    At least 0 for every distribution (Han's inequality); a measured curve may break that by its noise.
 
     Args:
       entropy_curve: ``[length]`` nats.
@@ -133,7 +133,7 @@ def path_kl(exposure: ArrayLike, entropy_curve: ArrayLike) -> float:
     """Expected KL divergence of a random-order sampler from its target, along its path.
 
     ``x . h - H(X)``, with the schedule's exposure ``x`` and the target's entropy curve ``h``, whose sum is H(X).
-    An upper bound on the KL divergence of the sampler's marginal output law. With a measured cross-entropy curve in
+    An upper bound on the KL divergence of the sampler's output distribution. With a measured cross-entropy curve in
     place of ``h`` subtract the true H(X) from :func:`nelbo` instead: this function would subtract the curve's own sum.
 
     Args:
@@ -184,7 +184,7 @@ def worst_case(exposure: ArrayLike, weight: Weight) -> float:
       weight: "tc", "dtc" or "both" (for D, at most the smaller of the two); see :func:`weights`.
 
     Returns:
-      The constant; 0 for a single token and for one token a step.
+      The constant; 0 for a single token and for one token per step.
 
     Raises:
       ValueError: the exposure does not sum to its length, or an unknown weight.
@@ -197,10 +197,10 @@ def worst_case(exposure: ArrayLike, weight: Weight) -> float:
 
 
 def mds_output_kl(overshoot_law: ArrayLike, prime: int) -> float:
-    """KL divergence of a sampler's output law from an MDS code, ``-log E[prime^-R]``, in nats.
+    """KL divergence of a sampler's output distribution from an MDS code, ``-log E[prime^-R]``, in nats.
 
-    For the oracle, uniformly random positions and the uniform law on an ``[length, dimension]`` MDS code over a field
-    of ``prime`` elements. With R = (first visited count >= dimension) - dimension each codeword comes out with
+    For the oracle, uniformly random positions and the uniform distribution on an ``[length, dimension]`` MDS code over
+    a field of ``prime`` elements. With R = (first visited count >= dimension) - dimension each codeword comes out with
     probability ``prime^-dimension E[prime^-R]``, and the path KL is ``E[R] log(prime)``: the schedule enters through
     the distribution of R alone. At any length, and the same for every MDS code of these parameters (ours).
 
@@ -218,7 +218,7 @@ def mds_output_kl(overshoot_law: ArrayLike, prime: int) -> float:
 
 
 def mds_output_tv(overshoot_law: ArrayLike, prime: int) -> float:
-    """Total variation of a sampler's output law from an MDS code, ``1 - E[prime^-R]``: its share outside of the code.
+    """Total variation of a sampler's output distribution from an MDS code, ``1 - E[prime^-R]``: its share outside it.
 
     Args and Raises: see :func:`mds_output_kl`.
 

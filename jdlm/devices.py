@@ -1,4 +1,4 @@
-"""The devices that work is spread over: a mesh of one axis, over the devices of one host or of many.
+"""Devices to spread work over: a mesh with one axis, over one host or many.
 
 Training splits each batch over it, sampling its lanes; parameters are on every device. On several hosts every process
 runs the same program on the same arguments (`jax.distributed.initialize` has connected them before), gets the same

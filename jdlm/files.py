@@ -1,4 +1,4 @@
-"""Atomic writes: readers, and whoever comes after a crash, find the old file or all of the new one."""
+"""Atomic writes: readers see the old file or the complete new one, also after a crash."""
 
 import os
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Random keys: the one implementation on which all promises about reproducible samples rest.
 
-Another one cannot serve: under "rbg" and "unsafe_rbg" the bits drawn for one lane depend on the lanes beside it. JAX's
+Others do not qualify: under "rbg" and "unsafe_rbg" the bits drawn for one lane depend on the lanes beside it. JAX's
 default can be changed from outside (``JAX_DEFAULT_PRNG_IMPL``), so jdlm names its own.
 """
 
@@ -24,7 +24,7 @@ def key(seed: Any) -> Key[Array, ""]:
 
 
 def check(key: Any) -> None:
-    """Refuses what is no typed threefry key.
+    """Refuses anything but a typed threefry key.
 
     Args:
       key: one key or an array of them; a tracer too.
@@ -35,7 +35,7 @@ def check(key: Any) -> None:
     remedy = f'make it with jax.random.key(seed, impl="{IMPL}")'
     dtype = getattr(key, "dtype", None)
     if dtype is None or not jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key):
-        raise ValueError(f"key is {type(key).__name__ if dtype is None else dtype}, no typed key; {remedy}")
+        raise ValueError(f"key is {type(key).__name__ if dtype is None else dtype}, not a typed key; {remedy}")
     if (impl := str(jax.random.key_impl(key))) != IMPL:
         raise ValueError(f"key is of {impl}, whose bits for one sample depend on the others; {remedy}")
 

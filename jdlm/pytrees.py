@@ -1,6 +1,6 @@
-"""Frozen dataclasses as pytrees that are told apart by their class.
+"""Frozen dataclasses as pytrees; each class has a tree structure of its own.
 
-`jax.tree_util.register_dataclass` does not do: JAX 0.10 takes the tree structures of two classes for equal if their
+`jax.tree_util.register_dataclass` is not enough: JAX 0.10 treats the tree structures of two classes as equal if their
 static fields agree, so a compiled function can be handed the program of another class (two codes of one length and
 vocabulary, for example) and return its numbers.
 """

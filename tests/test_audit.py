@@ -159,7 +159,7 @@ def test_a_report_passes_only_if_all_checks_do():
     assert not right._replace(masks_left=right.masks_left._replace(value=0.001)).passes()
     assert not right._replace(outside_support=right.outside_support._replace(value=0.001)).passes()
     for alarm in (0.0, 1.0, -0.1, float("nan")):
-        with pytest.raises(ValueError, match=f"alarm={alarm} is no probability"):
+        with pytest.raises(ValueError, match=f"alarm={alarm} is not a valid probability"):
             right.passes(alarm)
 
 

@@ -201,7 +201,7 @@ def test_a_known_target_is_judged_by_its_own_curve_and_the_learning_error(capsys
     [
         (["reed-solomon"], "give a goal: either --kl NATS or --num-steps K"),
         (["reed-solomon", "--kl", "1", "--num-steps", "3"], "give a goal"),
-        (["reed-solomon", "--kl", "-1"], "--kl -1.0 is no goal"),
+        (["reed-solomon", "--kl", "-1"], "--kl -1.0 is not a valid goal"),
         (["reed-solomon", "--num-steps", "40"], "--num-steps=40 exceeds length=32"),
         (["reed-solomon", "--kl", "1", "--samples", "1"], "samples=1"),
         (["reed-solomon", "--kl", "1", "--confidence", "0.3"], "confidence=0.3 is not a probability from 0.5"),

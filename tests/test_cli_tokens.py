@@ -112,7 +112,7 @@ def test_escapes_are_those_of_the_readme():
 
 @pytest.mark.parametrize("text", ["\\", "a\\", "\\q", "\\x", "\\x4", "\\x4g", "\\x 4", "\\xg4", "\\?", "\\N"])
 def test_a_backslash_that_begins_no_escape(text):
-    with pytest.raises(ValueError, match=r"is no escape; write \\n, \\r, \\t, \\\\, \\_ or \\xNN") as caught:
+    with pytest.raises(ValueError, match=r"not an escape; write \\n, \\r, \\t, \\\\, \\_ or \\xNN") as caught:
         escape.parse(text)
     assert "\n" not in str(caught.value)
 
@@ -164,7 +164,7 @@ def test_given_tokens_stay_where_they_are(at_place, capsys):
         (["--given", "-CGT____"], "'C' does not occur in the text"),
         (["--given", "ü_______"], "--given holds 9 bytes, the sequence has 8; fill up with '_'"),
         (["--given", r"\x00_______"], r"'\x00' does not occur in the text"),
-        (["--given", r"\q______"], r"'\\q__', which is no escape"),
+        (["--given", r"\q______"], r"'\\q__', not an escape"),
         (["--given", "--count", "3"], "--given"),
         (["--given"], "--given"),
         (["--mask", "n"], "--mask 'n' is not one character that can stand"),
@@ -188,9 +188,9 @@ def test_bad_requests_for_a_text_are_one_line(at_place, capsys, arguments, messa
         (["--given", "4 _ _ _ _ _ _ 0"], "--given holds 4, too large an id; use 0 to 2"),
         (["--given", "99999999999999999999 _ _ _ _ _ _ 0"], "too large an id; use 0 to 2"),
         (["--given", "-1 _ _ _ _ _ _ 0"], "--given holds '-1'; write token ids"),
-        (["--given", "1 1 1 1 1 1 1 0", "--mask", "1"], "--mask '1' is not one character that is no part of a list"),
-        (["--mask", ","], "--mask ',' is not one character that is no part"),
-        (["--mask", " "], "--mask ' ' is not one character that is no part"),
+        (["--given", "1 1 1 1 1 1 1 0", "--mask", "1"], "--mask '1' is not one character that cannot be part of a"),
+        (["--mask", ","], "--mask ',' is not one character that cannot be part"),
+        (["--mask", " "], "--mask ' ' is not one character that cannot be part"),
     ],
 )
 def test_bad_ids_are_one_line(tmp_path, monkeypatch, capsys, arguments, message):

@@ -151,7 +151,7 @@ def test_commands_of_two_processes_train_and_sweep_like_one(tmp_path):
     [
         ({"devices": 0}, "devices=0 is less than 1"),
         ({"num_processes": 2}, "need --coordinator HOST:PORT"),
-        ({"coordinator": "here"}, "no address; use HOST:PORT"),
+        ({"coordinator": "here"}, "is not an address; use HOST:PORT"),
         ({"coordinator": "here:1", "num_processes": 2, "process_id": 2}, "process_id from 0 to"),
         ({"coordinator": "here:1", "num_processes": 2}, "give both with --coordinator"),
     ],

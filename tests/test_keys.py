@@ -50,7 +50,7 @@ def test_keys_of_another_implementation_are_refused(name, impl):
 
 def test_what_is_no_typed_key_is_refused():
     for wrong in (jax.random.PRNGKey(0), 0, np.zeros(2, np.uint32), None):
-        with pytest.raises(ValueError, match=r"no typed key; make it with jax\.random\.key"):
+        with pytest.raises(ValueError, match=r"not a typed key; make it with jax\.random\.key"):
             keys.check(wrong)
     keys.check(jax.random.key(0, impl="threefry2x32"))
     keys.check(keys.key(3))

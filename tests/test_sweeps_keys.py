@@ -255,7 +255,7 @@ def test_one_token_has_no_pairs():
         ({"predictors": {"it": oracle(targets.product(np.full((4, 2), 0.5)))}}, r"vocab_size\)=\(4, 2\), the target"),
         (
             {"identities": {"network": "0"}},
-            r"identities has 'network', which is no predictor; .* \['oracle', 'wrong'\]",
+            r"identities has 'network', not a predictor; .* \['oracle', 'wrong'\]",
         ),
         ({"samples": 1}, r"samples=1, curve_samples=8; use at least 2"),
         ({"curve_samples": 1}, r"samples=64, curve_samples=1; use at least 2"),

@@ -1,4 +1,4 @@
-"""``sample.py doctor``: checks the installation, the folders, a run, and the sampler against an exact law."""
+"""``sample.py doctor``: checks the installation, the folders, a run, and the sampler against an exact distribution."""
 
 import os
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from jdlm.config import MixtureConfig, presets
 from jdlm.study import runs
 
 _DESCRIPTION = (
-    "Checks the installation (versions, device, folders, presets), draws samples from a small law and compares them "
+    "Checks the installation (versions, device, folders, presets), samples a small distribution and compares the draws "
     "with it, and checks a run: manifest, configuration, checkpoint and rows. RUN is by default the newest run, if any."
 )
 _DRAWS = 4096
@@ -93,7 +93,7 @@ def _presets() -> str:
 
 
 def check_sampler() -> str:
-    """Chi-square of oracle samples of a small law, one token a step, against its exact probabilities.
+    """Chi-square of oracle samples of a small distribution, one token per step, against its exact probabilities.
 
     Raises:
       ValueError: the samples do not follow the law (false-alarm rate 1e-6).

@@ -1,11 +1,11 @@
-r"""Bytes of a text as one printable line and back: the one notation of what ``tokens`` prints and what it is given.
+r"""Bytes of a text as one printable line and back, in the notation that ``tokens`` both prints and reads.
 
     \n \r \t     line feed, carriage return, tab
     \\           a backslash
     \_           the mask's own character, where the text holds it; a bare _ is a token to be drawn
-    \xNN         any byte, in two hexadecimal digits: controls, invisible characters, bytes that are no UTF-8
+    \xNN         any byte, in two hexadecimal digits: controls, invisible characters, bytes that are not UTF-8
 
-All else stands for itself. Why: docs/decisions/one-escaping.md.
+Everything else stands for itself. Why: docs/decisions/one-escaping.md.
 """
 
 _NAMED = {"\n": "n", "\r": "r", "\t": "t"}
@@ -14,7 +14,7 @@ _HEX = frozenset("0123456789abcdefABCDEF")
 
 
 def check_mask(mask: str) -> None:
-    """Raises a ValueError unless ``mask`` is one printable character that begins no escape and ends none."""
+    """Raises a ValueError unless ``mask`` is one printable character that neither begins nor ends an escape."""
     if len(mask) != 1 or not mask.isprintable() or mask in _BYTES or mask == "x":
         raise ValueError(
             f"--mask {mask!r} is not one character that can stand for a token to be drawn; "
@@ -78,6 +78,6 @@ def parse(text: str, mask: str = "_") -> list[int | None]:
         else:
             shown = text[place - 1 : place + 3]
             raise ValueError(
-                f"--given holds {shown!r}, which is no escape; write \\n, \\r, \\t, \\\\, \\{mask} or \\xNN (a byte)"
+                f"--given holds {shown!r}, not an escape; write \\n, \\r, \\t, \\\\, \\{mask} or \\xNN (a byte)"
             )
     return values

@@ -32,7 +32,7 @@ class HostOptions:
                 raise ValueError("--num-processes and --process-id need --coordinator HOST:PORT")
             return
         if ":" not in self.coordinator:
-            raise ValueError(f"coordinator={self.coordinator!r} is no address; use HOST:PORT, or auto")
+            raise ValueError(f"coordinator={self.coordinator!r} is not an address; use HOST:PORT, or auto")
         if None in given or not 0 <= self.process_id < self.num_processes:
             raise ValueError(
                 f"num_processes={self.num_processes}, process_id={self.process_id}; "

@@ -1,8 +1,8 @@
-"""Ctrl-C: long tasks stop at their next safe place; all else, and everything the second time, stops where it is.
+"""Ctrl-C: long tasks stop at their next safe place; all else stops at once, as everything does the second time.
 
 Python throws KeyboardInterrupt wherever it happens to be. In the middle of a compilation that can crash JAX at the
-exit, and in a callback of the garbage collector it is lost. So inside of :func:`gentle` nothing is thrown, and what
-was thrown and lost before is remembered. Whoever writes files says with :func:`remains` what is there by then.
+exit, and in a callback of the garbage collector it is lost. So inside :func:`gentle` nothing is thrown, and an
+interrupt that was lost before is remembered. Code that writes files says with :func:`remains` what is on disk by then.
 """
 
 import contextlib

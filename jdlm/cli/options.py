@@ -28,7 +28,7 @@ class TrainOptions(HostOptions):
     """Options of ``train.py``."""
 
     target: TargetConfig
-    """The law to learn; its kind is the preset's."""
+    """The target to learn; its kind is the preset's."""
     network: NetworkConfig
     """The transformer."""
     training: TrainingConfig
@@ -66,7 +66,7 @@ class SweepPresetOptions(HostOptions):
     """Options of ``sample.py sweep PRESET``, which makes a new run of the oracle alone."""
 
     target: TargetConfig
-    """The law to sample; its kind is the preset's."""
+    """The target to sample; its kind is the preset's."""
     sweep: SweepConfig
     """Schedules and sizes of the comparison."""
     name: str | None = None
@@ -82,9 +82,9 @@ class TokensOptions:
     count: int = 8
     """Number of sequences."""
     schedule: str | None = None
-    """Word of the schedule, by default first_hitting, which reveals one token a step."""
+    """Word of the schedule, by default first_hitting, which reveals one token per step."""
     planner: str = "random"
-    """Word of the planner, which says what positions a step reveals; threshold:TAU and its like need no schedule."""
+    """Word of the planner, which chooses the positions of each step; threshold:TAU and its like need no schedule."""
     num_steps: int | None = None
     """Number of steps, for every schedule but first_hitting."""
     given: str | None = None
@@ -98,7 +98,7 @@ class TokensOptions:
     batch_size: int | None = None
     """Sequences handled at once; None chooses a size from the shapes."""
     output: Path | None = None
-    """File for the tokens, one sequence a line; - or nothing prints them."""
+    """File for the tokens, one sequence per line; - or nothing prints them."""
     runs_folder: Path = RUNS_FOLDER
     """Folder that holds the runs."""
 
@@ -125,7 +125,7 @@ def command_line() -> list[str]:
 
 
 def split(arguments: list[str]) -> tuple[str | None, list[str]]:
-    """The leading word that is no option (None if there is none), and the rest."""
+    """The leading word that is not an option (None if there is none), and the rest."""
     if arguments and not arguments[0].startswith("-"):
         return arguments[0], arguments[1:]
     return None, arguments

@@ -1,4 +1,4 @@
-"""Where a command puts its result: standard output, a file in one move, or through a link, a pipe or a device."""
+"""Where a command writes its result: standard output, a file in one move, or through a link, a pipe or a device."""
 
 import contextlib
 import os

@@ -18,7 +18,7 @@ _COMPARED = ("uniform", "cosine", "best_fixed_tc", "best_fixed_dtc", "best_fixed
 _EVERY = ("uniform", "cosine", "geometric", "best_fixed", "first_hitting")  # cheap, so every number of steps is tried
 _DESCRIPTION = (
     "Recommends a schedule for a run, or for the oracle of a preset, from the measured cross-entropy curve alone: "
-    "nothing is sampled. The cost of a schedule is its NELBO above that of one token a step with the same predictor, "
+    "nothing is sampled. The cost of a schedule is its NELBO above that of one token per step with the same predictor, "
     "in nats per sequence. Give --kl for the fewest steps that cost at most that, or --num-steps for the least cost. "
     "Schedules are chosen on one part of the data (or of the draws) and judged on another; under --kl one is "
     "recommended only if it is shown to keep the goal, else the exit code is 1 and nothing is written. RUN is by "
@@ -67,7 +67,7 @@ def main(arguments: list[str]) -> int:
     if (given.kl is None) == (given.num_steps is None):
         raise ValueError("give a goal: either --kl NATS or --num-steps K")
     if given.kl is not None and not 0.0 < given.kl < float("inf"):
-        raise ValueError(f"--kl {given.kl} is no goal; use a positive number of nats such as 0.1")
+        raise ValueError(f"--kl {given.kl} is not a valid goal; use a positive number of nats such as 0.1")
     resource = resolve(word, given.runs_folder)
     length, names = resource.config.target.length, _names(given)
     if given.num_steps is not None:
@@ -200,7 +200,7 @@ def _print(offers: "list[Offer]", test: "CurveEstimate", given: RecommendOptions
     sequential = test.dot(test.values * 0 + 1)
     limit = f"{100 * given.confidence:g} % limit"
     print(f"goal: {goal}; measured on {source}")
-    print(f"one token a step: NELBO {_number(sequential)} nats per sequence in {len(test.values)} steps")
+    print(f"one token per step: NELBO {_number(sequential)} nats per sequence in {len(test.values)} steps")
     print()
     titles = "  ".join(f"{title:>18}" for title in ("cost, nats", "above the first", "NELBO, nats"))
     print(f"{'schedule':18} {'steps':>5}  {titles}  {limit:>12} {'calls':>6}")
@@ -230,7 +230,7 @@ def _verdict(offers: "list[Offer]", test: "CurveEstimate", given: RecommendOptio
             lines.append("more sequences would not help: the least costly one is shown to miss it; give a larger --kl")
         else:
             lines.append(f"about {_rounded(best.sequences)} would do: use --samples {_rounded(best.sequences)}")
-        return [*lines, f"(one token a step costs nothing, in {length} steps)"]
+        return [*lines, f"(one token per step costs nothing, in {length} steps)"]
     calls, steps = best.schedule.mean_nfe, best.schedule.num_steps
     lines = [f"recommended: {best.name} with {steps} step{'s' * (steps != 1)}"]
     if calls < steps - 1e-9:

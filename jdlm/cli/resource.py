@@ -84,5 +84,5 @@ def load_predictor(resource: Resource, target: "Target", *, oracle: bool = False
 
 
 def data_sha256(target: "Target") -> str | None:
-    """Digest of the file behind a data target, for the manifest; None for a law."""
+    """Digest of the file behind a data target, for the manifest; None for any other target."""
     return getattr(target, "sha256", None)

@@ -1,4 +1,4 @@
-"""The table that ends ``sample.py sweep``: what each schedule costs, as far as it is known, and how that was found."""
+"""The table that ends ``sample.py sweep``: the cost of each schedule where it is known, and how it was computed."""
 
 import math
 from collections.abc import Iterable, Sequence

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from jdlm.targets import Target
 
 _DESCRIPTION = (
-    "Prints sequences, one a line, drawn by the trained network of a run, or by the oracle of a preset: token ids, or "
+    "Prints sequences, one per line, drawn by the network of a run, or by the oracle of a preset: token ids, or "
     'characters where the target is a text. Known tokens are kept with --given "0 _ _ 2" (text: --given "a m__k"), '
     r"where each _ is drawn. In texts, printed and given, \n, \r and \t are line feed, carriage return and tab, \\ "
-    r"is a backslash, \_ an underscore that is no mask, \xNN the byte of that hexadecimal number. "
+    r"is a backslash, \_ an underscore that is not a mask, \xNN the byte of that hexadecimal number. "
     "RUN is by default the newest run."
 )
 
@@ -72,12 +72,12 @@ def _known(given: options.TokensOptions, length: int, is_text: bool) -> list[int
     """The given tokens, as bytes of a text or as ids; None where a token is to be drawn.
 
     Raises:
-      ValueError: a mask that can be none, or something given that is no sequence.
+      ValueError: a mask that cannot stand for a token to be drawn, or known tokens that are not one sequence.
     """
     if is_text:
         escape.check_mask(given.mask)
     elif len(given.mask) != 1 or given.mask.isdecimal() or given.mask.isspace() or given.mask == ",":
-        raise ValueError(f"--mask {given.mask!r} is not one character that is no part of a list of ids; use one as _")
+        raise ValueError(f"--mask {given.mask!r} is not one character that cannot be part of a list of ids; use _")
     if given.given is None:
         return [None] * length
     if not is_text:
@@ -92,7 +92,7 @@ def _tokens(target: "Target", known: list[int | None], mask: str) -> list[int]:
     """Ids of the known tokens, and the mask id for each that is not known.
 
     Raises:
-      ValueError: a byte that the text does not contain, or an id that is no token's.
+      ValueError: a byte that the text does not contain, or an id of no token.
     """
     size = target.vocab_size
     alphabet = getattr(target, "alphabet", None)
@@ -154,7 +154,7 @@ def _schedule(given: options.TokensOptions, masks: int) -> tuple[str | None, int
     if word in ONE_TOKEN_A_STEP:
         if num_steps not in (None, masks):
             raise ValueError(
-                f"--num-steps {num_steps} does not apply to {word}, which takes one step a token; "
+                f"--num-steps {num_steps} does not apply to {word}, which takes one step per token; "
                 "choose another --schedule, such as minimax_both"
             )
         return word, masks

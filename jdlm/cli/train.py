@@ -15,8 +15,8 @@ __all__ = ["main"]
 _DEFAULT_PRESET = "mixture"
 _SECONDS_BETWEEN_CHECKPOINTS = 5.0
 _DESCRIPTION = (
-    "Trains a mask predictor on a law that is known exactly and writes a run folder: configuration, manifest, metrics "
-    "and checkpoint. PRESET is one of {presets}, or the path of a TOML file (default: {default}). "
+    "Trains a mask predictor on a distribution that is known exactly and writes a run folder: configuration, "
+    "manifest, metrics and checkpoint. PRESET is one of {presets}, or the path of a TOML file (default: {default}). "
     "Continue an interrupted run with --resume RUN."
 )
 
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
         config, network=dataclasses.replace(config.network, dtype=network.precision(config.network))
     )
     config = dataclasses.replace(config, target=config.target.pinned())
-    target = config.target.build()  # a law that is none is refused before anything is written
+    target = config.target.build()  # an invalid distribution is refused before anything is written
     if not _writes():
         _train(_Listener(config), None, mesh)
         return 0

@@ -1,4 +1,4 @@
-"""Configuration: what a preset says, as frozen values, and the one place where its words become values.
+"""Configuration: a preset as frozen values, and the one place where its words become values.
 
 Reading and writing TOML is in ``jdlm.config.presets``. Nothing here imports JAX or numpy before something is built.
 """

@@ -1,4 +1,4 @@
-"""What a network and its training run are made of: plain validated values, without JAX or numpy.
+"""Settings of a network and its training run: plain validated values, without JAX or numpy.
 
 ``jdlm.config`` puts them into presets and on the command line; ``jdlm.network`` and ``jdlm.training`` read them.
 """

@@ -1,4 +1,4 @@
-"""Targets as a preset writes them: one frozen class a kind.
+"""Targets as a preset writes them: one frozen class per kind.
 
 The word ``kind`` is the name of the builder in ``jdlm.targets``, and the fields are its arguments (except where a class
 says otherwise). JAX and numpy are imported only when a target is built.
@@ -75,7 +75,7 @@ class ProductConfig(_Kind):
 
 @dataclass(frozen=True)
 class MixtureConfig(_Kind):
-    """Exchangeable mixture: one hidden component a sequence, then independent tokens from its law."""
+    """Exchangeable mixture: one hidden component per sequence, then independent tokens given it."""
 
     kind: ClassVar[str] = "mixture"
     length: int
@@ -88,7 +88,7 @@ class MixtureConfig(_Kind):
 
 @dataclass(frozen=True)
 class ReedSolomonConfig(_Kind):
-    """Uniform law over the codewords of a Reed-Solomon code: any ``dimension`` tokens determine the others."""
+    """Uniform distribution over the codewords of a Reed-Solomon code: any ``dimension`` tokens determine the others."""
 
     kind: ClassVar[str] = "reed_solomon"
     length: int
@@ -101,7 +101,7 @@ class ReedSolomonConfig(_Kind):
 
 @dataclass(frozen=True)
 class LinearCodeConfig(_Kind):
-    """Uniform law over the codewords of a linear code."""
+    """Uniform distribution over the codewords of a linear code."""
 
     kind: ClassVar[str] = "linear_code"
     generator: tuple[tuple[int, ...], ...]
@@ -137,7 +137,7 @@ class ParityConfig(_Kind):
 
 @dataclass(frozen=True)
 class MarkovConfig(_Kind):
-    """Markov chain from any initial law."""
+    """Markov chain from any initial distribution."""
 
     kind: ClassVar[str] = "markov"
     length: int
@@ -218,7 +218,7 @@ class TableConfig(_Kind):
 
 @dataclass(frozen=True)
 class TextConfig(_Kind):
-    """Windows of a file's bytes; it can be sampled, but its law is not known."""
+    """Windows of a file's bytes; it can be sampled, but its distribution is not known."""
 
     kind: ClassVar[str] = "text"
     length: int
@@ -245,7 +245,7 @@ class BlocksConfig(_Kind):
     copies: int
     """Number of copies."""
     of: "TargetConfig"
-    """The law of one copy."""
+    """The target of one copy."""
 
     @property
     def length(self) -> int:
@@ -286,5 +286,5 @@ TARGETS = {kind.kind: kind for kind in TargetConfig.__args__}
 
 
 def build_target(config: TargetConfig) -> "Target":
-    """The target that ``config`` describes; ValueError where its numbers make no law."""
+    """The target that ``config`` describes; ValueError where its numbers are not a valid distribution."""
     return config.build()

@@ -164,7 +164,7 @@ def build_schedule(
     Args:
       text: one of ``SCHEDULES``, with its value if it takes one.
       length: number of tokens.
-      num_steps: number of steps K, at most ``length``; words that reveal one token a step do not read it. Thinning
+      num_steps: number of steps K, at most ``length``; words that reveal one token per step do not read it. Thinning
         may have more steps than there are tokens. It takes equally spaced times from 1 to 0 (``exponential`` masking:
         ``exponential_times``), so many that a final step, which reveals what is left, is among the K.
       curve: gives the entropy curve ``[length]`` that ``optimal`` is made for; called only for that word.

@@ -1,8 +1,8 @@
-"""Measurements, each number with its sequences and standard error; scripts import this package as `jdlm.evaluate`.
+"""Measurements, each number with its sample size and standard error; scripts import this package as `jdlm.evaluate`.
 
 The names below measure predictors (`learned_curve`), paths of samplers (`path`) and sampled sequences (`sequences`).
-The modules: `exact` enumerates small spaces (`state_space` is its engine), `marginals` compares laws of single tokens
-and of pairs, `audit` puts any sampler under test (`alarms` has the tests, `report` the text).
+The modules: `exact` enumerates small spaces (`state_space` is its engine), `marginals` compares the distributions of
+single tokens and pairs, `audit` tests any sampler (`alarms` has the tests, `report` the text).
 """
 
 from jdlm.measure.estimate import Estimate, mean

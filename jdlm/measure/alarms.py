@@ -1,10 +1,11 @@
-"""Tests of counts whose false alarms are exact, whatever the counts expect and however small the alarm.
+"""Tests of counts with exact false-alarm rates, whatever the expected counts and however small the alarm.
 
-Pearson's statistic has its chi-square law only where all counts expect a lot; at an alarm of 1e-4 not even there.
-These tests draw instead: the count of each cell, given those of the cells before it, has a known law under the
-hypothesis (binomial, or hypergeometric for two samples). Its distribution function, made uniform by a random number
-within the jump at the count, becomes a standard normal score. All scores are independent, so that the sum of their
-squares has a chi-square law exactly. Where counts are large it is Pearson's statistic up to vanishing terms.
+Pearson's statistic follows its chi-square distribution only where all expected counts are large; at an alarm of 1e-4
+not even there. These tests draw instead: the count of each cell, given those of the cells before it, has a known
+distribution under the hypothesis (binomial, or hypergeometric for two samples). Its distribution function, made uniform
+by a random number within the jump at the count, becomes a standard normal score. All scores are independent, so that
+the sum of their squares is exactly chi-square distributed. Where counts are large it is Pearson's statistic up to
+vanishing terms.
 """
 
 import functools

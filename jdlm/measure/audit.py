@@ -1,4 +1,4 @@
-"""A sampler of your own under test: its tokens against the law that they should have.
+"""Tests any sampler: compares its tokens with the distribution that they should have.
 
 Any function ``sample(key) -> tokens`` will do, written with JAX, PyTorch or anything else.
 """
@@ -61,7 +61,7 @@ def audit(
     key: Key[Array, ""],
     n: int = 10_000,
 ) -> Report:
-    """Tests a sampler against the law that its tokens should have.
+    """Tests a sampler against the distribution that its tokens should have.
 
     The law of each token and of each pair of tokens is tested everywhere. Where the space is small enough
     (`jdlm.exact`), the law of whole sequences is, too, with rare ones in groups, and that of their log probability in

@@ -1,7 +1,7 @@
-"""Exact laws on small spaces: what any sampler with any predictor puts out, with no Monte Carlo error.
+"""Exact output distribution of any sampler with any predictor on small spaces, without Monte Carlo error.
 
-Probability is pushed through the sampler's steps over all partly masked sequences (`jdlm.measure.state_space`). The law
-of the set that a step reveals is the planner's, with ties averaged over.
+Probability is pushed through the sampler's steps over all partly masked sequences (`jdlm.measure.state_space`). The
+planner decides which set a step reveals; ties are averaged over.
 """
 
 import math
@@ -39,7 +39,7 @@ _PLAIN = Draw()
 
 
 class OutputLaw(NamedTuple):
-    """What a sampler puts out.
+    """The output of a sampler.
 
     Attributes:
       law: float64 ``[vocab] * length``, the probability of each sequence; sums to ``1 - leftover``.
@@ -53,7 +53,7 @@ class OutputLaw(NamedTuple):
 
 
 class PathKL(NamedTuple):
-    """Two divergences from a target in nats: along the sampler's path, and of its output law; the gap is at least 0."""
+    """Two divergences from a target in nats: along the sampler's path, and of its output; the gap is at least 0."""
 
     path: float
     output: float
@@ -61,13 +61,13 @@ class PathKL(NamedTuple):
 
 
 def entropy(p: Float[np.ndarray, "..."]) -> float:
-    """Entropy ``-sum p log p`` in nats of a law given as an array of any shape."""
+    """Entropy ``-sum p log p`` in nats of a distribution given as an array of any shape."""
     p = p[p > 0.0]
     return float(-np.sum(p * np.log(p)))
 
 
 def kl(p: Float[np.ndarray, "..."], q: Float[np.ndarray, "..."]) -> float:
-    """KL divergence ``sum p log(p / q)`` in nats of two laws of one shape; infinite where q misses support of p."""
+    """KL divergence ``sum p log(p / q)`` in nats of two distributions; infinite where q misses support of p."""
     _check_shapes(p, q)
     support = p > 0.0
     if np.any(q[support] <= 0.0):
@@ -76,14 +76,14 @@ def kl(p: Float[np.ndarray, "..."], q: Float[np.ndarray, "..."]) -> float:
 
 
 def total_variation(p: Float[np.ndarray, "..."], q: Float[np.ndarray, "..."]) -> float:
-    """Total variation distance ``sum |p - q| / 2`` of two laws of one shape; between 0 and 1."""
+    """Total variation distance ``sum |p - q| / 2`` of two distributions of one shape; between 0 and 1."""
     _check_shapes(p, q)
     return float(0.5 * np.abs(p - q).sum())
 
 
 def _check_shapes(p: np.ndarray, q: np.ndarray) -> None:
     if p.shape != q.shape:
-        raise ValueError(f"laws have shapes {p.shape} and {q.shape}; give two over the same sequences")
+        raise ValueError(f"distributions have shapes {p.shape} and {q.shape}; give two over the same sequences")
 
 
 def target_law(target: Target) -> Float[np.ndarray, "..."]:
@@ -113,7 +113,7 @@ def output_law(
     *,
     draw: Draw = _PLAIN,
 ) -> OutputLaw:
-    """The exact law of the sequences that a sampler puts out.
+    """The exact output distribution of a sampler, over sequences.
 
     Args:
       predictor: the mask predictor, evaluated once on every state: the oracle in float64, a network in its precision.
@@ -212,7 +212,7 @@ def output_law_of(space: StateSpace, schedule: Schedule | None) -> OutputLaw:
 
 
 def _forced_kl(space: StateSpace, schedule: Schedule | None, law: np.ndarray) -> float:
-    """KL along the path, with tokens of ``law`` forced; infinite where a marginal excludes one of them."""
+    """KL along the path, teacher-forced on ``law``; infinite where a marginal excludes one of them."""
     pattern = law  # probability of each state's revealed tokens
     for axis in range(space.length):
         pattern = np.concatenate([pattern, pattern.sum(axis=axis, keepdims=True)], axis=axis)

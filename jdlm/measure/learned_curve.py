@@ -54,7 +54,7 @@ class CurveEstimate(NamedTuple):
         weights = np.asarray(weights, np.float64)
         if weights.shape != np.shape(self.values):
             raise ValueError(
-                f"weights have shape {weights.shape}, the curve {np.shape(self.values)}; give one an entry"
+                f"weights have shape {weights.shape}, the curve {np.shape(self.values)}; give one per entry"
             )
         visited = weights != 0.0
         weights, errors = weights[visited], self.standard_errors[visited]
@@ -139,7 +139,7 @@ def cross_entropy_curve(
 
     Args:
       predictor: the mask predictor.
-      target: the law that the sequences come from.
+      target: the distribution that the sequences come from.
       key: typed key.
       n: sequences for each of the ``length`` revealed counts, at least 2.
       nested: use the same ``n`` sequences for all counts, which makes differences of schedules precise; by default
@@ -188,7 +188,7 @@ def _curve(terms: np.ndarray, nested: bool) -> CurveEstimate:
 
 
 def learning_error(measured: MeasuredCurve) -> Estimate:
-    """Sum over j of c - h in nats per sequence: the path KL of one token a step.
+    """Sum over j of c - h in nats per sequence: the path KL of one token per step.
 
     Raises:
       ValueError: the target has no exact conditionals.

@@ -1,4 +1,4 @@
-"""Laws of single tokens and of pairs of tokens: a target's, those of sampled tokens, and the distance between them."""
+"""Marginals of single tokens and of pairs: a target's, those of sampled tokens, and the distance between them."""
 
 import functools
 from collections.abc import Iterable, Iterator

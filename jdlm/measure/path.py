@@ -1,7 +1,7 @@
-"""KL divergences along a sampler's path, from what the sampler itself says of its path's probability.
+"""KL divergences along a sampler's path, from the path's probability as the sampler reports it.
 
-`monte_carlo_path_kl` forces tokens of the target through the sampler's steps; `reverse_path_kl` uses tokens that were
-really sampled.
+`monte_carlo_path_kl` is teacher-forced: the sampler's steps reveal tokens of the target. `reverse_path_kl` uses sampled
+tokens.
 """
 
 from typing import Any
@@ -43,7 +43,7 @@ def monte_carlo_path_kl(
     Args:
       key: typed key; sequences, sizes and orders are drawn from parts of it.
       predictor: the mask predictor.
-      target: a law with ``log_prob``.
+      target: a distribution with ``log_prob``.
       schedule: a `jdlm.schedules.Schedule` that leaves no mask; None exactly if the planner counts by itself.
       n: sequences, at least 2.
       planner: which positions a step reveals.
@@ -83,7 +83,7 @@ def path_kl(request: Request, info: Info, target: Target) -> Estimate:
 
 
 def check_complete(schedule: Any) -> None:
-    """Raises ValueError if the schedule leaves masks, for then its samples are no sequences."""
+    """Raises ValueError if the schedule leaves masks, for then its samples are not whole sequences."""
     if schedule.leftover > 1e-9:
         raise ValueError(
             f"schedule {schedule.name} leaves a mask with probability {schedule.leftover:.3g}; build it with "
@@ -94,12 +94,12 @@ def check_complete(schedule: Any) -> None:
 def reverse_path_kl(path_log_probs: ArrayLike, tokens: ArrayLike, target: Target) -> Estimate:
     """Mean of ``path_log_prob - log p`` over sampled tokens: KL(sampler's path || target) in nats per sequence.
 
-    An upper bound on the KL divergence of the output law from the target. Infinite, with standard error NaN, once a
-    sample lies outside the target's support.
+    An upper bound on the KL divergence of the output distribution from the target. Infinite, with standard error NaN,
+    once a sample lies outside the target's support.
 
     Args:
       path_log_probs: ``[n]`` from `jdlm.sampling.Info`.
       tokens: ``[n, length]`` sampled with them.
-      target: a law with ``log_prob``.
+      target: a distribution with ``log_prob``.
     """
     return mean(np.asarray(path_log_probs, np.float64) - log_prob(target, tokens))

@@ -88,7 +88,7 @@ class Report(NamedTuple):
           ValueError: the alarm is not between 0 and 1.
         """
         if not 0.0 < alarm < 1.0:
-            raise ValueError(f"alarm={alarm} is no probability of a false alarm; use a number between 0 and 1")
+            raise ValueError(f"alarm={alarm} is not a valid probability of a false alarm; use a number between 0 and 1")
         return self.p_value >= alarm
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Whole sequences: drawn from a target, scored by it, and how many of those sampled are impossible or the same."""
+"""Whole sequences: drawn from a target, scored by it, and how many sampled ones are impossible or repeated."""
 
 import jax
 import numpy as np

@@ -1,6 +1,6 @@
-"""Planners: which masked positions a step of the sampler reveals; one builder a planner, one shape for all (`Planner`).
+"""Planners: which masked positions a step of the sampler reveals; one builder each, one interface for all (`Planner`).
 
-A planner of your own is such a value, too; no other object is taken for one.
+A planner of your own is such a value, too; any other object is refused.
 
 >>> import jax.numpy as jnp
 >>> def rightmost(log_probs, masked):

@@ -1,4 +1,4 @@
-"""Planners that reveal where the predictor is surest; a schedule says how many.
+"""Planners that reveal the positions where the predictor is most certain; a schedule says how many.
 
 Probabilities are compared by their base-2 logarithms, entropies in nats.
 """

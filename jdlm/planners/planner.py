@@ -1,6 +1,6 @@
 """The one shape of all planners: a frozen value of functions, and the grid on which priorities are compared.
 
-Anything else in a planner's place is refused by `check`, also an object that has the same members: a planner is a
+`check` refuses anything else in a planner's place, even an object with the same members: a planner is a
 static argument of compiled programs and must compare and hash by what it does.
 """
 

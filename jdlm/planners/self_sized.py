@@ -29,7 +29,7 @@ def threshold(tau: float | int) -> Planner:
     """
     tau = validation.real("tau", tau)
     if not 0.0 <= tau <= 1.0:
-        raise ValueError(f"tau={tau} is no probability; use 0..1")
+        raise ValueError(f"tau={tau} is not a probability; use 0..1")
     return _threshold(tau + 0.0)  # -0.0 equals 0.0, whose name it takes
 
 
@@ -117,5 +117,5 @@ def _within(
 def _at_least_zero(name: str, value: float | int) -> float:
     value = validation.real(name, value)
     if not 0.0 <= value < float("inf"):
-        raise ValueError(f"{name}={value} nats is no bound; use a finite number of at least 0")
+        raise ValueError(f"{name}={value} nats is not a valid bound; use a finite number of at least 0")
     return value + 0.0  # -0.0 equals 0.0, whose name it takes

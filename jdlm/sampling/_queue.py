@@ -1,4 +1,4 @@
-"""The queue behind the sampler: slots that are never idle while there is work, and no predictor call without need.
+"""The queue behind the sampler: slots never idle while work is left, and no needless predictor call.
 
 Lanes need different numbers of predictor calls. Here they wait in a queue, longest first, and a lane that is finished
 hands its slot to the next one at once, inside one compiled loop. Three more savings change no sample:
@@ -90,7 +90,7 @@ def run(
       Tokens int32 ``[lanes, length]``, path log probabilities and NFE ``[lanes]``, and the use of the slots.
 
     Raises:
-      ValueError: the predictor returned logits of no distribution where a token was to be drawn.
+      ValueError: the predictor returned logits that are not a distribution where a token was to be drawn.
     """
     dtype = logits_dtype(predictor)
     fixed = has_fixed_order(planners[0])

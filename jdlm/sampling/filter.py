@@ -21,7 +21,7 @@ _LARGE = 64.0  # the ulp of float32 logits beyond is above 7.6e-6, which the noi
 
 @dataclasses.dataclass(frozen=True)
 class Draw:
-    """The law that a token is drawn from, given the logits of its position; the default changes nothing.
+    """The distribution that a token is drawn from, given the logits of its position; the default changes nothing.
 
     Applied in this order: temperature, then top-k, then nucleus. Both filters keep a number of the most likely tokens.
     Those whose log probability is within ``TIE`` (2^-18) of the last one's tie with it, and are kept in the order of
@@ -55,11 +55,11 @@ class Draw:
         if self.nucleus is not None:
             nucleus = validation.real("nucleus", self.nucleus)
             if not 0.0 < nucleus <= 1.0:
-                raise ValueError(f"nucleus={nucleus} is no probability above 0; use (0, 1], or None")
+                raise ValueError(f"nucleus={nucleus} is not a probability above 0; use (0, 1], or None")
             object.__setattr__(self, "nucleus", nucleus)
 
     def __call__(self, logits: Float[Array, "*rows vocab"]) -> Float[Array, "*rows vocab"]:
-        """Logits of the law that is drawn from, -inf at filtered tokens; shifted by a constant where they are large."""
+        """Logits of the filtered distribution, -inf at filtered tokens; shifted by a constant where they are large."""
         peak = logits.max(axis=-1, keepdims=True)
         # Large ones swallow the noise, or overflow. The others keep their bits.
         logits = logits - jnp.where(jnp.abs(peak / self.temperature) > _LARGE, peak, 0)

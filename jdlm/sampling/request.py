@@ -1,4 +1,4 @@
-"""Requests to the sampler, checked, as plain arrays with one row a lane."""
+"""Requests to the sampler, checked, as plain arrays with one row per lane."""
 
 import dataclasses
 from typing import NamedTuple
@@ -18,7 +18,7 @@ __all__ = ["Lanes", "Request", "lanes_of", "sample_numbers"]
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What is wanted of a sampler: one sequence a lane, all from one key and by one planner.
+    """What is wanted of a sampler: one sequence per lane, all from one key and by one planner.
 
     Attributes:
       key: typed threefry key (`jax.random.key`).
@@ -30,7 +30,7 @@ class Request:
       allow_leftover: accept sizes that leave masks.
 
     Raises:
-      ValueError: what should be a planner is none.
+      ValueError: ``planner`` is not a planner.
     """
 
     key: Key[Array, ""]
@@ -132,7 +132,7 @@ def sample_numbers(indices: ArrayLike, lanes: int | None = None) -> np.ndarray:
         raise ValueError(f"indices has shape {indices.shape} and dtype {indices.dtype}; give {wanted}")
     wrong = np.flatnonzero((indices < 0) | (indices > np.uint64(2**32 - 1)))
     if wrong.size:
-        raise ValueError(f"indices[{wrong[0]}]={indices[wrong[0]]} is no sample number; use 0 to {2**32 - 1}")
+        raise ValueError(f"indices[{wrong[0]}]={indices[wrong[0]]} is not a valid sample number; use 0 to {2**32 - 1}")
     return indices.astype(np.uint32)
 
 

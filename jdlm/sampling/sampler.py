@@ -2,7 +2,7 @@
 
 A lane starts from masks (or from given tokens). Each of its steps asks the predictor once, lets the planner choose as
 many masked positions as the lane's next size says, draws their tokens independently from the predicted marginals, and
-reveals them; revealed tokens never change. Sizes are data, so no schedule and no number of steps compiles anew.
+reveals them; revealed tokens never change. Sizes are data, so a new schedule or number of steps compiles nothing.
 """
 
 import functools
@@ -47,8 +47,8 @@ class Info(NamedTuple):
     Attributes:
       nfe: int32 ``[lanes]`` predictor calls; a step that reveals nothing makes none.
       leftover: int32 ``[lanes]`` masks left at the end; 0 unless ``allow_leftover``.
-      path_log_prob: float ``[lanes]`` nats; log probability of the revealed tokens under the law that they were drawn
-        from, each in the step that revealed it (order and sizes known).
+      path_log_prob: float ``[lanes]`` nats; log probability of the revealed tokens under the distribution they were
+        drawn from, each in the step that revealed it (order and sizes known).
     """
 
     nfe: Int[Array, " lanes"]
@@ -76,7 +76,7 @@ def draw_sizes(
       int32 ``[lanes, num_steps]``.
 
     Raises:
-      ValueError: neither or both of ``lanes`` and ``indices`` are given, or numbers that are none, or another key.
+      ValueError: neither or both of ``lanes`` and ``indices`` are given, invalid sample numbers, or an invalid key.
     """
     keys.check(key)
     if (lanes is None) == (indices is None):
@@ -205,7 +205,7 @@ def sample(
     batch_size: int | None = None,
     allow_leftover: bool = False,
 ) -> Int32[Array, "lanes length"]:
-    """Sequences drawn from a predictor, one a lane, each under its own row of reveal sizes.
+    """Sequences drawn from a predictor, one per lane, each under its own row of reveal sizes.
 
     Lanes with different schedules and numbers of steps run side by side. The result of a lane depends on the key, its
     index, its sizes and its given tokens alone: not on the other lanes, their order or ``batch_size``. The logits of a
@@ -250,9 +250,9 @@ def path_log_prob(
     batch_size: int | None = None,
     allow_leftover: bool = False,
 ) -> Float[Array, " lanes"]:
-    """Log probability in nats that the sampler's own steps give to known tokens, along one drawn path a lane.
+    """Log probability in nats that the sampler's own steps give to known tokens, along one drawn path per lane.
 
-    Runs the same program as `sample` with the tokens forced: each step reveals the given tokens at the positions that
+    Runs the same program as `sample` teacher-forced: each step reveals the given tokens at the positions that
     the planner chooses, and adds the log probabilities that the predictor gave to them. Its mean over sequences of
     the target, minus their log probability, is minus the path KL.
 

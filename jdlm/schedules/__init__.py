@@ -1,4 +1,4 @@
-"""Laws of how many tokens each step reveals: one builder a schedule, one shape for all (:class:`Schedule`)."""
+"""Schedules, distributions of reveal sizes: one builder each, one interface for all (:class:`Schedule`)."""
 
 from jdlm.schedules.atoms import Atoms
 from jdlm.schedules.chain import Chain

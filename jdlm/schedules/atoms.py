@@ -1,4 +1,4 @@
-"""A law of step sizes as a finite mixture of size lists."""
+"""A distribution of step sizes: a finite mixture of size lists."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""A law of step sizes as a Markov chain on the number of revealed tokens."""
+"""A distribution of step sizes: a Markov chain on the number of revealed tokens."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -50,7 +50,7 @@ class Chain(NamedTuple):
         return jax.lax.scan(step, jnp.int32(0), (kernels, jax.random.split(key, len(kernels))))[1]
 
     def invert(self, uniforms: Float[np.ndarray, "lanes any"]) -> Int[np.ndarray, "lanes num_steps"]:
-        """Sizes of many sequences on the host: one uniform a step."""
+        """Sizes of many sequences on the host: one uniform per step."""
         counts = np.zeros((len(uniforms), len(self.steps) + 1), np.int32)
         for step, kernel in enumerate(self.steps):
             counts[:, step + 1] = choose(kernel[counts[:, step]], uniforms[:, step])

@@ -1,4 +1,4 @@
-"""The randomized schedule whose path KL is one and the same share of TC on every target."""
+"""The randomized schedule whose path KL is the same share of TC on every target."""
 
 import numpy as np
 

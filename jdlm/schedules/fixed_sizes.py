@@ -1,4 +1,4 @@
-"""Schedules with one list of sizes, given by a rule that knows nothing of the target."""
+"""Schedules with one fixed list of sizes, chosen without knowledge of the target."""
 
 import hashlib
 
@@ -93,7 +93,7 @@ def cosine(length: int, num_steps: int) -> Schedule:
 
 
 def geometric(length: int, num_steps: int, ratio: float) -> Schedule:
-    """Sizes in proportion to ``ratio**t``, rounded on the cumulative count, at least one token a step.
+    """Sizes in proportion to ``ratio**t``, rounded on the cumulative count, at least one token per step.
 
     A ratio below 1 shrinks (good for TC), above 1 grows (good for DTC), 1 is uniform up to the order of the sizes.
     Geometric lists have the optimal rate (Chen, Cong, Li 2025, Theorem 9, arXiv 2511.04647).
@@ -119,9 +119,9 @@ def geometric(length: int, num_steps: int, ratio: float) -> Schedule:
 
 
 def first_hitting(length: int) -> Schedule:
-    """One token a step: the limit of infinitely fine thinning, with no factorization error.
+    """One token per step: the limit of infinitely fine thinning, with no factorization error.
 
-    Zheng et al. 2024 (arXiv 2409.02908) sample the times at which it happens; the law of the tokens needs no times.
+    Zheng et al. 2024 (arXiv 2409.02908) sample the times at which it happens; the tokens themselves need no times.
 
     Args:
       length: number of tokens.

@@ -1,7 +1,7 @@
-"""What a law of step sizes is asked for.
+"""The interface of a distribution of step sizes.
 
-A form is one file: a NamedTuple of arrays with the members of `Law`. `jdlm.schedules.atoms` and
-`jdlm.schedules.chain` are the two there are; nothing outside of them asks which one a schedule has.
+Each form is one file: a NamedTuple of arrays with the members of `Law`. `jdlm.schedules.atoms` and
+`jdlm.schedules.chain` are the two forms; nothing else asks which one a schedule has.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ __all__ = ["Law", "choose"]
 
 @runtime_checkable
 class Law(Protocol):
-    """A law of the step sizes of a sequence; a pytree whose leaves are its arrays.
+    """Distribution of the step sizes of a sequence; a pytree whose leaves are its arrays.
 
     ``length`` and ``num_steps`` are those of the schedule that holds the law.
     """

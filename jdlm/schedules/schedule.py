@@ -1,8 +1,8 @@
-"""A schedule: the law of how many tokens each step reveals.
+"""A schedule: the distribution of how many tokens each step reveals.
 
-The law has one of the forms of `jdlm.schedules.law`: a mixture of size lists (`Atoms`) or a chain of revealed counts
+It has one of the forms of `jdlm.schedules.law`: a mixture of size lists (`Atoms`) or a chain of revealed counts
 (`Chain`). Everything else (drawn sizes, exposure, number of predictor calls, leftover masks) is derived from it; a new
-schedule is a builder that makes a law and nothing more.
+schedule is a builder that makes such a form and nothing more.
 """
 
 import functools
@@ -49,7 +49,7 @@ class Schedule:
       certificate: guarantee that came with an optimized schedule, else None.
 
     Raises:
-      ValueError: the law is not one: negative probabilities, sums other than 1, more tokens than ``length``; or a
+      ValueError: an invalid distribution: negative probabilities, sums other than 1, more tokens than ``length``; or a
         length that is not a whole number from 1 to 2**31 - 1.
     """
 
@@ -126,7 +126,7 @@ class Schedule:
     def overshoot_law(self, count: int) -> Float[np.ndarray, " overshoots"]:
         """Distribution of (first visited count >= ``count``) - ``count``, from the law in one pass.
 
-        On an MDS code of dimension ``count`` it is all that the output law depends on, see
+        On an MDS code of dimension ``count`` it is all that the output distribution depends on, see
         `jdlm.curves.mds_output_kl`. Its mean is the overshoot of `jdlm.curves.overshoot`.
 
         Args:

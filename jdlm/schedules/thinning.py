@@ -1,4 +1,4 @@
-"""Thinning: every masked token is revealed independently, with one probability a step.
+"""Thinning: every masked token is revealed independently, with the same probability within a step.
 
 The samplers of continuous-time masked diffusion, seen from their sizes. A masking schedule gives the unmasked
 fraction ``alpha(tau)`` at time ``tau``, from 1 at ``tau = 0`` (clean) down; a step goes from ``tau`` to ``s < tau``.

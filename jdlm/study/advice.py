@@ -1,6 +1,6 @@
 """Advice: which schedule to use with a predictor, and how many steps, from its measured curve alone.
 
-What a schedule costs with a predictor is its NELBO above that of one token a step with the same predictor,
+What a schedule costs with a predictor is its NELBO above that of one token per step with the same predictor,
 
     cost = x . c - sum_j c[j] = (x - 1) . c
 
@@ -71,7 +71,7 @@ def cost(schedule: Schedule, curve: CurveEstimate) -> Estimate:
 
     Raises:
       ValueError: schedule and curve differ in length, the schedule leaves masks, or the curve is infinite somewhere, so
-        that one token a step has no finite NELBO to compare with (`CurveEstimate.dot` gives the NELBO itself).
+        that one token per step has no finite NELBO to compare with (`CurveEstimate.dot` gives the NELBO itself).
     """
     exposure = schedule.exposure()
     curves.nelbo(exposure, curve.values)  # checks lengths and the sum
@@ -110,9 +110,9 @@ def recommend(
     first that does not ends the search. The fewest steps that passed are offered. If an offer misses the goal, then the
     first candidate of the order that misses it has passed, which happens with probability 1 - ``confidence`` at most:
     **P(an offer misses its goal) <= 1 - confidence for each name by itself**, however many numbers of steps are tried.
-    That is no promise for all names of the table at once, nor for the one with the fewest steps among them: the
-    recommendation is the offer of ``choice``, which is fixed beforehand. One token a step costs 0 by definition; it is
-    offered only where what is next to it is shown to miss the goal, or where nothing else is there to try.
+    It promises nothing for all names of the table at once, nor for the one with the fewest steps among them: the
+    recommendation is the offer of ``choice``, which is fixed beforehand. One token per step costs 0 by definition; it
+    is offered only where what is next to it is shown to miss the goal, or where nothing else is there to try.
 
     Args:
       fit: measured curve on which schedules are chosen; before that it is made to fall, for a predictor that learned
@@ -137,7 +137,7 @@ def recommend(
     if (kl is None) == (num_steps is None):
         raise ValueError(f"kl={kl} and num_steps={num_steps}; give exactly one of the two")
     if kl is not None and not 0.0 < kl < float("inf"):
-        raise ValueError(f"kl={kl} nats is no goal; use a positive number such as 0.1")
+        raise ValueError(f"kl={kl} nats is not a valid goal; use a positive number such as 0.1")
     if not 0.5 <= confidence < 1.0:
         raise ValueError(f"confidence={confidence} is not a probability from 0.5 to below 1; use one such as 0.84")
     length = len(fit.values)
@@ -215,7 +215,7 @@ def _search(
         lower = 2.0 * first.value - upper_limit(first, confidence)
         if (lower <= kl) if not passed else (first.value < kl):
             sequences = _sequences(first, cost(others[failed], fit), kl, confidence)
-    if not passed and sequences is None:  # what is next to one token a step is shown to miss, or there is nothing
+    if not passed and sequences is None:  # what is next to one token per step is shown to miss, or there is nothing
         passed = trivial
     return min(passed, key=lambda schedule: schedule.num_steps, default=None), sequences
 
@@ -255,7 +255,7 @@ def _check_finite(curve: CurveEstimate) -> None:
     if not np.all(np.isfinite(curve.values)):
         j = int(np.argmin(np.isfinite(curve.values)))
         raise ValueError(
-            f"the curve is {curve.values[j]} at {j} revealed tokens, so one token a step has no finite NELBO to "
+            f"the curve is {curve.values[j]} at {j} revealed tokens, so one token per step has no finite NELBO to "
             "compare with; use a predictor that excludes no token"
         )
 
@@ -263,7 +263,7 @@ def _check_finite(curve: CurveEstimate) -> None:
 def export(schedule: Schedule) -> dict[str, Any]:
     """The sizes of a schedule as plain JSON data for another code base.
 
-    ``tokens_per_step`` is the list that LLaDA- and MDLM-style sampling loops take, one entry a predictor call. A
+    ``tokens_per_step`` is the list that LLaDA- and MDLM-style sampling loops take, one entry per predictor call. A
     randomized schedule has ``atoms`` instead: draw one by its weight for each sequence, then use its list. A chain of
     counts (the TC equalizer, thinning) has ``chain``: ``chain[t][n][s]`` is the probability that step ``t`` (from 0)
     reveals ``s`` tokens where ``n`` are revealed; ``chain[t][n]`` is empty for an ``n`` that cannot occur.

@@ -1,4 +1,4 @@
-"""Cells: the settings that a number of a sweep belongs to, with their name and their random numbers.
+"""Cells: the settings behind each number of a sweep, with their name and their random keys.
 
 Every key is made from the seed and the names of its own cell, so that adding a schedule to a sweep changes no other
 number.

@@ -1,4 +1,4 @@
-"""The curves that advice is made from: measured ones made to fall, exact ones, and those of a known target."""
+"""The curves behind the advice: measured ones, made to decrease; exact ones; and those of a known target."""
 
 import numpy as np
 from scipy.optimize import isotonic_regression

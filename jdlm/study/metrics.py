@@ -1,4 +1,4 @@
-"""Rows of a training: what the ``metrics.csv`` of a run holds."""
+"""Rows of a training run, for its ``metrics.csv``."""
 
 import dataclasses
 

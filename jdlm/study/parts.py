@@ -1,4 +1,4 @@
-"""Rows of each part of a sweep: of the target, of a schedule, of a measured curve, of what was sampled.
+"""Rows of each part of a sweep: target, schedule, measured curve, samples.
 
 What each metric means is in `docs/theory.md`.
 """
@@ -89,7 +89,7 @@ def identities(
 
 
 def exact_laws(origin: Origin, predictor: Predictor, target: Target, schedules: Sequence[Schedule]) -> Iterator[Row]:
-    """The output law and the path KL of one planner with all schedules, with no Monte Carlo error."""
+    """The output distribution and the path KL of one planner with all schedules, with no Monte Carlo error."""
     space = StateSpace(predictor, origin.planner)
     law = exact.target_law(target)
     for schedule in schedules if origin.planner.count is None else [None]:

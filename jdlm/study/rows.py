@@ -1,6 +1,6 @@
 """Rows: every number that a sweep, an evaluation or a training run makes, as one line of a CSV file.
 
-One metric a row, with where it comes from (target, predictor, schedule, planner), its place on a curve (``index``),
+One metric per row, with where it comes from (target, predictor, schedule, planner), its place on a curve (``index``),
 its standard error and sample size if it is an estimate, and how it was computed (``method``). Figures are drawn from
 rows alone. Floats are written with ``repr``, so that a file read back gives the same bits.
 """
@@ -26,7 +26,7 @@ class Row:
 
     Attributes:
       cell: 12 hexadecimal digits that name the settings the number belongs to, see :func:`cell`.
-      target: name of the target law.
+      target: name of the target.
       predictor: name of the predictor, ``""`` where none enters.
       schedule: name of the schedule, ``""`` where none enters.
       planner: name of the planner, ``""`` where none enters.

@@ -92,7 +92,7 @@ def draft(root: str | Path, name: str, *, exact: bool = False) -> Iterator[Draft
       exact: a name that is taken is an error.
 
     Raises:
-      ValueError: the name is taken or is no name of a folder.
+      ValueError: the name is taken or is not a valid folder name.
       OSError: the folder cannot be written.
     """
     root = Path(root)

@@ -1,8 +1,8 @@
 """Sweeps: every number of a study of schedules, as rows.
 
-Numbers come from three sources of growing cost: identities on exposures and curves (no sampling), tokens of the target
-forced through the sampler, and tokens really sampled. Every random number is keyed by the seed and its own cell, so
-that adding a schedule to a sweep changes no other number.
+Numbers come from three sources of growing cost: identities on exposures and curves (no sampling), teacher-forced tokens
+of the target, and sampled tokens. Every random number is keyed by the seed and its own cell, so that adding a schedule
+to a sweep changes no other number.
 """
 
 import contextlib
@@ -57,7 +57,7 @@ def sweep(
     (`jdlm.predictor.is_oracle_of`) where the target knows its entropy curve, which is the same.
 
     Args:
-      target: the law that the sampler should have.
+      target: the distribution to sample.
       predictors: by name, such as ``{"oracle": oracle(target), "network": network}``; a name is a label and no more.
       schedules: laws of the reveal sizes, of the target's length, none of which leaves masks.
       target_name: the name of the target in the rows.
@@ -77,7 +77,7 @@ def sweep(
 
     Raises:
       ValueError: a schedule of another length or one that leaves masks, two schedules or planners of one name, a
-        predictor of other sizes, an identity of no predictor, too few samples.
+        predictor of other sizes, an identity of an unknown predictor, too few samples.
     """
     _check(target, predictors, schedules, planners, identities or {}, samples, curve_samples)
     made: list[Row] = []
@@ -153,7 +153,7 @@ def _check(
                 "leave out all but one"
             )
     if unknown := sorted(set(identities) - set(predictors)):
-        raise ValueError(f"identities has {unknown[0]!r}, which is no predictor; use names among {sorted(predictors)}")
+        raise ValueError(f"identities has {unknown[0]!r}, not a predictor; use names among {sorted(predictors)}")
     if samples < 2 or curve_samples < 2:
         raise ValueError(f"samples={samples}, curve_samples={curve_samples}; use at least 2 of each")
 
@@ -197,7 +197,7 @@ def _is_small(target: Target) -> bool:
 
 
 def _requests(cells: Sequence[Origin], target: Target, samples: int) -> list[Request]:
-    """What is sampled for each cell, then what is forced through the sampler, where the target's law is known."""
+    """What is sampled for each cell, then what is teacher-forced, where the target's distribution is known."""
     requests = [_sample_request(cell, samples) for cell in cells]
     if target.has("log_prob"):
         requests += [

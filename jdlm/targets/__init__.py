@@ -1,4 +1,4 @@
-"""Laws over sequences that a model learns, known exactly: builders, and the interface that they all share."""
+"""Targets, distributions over sequences for a model to learn: builders, and the interface that they share."""
 
 from jdlm.targets.blocks import blocks
 from jdlm.targets.data import data

@@ -1,4 +1,4 @@
-"""Independent copies of a small law: a long sequence with little dependence."""
+"""Independent copies of a small target: a long sequence with little dependence."""
 
 import math
 from dataclasses import dataclass, field
@@ -67,7 +67,7 @@ def blocks(target: Target, copies: int) -> Blocks:
     """Independent copies of a target, one after the other; TC and DTC are ``copies`` times those of one.
 
     Args:
-      target: the law of a block.
+      target: the target of one block.
       copies: number of blocks.
 
     Returns:

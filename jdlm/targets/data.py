@@ -1,4 +1,4 @@
-"""Given sequences: laws that can only be sampled, with held-out splits."""
+"""Given sequences: distributions that can only be sampled, with held-out splits."""
 
 from dataclasses import dataclass, field, replace
 
@@ -72,7 +72,7 @@ def data(tokens: ArrayLike, vocab: int | None = None, held_out: float = 0.1) -> 
       The target; ``on("validation")`` and ``on("test")`` give the held-out sequences.
 
     Raises:
-      ValueError: tokens that are no integers ``[count, length]`` below vocab, or too few for the splits; a vocabulary
+      ValueError: tokens that are not integers ``[count, length]`` below vocab, or too few for the splits; a vocabulary
         whose mask id int32 cannot hold.
     """
     tokens = validation.array("tokens", tokens)

@@ -1,4 +1,4 @@
-"""Hidden Markov models: exact conditionals where the tokens themselves are no chain."""
+"""Hidden Markov models: exact conditionals where the tokens themselves do not form a Markov chain."""
 
 from dataclasses import dataclass, field
 

@@ -146,7 +146,7 @@ def linear_code(generator: ArrayLike, prime: int) -> LinearCode:
       The target; its entropy is the rank of the generator times ``log prime``.
 
     Raises:
-      ValueError: prime not prime or too large for int32 arithmetic, or a generator that is no matrix, all zero, or
+      ValueError: prime not prime or too large for int32 arithmetic, or a generator that is not a matrix, all zero, or
         has entries outside the field.
     """
     prime = validation.prime("prime", prime)

@@ -19,7 +19,7 @@ __all__ = ["Markov", "markov", "sticky_markov"]
 @pytrees.register
 @dataclass(frozen=True, eq=False)
 class Markov(Target):
-    """A Markov chain of a given initial law; see `markov`.
+    """A Markov chain of a given initial distribution; see `markov`.
 
     A masked token depends only on the nearest revealed one on either side, through powers of the transition matrix.
     Those are taken once, in float64, so that conditionals are look-ups and do not underflow in float32.
@@ -34,7 +34,7 @@ class Markov(Target):
         """One sequence, token by token; int32 ``[length]``."""
         keys.check(key)
         log_initial, log_transition = jnp.asarray(self.log_marginals[0]), jnp.asarray(self.log_powers[1])
-        # Adding Gumbel noise and taking the largest draws from a categorical law.
+        # Adding Gumbel noise and taking the largest draws from a categorical distribution.
         noise = jax.random.gumbel(key, (self.length, self.vocab_size), mode="high")
 
         def advance(log_probs, noise):
@@ -103,7 +103,7 @@ def _runs(length: int, sizes: Int[np.ndarray, " sizes"], ends: int) -> Float64[n
 
 
 def markov(initial: ArrayLike, transition: ArrayLike, length: int) -> Markov:
-    """A Markov chain ``p(x) = initial[x_0] prod_i transition[x_i, x_{i+1}]``, from any initial law.
+    """A Markov chain ``p(x) = initial[x_0] prod_i transition[x_i, x_{i+1}]``, from any initial distribution.
 
     Args:
       initial: ``[vocab]`` law of the first token.
@@ -147,7 +147,7 @@ def sticky_markov(length: int, vocab: int, stay: float) -> Markov:
     vocab = validation.integer("vocab", vocab, 2)
     stay = validation.real("stay", stay)
     if not 0 <= stay <= 1:
-        raise ValueError(f"stay={stay} is no probability; use a number from 0 to 1")
+        raise ValueError(f"stay={stay} is not a probability; use a number from 0 to 1")
     transition = np.full((vocab, vocab), (1 - stay) / (vocab - 1))
     np.fill_diagonal(transition, stay)
     return markov(np.full(vocab, 1 / vocab), transition, length)

@@ -95,7 +95,7 @@ class ReedSolomon(Separable):
 
     Lagrange interpolation through the nodes K gives ``f(z) = N(z) sum_{i in K} f(i) / (N'(i) (z - i))``, with
     ``N(z) = prod_{j in K} (z - j)``. Products are sums of discrete logarithms, so both the products and the sum are
-    one product of a vector with a constant matrix: length^2 integer operations a sequence.
+    one product of a vector with a constant matrix: length^2 integer operations per sequence.
     """
 
     logarithms: Leaf  # [length, length] discrete logarithm of z - i, 0 where z = i

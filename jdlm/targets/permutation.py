@@ -1,4 +1,4 @@
-"""Uniformly random permutations: every token excludes all others, none is ever certain before the last."""
+"""Uniformly random permutations: every token excludes all others, only the last is ever certain."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""Independent tokens: the law without any dependence, on which every schedule is exact."""
+"""Independent tokens: without dependence every schedule is exact."""
 
 from dataclasses import dataclass, field
 

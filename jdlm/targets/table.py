@@ -1,4 +1,4 @@
-"""Any explicit law of few short sequences: the reference for all other targets."""
+"""Any explicit distribution over few short sequences: the reference for all other targets."""
 
 from dataclasses import dataclass, field
 from functools import reduce
@@ -35,7 +35,7 @@ class Table(Target):
     def sample(self, key: Key[Array, ""]) -> Int[Array, " length"]:
         """One sequence: its first half, then its second half given that; int32 ``[length]``."""
         keys.check(key)
-        # Adding Gumbel noise and taking the largest draws from a categorical law.
+        # Adding Gumbel noise and taking the largest draws from a categorical distribution.
         probabilities = jnp.asarray(self.probabilities)
         rows, columns = probabilities.shape
         noise = jax.random.gumbel(key, (rows + columns,), mode="high")
@@ -119,12 +119,12 @@ def table(probabilities: ArrayLike) -> Table:
       The target.
 
     Raises:
-      ValueError: axes of different sizes, too many entries, or values that are no probabilities.
+      ValueError: axes of different sizes, too many entries, or values that are not probabilities.
     """
     probabilities = validation.array("probabilities", probabilities, np.float64)
     shape = probabilities.shape
     if len(set(shape)) != 1 or shape[0] < 1:
-        raise ValueError(f"probabilities has shape {list(shape)}; give one axis a token, all of the vocabulary's size")
+        raise ValueError(f"probabilities has shape {list(shape)}; give one axis per token, of the vocabulary's size")
     if probabilities.size > MAX_ENTRIES:
         raise ValueError(f"probabilities has {probabilities.size} entries; give at most {MAX_ENTRIES}")
     flat = validation.laws("probabilities", probabilities.ravel(), (1,))

@@ -1,4 +1,4 @@
-"""The common interface of all targets: laws over sequences that are known exactly."""
+"""The common interface of all targets: distributions over sequences."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ class Unavailable(NotImplementedError):
 
 
 class Target:
-    """A law over ``length`` tokens from ``vocab_size`` values; the mask token has id ``vocab_size``.
+    """A distribution over ``length`` tokens from ``vocab_size`` values; the mask token has id ``vocab_size``.
 
     Members of the family are frozen dataclasses registered as pytrees. Their numeric leaves are float64 (or integer)
     numpy arrays, so that results are float64 under ``jax.enable_x64(True)`` and float32 otherwise. Every method but
@@ -38,7 +38,7 @@ class Target:
         """Tokens as a JAX array int32 ``[length]``, also from numpy.
 
         Raises:
-          ValueError: they are no integers ``[length]``.
+          ValueError: they are not integers ``[length]``.
         """
         tokens = tokens if isinstance(tokens, jax.Array) else validation.array("tokens", tokens)
         if tokens.shape != (self.length,) or not jnp.issubdtype(tokens.dtype, jnp.integer):
@@ -46,7 +46,7 @@ class Target:
         return jnp.asarray(tokens, jnp.int32)
 
     def on(self, split: str) -> "Target":
-        """The law of a split ("train", "validation" or "test"): this same one, unless it is a data target."""
+        """The distribution of a split ("train", "validation" or "test"): this same one, unless it is a data target."""
         return self
 
     def has(self, member: str) -> bool:
@@ -56,7 +56,7 @@ class Target:
           member: "log_prob", "conditionals" or "entropy_curve".
 
         Raises:
-          ValueError: the member is none of these.
+          ValueError: the member is not one of these.
         """
         if member == "entropy_curve":
             return self._curve_lacks() is None
@@ -83,16 +83,16 @@ class Target:
           tokens: int32 ``[length]``, with the mask id at masked positions.
 
         Returns:
-          The log law in nats of the token at each masked position of a possible pattern (anything at all elsewhere),
-          and whether the revealed pattern has positive probability.
+          Log distribution in nats of the token at each masked position of a possible pattern (anything at all
+          elsewhere), and whether the revealed pattern has positive probability.
         """
         raise Unavailable(f"{type(self).__name__} has no exact conditionals; train a network on it instead")
 
     def conditionals(self, tokens: Tokens) -> Float[Array, "length vocab"]:
-        """Log law in nats of the token at each position given the revealed ones.
+        """Log distribution in nats of the token at each position given the revealed ones.
 
         The row of a revealed position is a point mass. A revealed pattern of probability 0 gives every masked
-        position the uniform law. Never NaN.
+        position the uniform distribution. Never NaN.
         """
         tokens = self.checked(tokens)
         log_probs, possible = self.infer(tokens)

@@ -1,4 +1,4 @@
-"""Checks of what targets, draws and requests are built from: one-line errors with the value and the remedy."""
+"""Checks of the arguments of targets, draws and requests: one-line errors with the value and the remedy."""
 
 import numbers
 import operator
@@ -19,7 +19,7 @@ def integer(name: str, value: Any, minimum: int = 1) -> int:
     """The value as a plain int.
 
     Raises:
-      ValueError: it is no integer (True and False are none), or is below the minimum.
+      ValueError: it is not an integer (True and False are not), or is below the minimum.
     """
     try:
         if isinstance(value, bool):
@@ -36,7 +36,7 @@ def real(name: str, value: Any) -> float:
     """The value as a plain float, infinite or NaN ones included.
 
     Raises:
-      ValueError: it is no real number (True and False are none).
+      ValueError: it is not a real number (True and False are not).
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise ValueError(f"{name}={value!r} is not a number; use a float or an int")

@@ -112,7 +112,7 @@ def train(
 
     Args:
       network_config: shape and precision of the network.
-      target: the law to learn.
+      target: the target to learn.
       config: steps, batch, optimizer, labels and seed.
       state: where to go on, from `init` or `jdlm.checkpoints.load`; used up by the call. The start if None.
       chunk: sequences whose gradient is computed together, `jdlm.network.chunk_size` if None; the result is the same to

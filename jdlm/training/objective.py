@@ -34,7 +34,7 @@ def draw_batch(key: Key[Array, ""], target: Target, batch_size: int) -> Masked:
 
     Args:
       key: typed key.
-      target: the law that the sequences come from.
+      target: the distribution that the sequences come from.
       batch_size: number of sequences B.
 
     Returns:
@@ -70,7 +70,7 @@ def loss(
 
     Args:
       predictor: what is trained; a gradient with respect to it has the shape of its parameters.
-      target: the law that the batch was drawn from.
+      target: the distribution that the batch was drawn from.
       batch: from `draw_batch`.
       labels: ``"sampled"`` for the tokens that were masked, ``"oracle"`` for the target's exact conditionals, which
         have the same expectation and far less variance.

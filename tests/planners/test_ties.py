@@ -211,9 +211,9 @@ def test_a_priority_of_minus_infinity_does_not_tie_with_revealed_positions():
     ("build", "message"),
     [
         (lambda: planners.threshold(True), "tau=True is not a number"),
-        (lambda: planners.threshold(1.5), "tau=1.5 is no probability"),
-        (lambda: planners.threshold(float("nan")), "tau=nan is no probability"),
-        (lambda: planners.entropy_bounded(float("inf")), "gamma=inf nats is no bound"),
+        (lambda: planners.threshold(1.5), "tau=1.5 is not a probability"),
+        (lambda: planners.threshold(float("nan")), "tau=nan is not a probability"),
+        (lambda: planners.entropy_bounded(float("inf")), "gamma=inf nats is not a valid bound"),
     ],
 )
 def test_bad_bounds_are_refused(build, message):

@@ -1,7 +1,7 @@
-"""Solved minimax laws in files: the ones that ship with the package and the ones a user's cache folder keeps.
+"""Files of solved minimax schedules: those shipped with the package and those kept in a user's cache folder.
 
-A file is an npz with three arrays a law: weights, sizes and the duals that prove the lower bound. Nothing read from a
-file is believed: value and lower bound are computed again from the arrays, so a damaged or foreign file cannot pass.
+A file is an npz with three arrays per schedule: weights, sizes and the duals that prove the lower bound. Value and
+lower bound are never read but computed again from the arrays, so a damaged or foreign file cannot pass.
 """
 
 import io

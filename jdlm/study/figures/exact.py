@@ -1,4 +1,4 @@
-"""Figure of exact output laws: what each planner and schedule really samples from, with no Monte Carlo error."""
+"""Figure of the exact output distribution of each planner and schedule, without Monte Carlo error."""
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,7 +13,7 @@ _FREE = "sizes of their own"
 
 
 def exact_laws(rows: list[Row]) -> Figure | None:
-    """KL and total variation of the exact output law against the number of predictor calls, one column a planner.
+    """KL and total variation of the exact output law against the number of predictor calls, one column per planner.
 
     The KL along the path, which is an upper bound, is dotted. Planners with step sizes of their own share a column.
     """

@@ -94,7 +94,7 @@ def nelbo(rows: list[Row]) -> Figure | None:
 
 
 def kl_split(rows: list[Row]) -> Figure | None:
-    """The KL along the path as factorization error plus learning error: one panel a number of steps."""
+    """The KL along the path as factorization error plus learning error: one panel per number of steps."""
     look = Look(rows)
     factorization = style.finite(style.select(rows, "factorization_kl_nats"))
     shown = look.shown(factorization)

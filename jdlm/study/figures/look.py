@@ -74,7 +74,7 @@ def _glyphs() -> frozenset[int]:
 
 
 def title(name: str) -> str:
-    """The name of a schedule or a planner for people; names that are no words of a preset stay as they are.
+    """The name of a schedule or a planner for people; names that are not words of a preset stay as they are.
 
     >>> title("minimax_tc"), title("geometric:0.5"), title("My_own")
     ('minimax TC', 'geometric 0.5', 'My_own')

@@ -1,4 +1,4 @@
-"""Figure of what really sampled tokens show."""
+"""Figure of the statistics of sampled tokens."""
 
 import math
 
