@@ -214,7 +214,7 @@ def mds_output_kl(overshoot_law: ArrayLike, prime: int) -> float:
     >>> round(mds_output_kl([0.5, 0.5], 2), 6)   # -log(0.75)
     0.287682
     """
-    return float(-np.log(_in_code(overshoot_law, prime)))
+    return max(float(-np.log(_in_code(overshoot_law, prime))), 0.0)
 
 
 def mds_output_tv(overshoot_law: ArrayLike, prime: int) -> float:

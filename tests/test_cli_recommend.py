@@ -236,3 +236,11 @@ def test_an_interruption_says_whether_the_file_is_there(capsys, monkeypatch, tmp
     assert run("reed-solomon", "--kl", "0.5", "--export", "sizes.json") == 130
     assert "interrupted; sizes.json is written" in capsys.readouterr().err
     assert json.loads((tmp_path / "sizes.json").read_text())["tokens_per_step"] == [11, 21]
+
+
+def test_a_thinning_that_needs_more_steps_than_were_tried_says_so(capsys):
+    assert run("parity", "--oracle", "--kl", "0.001", "--schedule", "euler:cosine") == 1
+    said = "no euler:cosine schedule of at most 384 steps reaches the goal; try more steps with --num-steps, or give"
+    assert said in capsys.readouterr().out
+    assert run("parity", "--oracle", "--kl", "0.05", "--schedule", "euler:cosine") == 0  # in more steps than 4 a token
+    assert "recommended: euler:cosine with" in capsys.readouterr().out

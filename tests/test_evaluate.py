@@ -356,3 +356,10 @@ def test_wrong_partners_are_refused():
     idle = schedules.Schedule("idle", LENGTH, 1, schedules.Chain(kernels))
     with pytest.raises(ValueError, match="idle leaves a mask with probability 1; build it with final_reveal=True"):
         evaluate.monte_carlo_path_kl(jax.random.key(0), imperfect(), target(), idle, 8)
+
+
+@pytest.mark.parametrize("logit", [np.nan, np.inf], ids=str)
+def test_a_curve_of_a_predictor_without_probabilities_is_refused(logit):
+    broken = Predictor.wrap(lambda tokens: jnp.zeros((LENGTH, VOCAB)).at[0, 0].set(logit), LENGTH, VOCAB)
+    with pytest.raises(ValueError, match=r"the predictor returned NaN, \+inf or -inf for all tokens"):
+        evaluate.cross_entropy_curve(broken, target(), jax.random.key(0), 4)

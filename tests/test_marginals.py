@@ -121,7 +121,7 @@ def test_of_tokens_counts():
 
 
 @pytest.mark.parametrize(
-    ("length", "vocab", "pairs"), [(1, 3, 0), (2, 3, 1), (32, 4, 496), (33, 4, 496), (64, 256, 128), (64, 5000, 1)]
+    ("length", "vocab", "pairs"), [(1, 3, 0), (2, 3, 1), (32, 4, 496), (33, 4, 496), (64, 256, 128), (64, 5000, 0)]
 )
 def test_tables_of_pairs_are_bounded(length, vocab, pairs):
     found = marginals._pairs(length, vocab)
@@ -189,3 +189,11 @@ def test_draws_do_not_depend_on_how_many_are_made_together(monkeypatch):
     together = draw_tokens(jax.random.key(3), target, 50)
     monkeypatch.setattr("jdlm.measure.sequences._DRAWN_TOGETHER", 15 * 7)
     np.testing.assert_array_equal(draw_tokens(jax.random.key(3), target, 50), together)
+
+
+def test_pairs_of_a_vocabulary_whose_table_does_not_fit_are_left_out():
+    target = targets.product(np.full((3, 4096), 1 / 4096))
+    reference = marginals.of_target(target, jax.random.key(0, impl="threefry2x32"))
+    assert reference.pairs.shape == (0, 2) and reference.joint.size == 0
+    single, pair = marginals.errors(np.zeros((50, 3), int), reference)
+    assert pair is None and single.value == pytest.approx(4095 / 4096)

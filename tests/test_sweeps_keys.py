@@ -292,3 +292,27 @@ def test_progress_ends_once_all_calls_are_made():
     # Curve of the wrong one: 8 sequences at 3 counts. Each cell, sampled and forced: 64 sequences of 2 or 11/6 calls.
     calls = 8 * 3 + 2 * 2 * 2 * (64 * 2 + round(64 * (1 / 4 + 1 / 4 + 2 * 1 / 4 + 2 * 1 / 4)))
     assert set(totals) == {calls} and done[-1] == calls and sorted(done) == list(done) and done[0] == 0
+
+
+@pytest.mark.parametrize("shape", [(2, 500), (1, 20000)], ids=str)
+def test_a_space_of_few_states_and_a_large_table_has_no_exact_laws(shape):
+    target = targets.product(np.full(shape, 1 / shape[1]))
+    settings = {"target_name": "flat", "samples": 4, "curve_samples": 2, "seed": 0}
+    rows = sweeps.sweep(target, {"oracle": predictor.oracle(target)}, [schedules.uniform(shape[0], 1)], **settings)
+    assert {row.metric for row in rows} >= {"path_kl_nats", "distinct_share"}
+    assert "output_kl_nats" not in {row.metric for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"seed": -1}, "seed=-1"),
+        ({"seed": 2**32}, "seed=4294967296 is outside"),
+        ({"curve_samples": True}, "curve_samples=True"),
+    ],
+)
+def test_seeds_and_numbers_of_samples_are_checked_first(settings, message):
+    target = targets.repetition(2, 2)
+    settings = {"target_name": "two", "samples": 4, "curve_samples": 2, "seed": 0} | settings
+    with pytest.raises(ValueError, match=message):
+        sweeps.sweep(target, {"oracle": predictor.oracle(target)}, [schedules.uniform(2, 1)], **settings)

@@ -133,7 +133,7 @@ def _candidates(name: str, length: int, wanted: bool) -> list[int]:
     solved = name.startswith("minimax")
     most = length
     if takes_more_steps(name):  # its cost falls like length / steps; the chains of all candidates have to fit
-        most = max(2, min(4 * length, 2**25 // (length + 1) ** 2))
+        most = max(2, min(32 * length, 2**25 // (length + 1) ** 2))
     powers = [2**i for i in range(most.bit_length()) if 2**i <= most]
     middles = [3 * power // 2 for power in powers if power > 1 and 3 * power // 2 <= most] if wanted else []
     every = range(1, length + 1) if length <= 64 and not solved else []  # longer chains take seconds each
@@ -223,8 +223,11 @@ def _verdict(offers: "list[Offer]", test: "CurveEstimate", given: RecommendOptio
     best, length = offers[0], len(test.values)
     if best.schedule is None:
         kind = "no schedule" if best.name == "optimal" else f"no {best.name} schedule"
+        if takes_more_steps(best.name):
+            kind += f" of at most {max(_candidates(best.name, length, True))} steps"
         if not test.n:
-            return [f"{kind} reaches the goal; give a larger --kl"]
+            more = "try more steps with --num-steps, or " if takes_more_steps(best.name) else ""
+            return [f"{kind} reaches the goal; {more}give a larger --kl"]
         lines = [f"{kind} is shown to reach {given.kl:g} with {given.samples} sequences; nothing is written"]
         if best.sequences is None:
             lines.append("more sequences would not help: the least costly one is shown to miss it; give a larger --kl")

@@ -16,7 +16,7 @@ from jdlm.measure.estimate import mean
 from jdlm.measure.report import ALARM, Check, Report
 from jdlm.measure.sequences import draw_tokens, log_prob
 from jdlm.measure.state_space import check_size
-from jdlm.targets import Target
+from jdlm.targets import Target, validation
 
 __all__ = ["ALARM", "Check", "Report", "audit", "chi_square"]
 
@@ -83,7 +83,7 @@ def audit(
       ValueError: n < 100, an output law with leftover masks, a target without conditionals whose space is too large, or
         tokens of a wrong shape or dtype.
     """
-    if n < 100:
+    if validation.integer("n", n) < 100:
         raise ValueError(f"n={n} sequences show little; use at least 100")
     keys.check(key)
     key_sampler, key_floor, key_scores = jax.random.split(key, 3)
@@ -93,7 +93,7 @@ def audit(
     inside = ((tokens >= 0) & (tokens < vocab_size)).all(axis=1)
     whole = tokens[inside]
     if len(whole) < 2:
-        raise ValueError(f"{n - len(whole)} of {n} sequences hold masks; nothing is left to be tested")
+        raise ValueError(f"{n - len(whole)} of {n} sequences hold masks or ids above {vocab_size - 1} or below 0")
     floor = _true_tokens(truth, key_floor, len(whole))
     if law is None:
         log_probs = log_prob(truth, whole), log_prob(truth, floor)

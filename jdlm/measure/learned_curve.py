@@ -172,6 +172,8 @@ def cross_entropy_curve(
         mesh,
         progress,
     )
+    if np.isnan(terms[0]).any():
+        raise ValueError("the predictor returned NaN, +inf or -inf for all tokens of a position; check its parameters")
     curves = [_curve(values.reshape(length, n), nested) for values in terms]
     return MeasuredCurve(curves[0], curves[1] if exact else None)
 

@@ -19,7 +19,7 @@ __all__ = ["Marginals", "cells_of_pairs", "errors", "of_law", "of_target", "of_t
 
 _BLOCKS = 32
 _MAX_PAIRS = 496  # all pairs of 32 positions
-_MAX_CELLS = 2**23  # of all tables of pairs together: 64 MiB as float64
+_MAX_CELLS = 2**23  # of all tables of pairs together: 64 MiB as float64; beyond 2,896 tokens no table fits
 _CHUNK_NUMBERS = 2**20  # probabilities that are computed together: 8 MiB as float64
 
 
@@ -40,7 +40,7 @@ class Marginals(NamedTuple):
 
 def _pairs(length: int, vocab_size: int) -> np.ndarray:
     pairs = np.stack(np.triu_indices(length, k=1), axis=1)
-    most = min(_MAX_PAIRS, max(_MAX_CELLS // vocab_size**2, 1))
+    most = min(_MAX_PAIRS, _MAX_CELLS // vocab_size**2)
     if len(pairs) > most:
         pairs = pairs[np.sort(np.random.default_rng(0).choice(len(pairs), most, replace=False))]
     return pairs

@@ -112,7 +112,8 @@ class Report(NamedTuple):
         of = {"law": "the law", "pair marginals": "a pair's law", "single marginals": "a token's law"}[decisive.name]
         lines.append(f"{'all together':30} p = {self.p_value:.2g}")
         seen = f"TV {decisive.detectable_tv:.4f} of {of} (9 of 10 audits, alarm {ALARM:g})"
-        lines.append(f"{'smallest error surely seen':30} {seen}")
+        if decisive.tables:  # else one outcome alone is possible, and any other is seen at once
+            lines.append(f"{'smallest error surely seen':30} {seen}")
         return "\n".join(lines)
 
 

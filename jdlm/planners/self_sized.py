@@ -73,7 +73,7 @@ def _threshold(tau: float) -> Planner:
     ) -> Int[Array, ""]:
         return jnp.maximum((masked & above(log_probs)).sum(), 1)
 
-    return Planner(f"threshold({tau:g})", priority, count=count)
+    return Planner(f"threshold({_digits(tau)})", priority, count=count)
 
 
 @functools.cache
@@ -84,7 +84,7 @@ def _entropy_bounded(gamma: float) -> Planner:
         # In this order each prefix ends with its largest entropy, so "sum minus maximum" is the sum before the last.
         return _within(_costs(log_probs, masked), masked, order, gamma)
 
-    return Planner(f"entropy_bounded({gamma:g})", entropy().priority, count=count)
+    return Planner(f"entropy_bounded({_digits(gamma)})", entropy().priority, count=count)
 
 
 @functools.cache
@@ -94,7 +94,7 @@ def _entropy_sum(eta: float) -> Planner:
     ) -> Int[Array, ""]:
         return _within(_costs(log_probs, masked), masked, order, eta)
 
-    return Planner(f"entropy_sum({eta:g})", random().priority, count=count, costs=_costs, limit=eta)
+    return Planner(f"entropy_sum({_digits(eta)})", random().priority, count=count, costs=_costs, limit=eta)
 
 
 def _costs(log_probs: Float[Array, "length vocab"], masked: Bool[Array, " length"]) -> Float[Array, " length"]:
@@ -119,3 +119,8 @@ def _at_least_zero(name: str, value: float | int) -> float:
     if not 0.0 <= value < float("inf"):
         raise ValueError(f"{name}={value} nats is not a valid bound; use a finite number of at least 0")
     return value + 0.0  # -0.0 equals 0.0, whose name it takes
+
+
+def _digits(value: float) -> str:
+    """A number as a part of a name: all digits that tell it from others."""
+    return repr(value).removesuffix(".0")

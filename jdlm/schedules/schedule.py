@@ -142,6 +142,7 @@ class Schedule:
         >>> schedules.uniform(6, 3).overshoot_law(3).tolist()   # 4 is the first visited count of at least 3
         [0.0, 1.0, 0.0, 0.0]
         """
+        count = whole(count, "count")
         if not 0 <= count <= self.length:
             raise ValueError(f"count={count} is not a revealed count; use 0..{self.length}")
         return self._law.overshoot(self.length, count)

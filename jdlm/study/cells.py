@@ -95,7 +95,7 @@ class Origin:
         return rows.cell(**self._settings, target_identity=self.target_identity)
 
     def key(self, purpose: str) -> jax.Array:
-        """The typed key of the cell for one purpose, such as ``"tokens"``; no two uses share one."""
+        """The typed key of the cell for one purpose, such as ``"tokens"``; uses are told apart by 32 bits of a hash."""
         # Of names alone: the digest of a target may differ where another machine rounds its numbers differently.
         number = rows.cell(cell=rows.cell(**self._settings), purpose=purpose)[:8]
         return _folded(np.uint32(self.seed), np.uint32(int(number, 16)))

@@ -14,6 +14,7 @@ from jax.sharding import Mesh
 
 from jdlm import measure
 from jdlm.measure import marginals
+from jdlm.measure.state_space import check_size
 from jdlm.planners import Planner, random
 from jdlm.planners import check as check_planner
 from jdlm.predictor import Predictor, check_pair, is_oracle_of
@@ -23,12 +24,14 @@ from jdlm.schedules import Schedule
 from jdlm.study import parts
 from jdlm.study.cells import Origin, digest
 from jdlm.study.rows import Row
-from jdlm.targets import Target
+from jdlm.targets import Target, validation
 
 __all__ = ["EXACT_LIMIT", "sweep"]
 
 EXACT_LIMIT = 2**20
-"""Largest ``(vocab_size + 2) ** length`` for which a sweep adds exact laws: seconds for each planner."""
+"""Largest ``(vocab_size + 2) ** length`` for which a sweep adds exact laws: seconds for each planner.
+
+Large vocabularies whose table of conditionals is beyond `jdlm.measure.state_space` have none either."""
 
 
 def sweep(
@@ -79,7 +82,7 @@ def sweep(
       ValueError: a schedule of another length or one that leaves masks, two schedules or planners of one name, a
         predictor of other sizes, an identity of an unknown predictor, too few samples.
     """
-    _check(target, predictors, schedules, planners, identities or {}, samples, curve_samples)
+    _check(target, predictors, schedules, planners, identities or {}, samples, curve_samples, seed)
     made: list[Row] = []
 
     def emit(part: Iterable[Row]) -> None:
@@ -131,8 +134,13 @@ def _check(
     identities: Mapping[str, str],
     samples: int,
     curve_samples: int,
+    seed: int,
 ) -> None:
     """Raises ValueError unless all belong to the target and each cell has a name, and with it keys, of its own."""
+    if min(validation.integer("samples", samples), validation.integer("curve_samples", curve_samples)) < 2:
+        raise ValueError(f"samples={samples}, curve_samples={curve_samples}; use at least 2 of each")
+    if validation.integer("seed", seed, 0) >= 2**32:
+        raise ValueError(f"seed={seed} is outside 0..2**32-1; use a number such as 0")
     for schedule in schedules:
         if schedule.length != target.length:
             raise ValueError(
@@ -154,8 +162,6 @@ def _check(
             )
     if unknown := sorted(set(identities) - set(predictors)):
         raise ValueError(f"identities has {unknown[0]!r}, not a predictor; use names among {sorted(predictors)}")
-    if samples < 2 or curve_samples < 2:
-        raise ValueError(f"samples={samples}, curve_samples={curve_samples}; use at least 2 of each")
 
 
 class _Tally:
@@ -193,7 +199,13 @@ def _calls(target: Target, cell: Origin, samples: int) -> int:
 
 
 def _is_small(target: Target) -> bool:
-    return (target.vocab_size + 2) ** target.length <= EXACT_LIMIT
+    if (target.vocab_size + 2) ** target.length > EXACT_LIMIT:
+        return False
+    try:
+        check_size(target.length, target.vocab_size)
+    except ValueError:  # few states, but a table of too many probabilities
+        return False
+    return True
 
 
 def _requests(cells: Sequence[Origin], target: Target, samples: int) -> list[Request]:

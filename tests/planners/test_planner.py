@@ -102,3 +102,9 @@ for use in (
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.count("> is not a planner; use one such as planners.random()") == 3, done.stderr
+
+
+def test_bounds_that_differ_have_names_that_differ():
+    for build in (planners.threshold, planners.entropy_bounded, planners.entropy_sum):
+        assert build(0.9).name != build(0.90000001).name and build(0.9).name.endswith("(0.9)")
+        assert build(1).name == build(1.0).name and build(1).name.endswith("(1)")
