@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jdlm import targets
-from jdlm.measure import audit, draw_tokens, exact, log_prob, marginals
+from jdlm.measure import audit, draw_tokens, exact, log_prob, marginals, report
 from jdlm.predictor import oracle
 from tests.reference import samplers as reference
 
@@ -29,7 +29,7 @@ def p_values(truth, draw, n, runs=RUNS):
             log_probs = log_prob(truth, np.concatenate([tokens, floor]))
             outside = np.isneginf(log_probs[:n]).any()
             checks = audit._checks(tokens, None, known, floor, tuple(np.split(log_probs, 2)), generator)
-        found.append(0.0 if outside else audit._together(checks))
+        found.append(0.0 if outside else report._together(checks))
     return np.array(found)
 
 
