@@ -21,6 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
+TIMEOUT = 1800  # seconds; a fault that hangs its test is an error of the test, which has to fail
 FIELDS = {"name", "file", "text", "fault", "test"}
 
 
@@ -44,7 +45,7 @@ def load() -> list[dict[str, str]]:
 def pytest_in(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Runs tests in ``folder``, the slow ones too."""
     command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-rfE", "-p", "no:cacheprovider", "-n", "0", "-m", ""]
-    return subprocess.run([*command, *arguments], cwd=folder, capture_output=True, text=True)
+    return subprocess.run([*command, *arguments], cwd=folder, capture_output=True, text=True, timeout=TIMEOUT)
 
 
 def control(faults: list[dict[str, str]], jobs: int) -> None:

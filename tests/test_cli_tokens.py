@@ -235,7 +235,7 @@ def test_output_is_written_where_it_points(tmp_path, capsys):
 
     pipe, read = tmp_path / "pipe", []
     os.mkfifo(pipe)
-    reader = threading.Thread(target=lambda: read.append(pipe.read_text(encoding="utf-8")))
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text(encoding="utf-8")), daemon=True)
     reader.start()
     output.check(pipe, "--output")
     output.write(pipe, "line ü\n")

@@ -134,6 +134,10 @@ def test_samples_of_different_indices_and_keys_differ():
     other = np.asarray(sample(jax.random.key(10), predictor, sizes, batch_size=16))
     assert (tokens[:200] != tokens[200:]).mean() > 0.3
     assert (tokens != other).mean() > 0.3
+    # Where the logits do not depend on the order of the lane, the noise alone tells lanes apart.
+    flat = Predictor.wrap(lambda tokens: jnp.zeros((LENGTH, VOCAB)), LENGTH, VOCAB)
+    tokens = np.asarray(sample(jax.random.key(9), flat, sizes, batch_size=16))
+    assert abs((tokens[:200] != tokens[200:]).mean() - (1 - 1 / VOCAB)) < 5 * np.sqrt(0.25 / 200 / LENGTH)
 
 
 def test_one_compilation_serves_all_schedules_steps_and_parameters():
