@@ -26,11 +26,11 @@ def register(cls: Class) -> Class:
 
     def flatten(value: Any) -> tuple[list, tuple]:
         keyed = [(jax.tree_util.GetAttrKey(name), getattr(value, name)) for name in leaves]
-        return keyed, (cls, *(getattr(value, name) for name in static))
+        return keyed, tuple(getattr(value, name) for name in static)
 
     def unflatten(structure: tuple, children: Any) -> Any:
         value = object.__new__(cls)
-        for name, entry in zip((*leaves, *static), (*children, *structure[1:]), strict=True):
+        for name, entry in zip((*leaves, *static), (*children, *structure), strict=True):
             object.__setattr__(value, name, entry)
         return value
 

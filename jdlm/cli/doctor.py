@@ -104,12 +104,12 @@ def check_sampler() -> str:
     import numpy as np
     from scipy import stats
 
-    from jdlm import sampling, schedules
+    from jdlm import keys, sampling, schedules
     from jdlm.predictor import oracle
 
     target = MixtureConfig(length=4, weights=(0.7, 0.3), marginals=((0.8, 0.2), (0.1, 0.9))).build()
-    sizes = sampling.draw_sizes(jax.random.key(0, impl="threefry2x32"), schedules.first_hitting(4), _DRAWS)
-    tokens = np.asarray(sampling.sample(jax.random.key(1, impl="threefry2x32"), oracle(target), sizes))
+    sizes = sampling.draw_sizes(keys.key(0), schedules.first_hitting(4), _DRAWS)
+    tokens = np.asarray(sampling.sample(keys.key(1), oracle(target), sizes))
     outcomes = np.array(list(itertools.product(range(2), repeat=4)), np.int32)
     law = np.exp(np.asarray(jax.vmap(target.log_prob)(outcomes), np.float64))
     counts = np.bincount(tokens @ np.array([8, 4, 2, 1]), minlength=16)

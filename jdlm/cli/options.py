@@ -17,7 +17,7 @@ import tyro
 
 from jdlm.cli.hosts import HostOptions
 from jdlm.config import SweepConfig, TargetConfig, nearest
-from jdlm.config.settings import NetworkConfig, TrainingConfig
+from jdlm.config.settings import NetworkConfig, TrainingConfig, check_seed
 
 Options = TypeVar("Options")
 RUNS_FOLDER = Path("runs")
@@ -107,8 +107,7 @@ class TokensOptions:
             raise ValueError(f"count={self.count} is less than 1; use at least 1")
         if self.batch_size is not None and self.batch_size < 1:
             raise ValueError(f"batch_size={self.batch_size} is less than 1; use at least 1, or leave it out")
-        if not 0 <= self.seed < 2**32:
-            raise ValueError(f"seed={self.seed} is outside 0..2**32-1; use a number such as 0")
+        check_seed(self.seed)
 
 
 @dataclass(frozen=True)

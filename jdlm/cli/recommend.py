@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jdlm.cli import cache, hosts, interrupt, options, output, progress
 from jdlm.cli.resource import load_network, resolve
 from jdlm.config import build_schedule, check_num_steps, takes_more_steps, words
+from jdlm.config.settings import check_seed
 
 if TYPE_CHECKING:
     from jdlm.measure import CurveEstimate
@@ -56,8 +57,7 @@ class RecommendOptions:
             raise ValueError(f"samples={self.samples} gives no standard error; use at least 2")
         if not 0.5 <= self.confidence < 1.0:
             raise ValueError(f"confidence={self.confidence} is not a probability from 0.5 to below 1; use 0.84 or so")
-        if not 0 <= self.seed < 2**32:
-            raise ValueError(f"seed={self.seed} is outside 0..2**32-1; use a number such as 0")
+        check_seed(self.seed)
 
 
 def main(arguments: list[str]) -> int:
@@ -165,6 +165,7 @@ def _curves(resource, target, given: RecommendOptions, mesh) -> "tuple[CurveEsti
     """The curve on which schedules are chosen, the one on which they are judged, and where both come from."""
     import jax
 
+    from jdlm import keys
     from jdlm.measure import cross_entropy_curve
     from jdlm.predictor import oracle
     from jdlm.study import advice
@@ -174,10 +175,10 @@ def _curves(resource, target, given: RecommendOptions, mesh) -> "tuple[CurveEsti
     if network is None and known is not None:
         curve = advice.exact_curve(known)
         return curve, curve, "the exact entropy curve of the target"
-    keys = jax.random.split(jax.random.key(given.seed, impl="threefry2x32"))
+    halves = jax.random.split(keys.key(given.seed))
     measured = []
     with progress.Progress("curve", unit="sequence") as bar:
-        for number, (key, split) in enumerate(zip(keys, ("validation", "test"), strict=True)):
+        for number, (key, split) in enumerate(zip(halves, ("validation", "test"), strict=True)):
             half = cross_entropy_curve(
                 network or oracle(target),
                 target.on(split),

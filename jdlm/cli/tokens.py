@@ -42,11 +42,11 @@ def main(arguments: list[str]) -> int:
     import jax
     import numpy as np
 
-    from jdlm import sampling
+    from jdlm import keys, sampling
 
     target = resource.config.target.build()
     start = np.array(_tokens(target, known, given.mask))
-    key_sizes, key_tokens = jax.random.split(jax.random.key(given.seed, impl="threefry2x32"))
+    key_sizes, key_tokens = jax.random.split(keys.key(given.seed))
     sizes = None
     if word is not None:
         sizes = np.zeros((given.count, 1), np.int32)

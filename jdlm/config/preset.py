@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from jdlm.config import words
-from jdlm.config.settings import NetworkConfig, TrainingConfig
+from jdlm.config.settings import NetworkConfig, TrainingConfig, check_seed
 from jdlm.config.targets import TargetConfig
 
 __all__ = ["Config", "SweepConfig"]
@@ -60,8 +60,7 @@ class SweepConfig:
                 raise ValueError(f"{name}={getattr(self, name)} gives no standard error; use at least 2")
         if self.batch_size is not None and self.batch_size < 1:
             raise ValueError(f"batch_size={self.batch_size} is less than 1; use at least 1, or leave it out")
-        if not 0 <= self.seed < 2**32:
-            raise ValueError(f"seed={self.seed} is outside 0..2**32-1; use a number such as 0")
+        check_seed(self.seed)
 
 
 @dataclass(frozen=True)

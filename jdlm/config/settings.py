@@ -7,7 +7,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-__all__ = ["NetworkConfig", "TrainingConfig"]
+__all__ = ["NetworkConfig", "TrainingConfig", "check_seed"]
 
 
 @dataclass(frozen=True)
@@ -90,10 +90,15 @@ class TrainingConfig:
             raise ValueError(f"ema_decay={self.ema_decay} is outside [0, 1); use 0 to turn averaging off")
         if self.labels not in ("sampled", "oracle"):
             raise ValueError(f"labels={self.labels!r} is unknown; use 'sampled' or 'oracle'")
-        if not 0 <= self.seed < 2**32:
-            raise ValueError(f"seed={self.seed} is outside 0..2**32-1; use a number such as 0")
+        check_seed(self.seed)
 
 
 def _require_at_least(name: str, value: int, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ValueError(f"{name}={value!r} is not a whole number of at least {least}; use {name}={least} or more")
+
+
+def check_seed(seed: int) -> None:
+    """Raises a ValueError unless ``seed`` fits the words that keys are made of."""
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"seed={seed} is outside 0..2**32-1; use a number such as 0")

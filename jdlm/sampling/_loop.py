@@ -14,6 +14,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array
 
 from jdlm import devices
+from jdlm.keys import IMPL
 from jdlm.planners import Planner
 from jdlm.predictor import Predictor, faults, map_lanes
 from jdlm.sampling import _step as steps
@@ -185,7 +186,7 @@ def _step(
     """One step of the active lanes of a chunk; with ``first_logits`` if it begins."""
     length, lane = predictor.length, jnp.arange(len(active))
     size = jnp.where(active, lanes.sizes[lane, jnp.minimum(mine.step, length - 1)], 0)
-    keys = jax.random.wrap_key_data(mine.key_words, impl="threefry2x32")
+    keys = jax.random.wrap_key_data(mine.key_words, impl=IMPL)
     if kind.planners:
         logits = _all_logits(predictor, first_logits, begins, mine.tokens)
         masked = mine.tokens == predictor.vocab_size

@@ -9,6 +9,7 @@ from jaxtyping import Array, Key
 from numpy.typing import ArrayLike
 
 from jdlm import keys, planners
+from jdlm.keys import IMPL
 from jdlm.planners import Planner
 from jdlm.predictor import Predictor
 from jdlm.targets import validation
@@ -69,7 +70,7 @@ class Lanes(NamedTuple):
     def keys(self) -> tuple[Key[Array, " lanes"], Key[Array, " lanes"]]:
         """The lanes' own keys of order and tokens."""
         fold = jax.vmap(jax.random.fold_in)
-        keys = jax.random.wrap_key_data(self.key_words, impl="threefry2x32")
+        keys = jax.random.wrap_key_data(self.key_words, impl=IMPL)
         return fold(keys[:, 0], self.indices), fold(keys[:, 1], self.indices)
 
 

@@ -10,7 +10,7 @@ import hashlib
 import jax
 import numpy as np
 
-from jdlm import measure
+from jdlm import keys, measure
 from jdlm.planners import Planner
 from jdlm.schedules import Schedule
 from jdlm.study import rows
@@ -103,7 +103,7 @@ class Origin:
 
 @jax.jit
 def _folded(seed: jax.Array, number: jax.Array) -> jax.Array:
-    return jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), number)
+    return jax.random.fold_in(keys.key(seed), number)
 
 
 def digest(target: Target) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jdlm import measure
+from jdlm.config.settings import check_seed
 from jdlm.measure import marginals
 from jdlm.measure.state_space import check_size
 from jdlm.planners import Planner, random
@@ -139,8 +140,7 @@ def _check(
     """Raises ValueError unless all belong to the target and each cell has a name, and with it keys, of its own."""
     if min(validation.integer("samples", samples), validation.integer("curve_samples", curve_samples)) < 2:
         raise ValueError(f"samples={samples}, curve_samples={curve_samples}; use at least 2 of each")
-    if validation.integer("seed", seed, 0) >= 2**32:
-        raise ValueError(f"seed={seed} is outside 0..2**32-1; use a number such as 0")
+    check_seed(validation.integer("seed", seed, 0))
     for schedule in schedules:
         if schedule.length != target.length:
             raise ValueError(

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import safetensors.numpy
 
-from jdlm import files, training
+from jdlm import files, keys, training
 from jdlm.config.settings import NetworkConfig, TrainingConfig
 from jdlm.predictor import Predictor
 from jdlm.targets import Target
@@ -96,7 +96,7 @@ def load_predictor(folder: str | Path, network_config: NetworkConfig, length: in
     """
     _, tensors = _read(Path(folder), network_config)
     init = network.build(network_config, length, vocab_size).init
-    shapes = jax.eval_shape(lambda: init(jax.random.key(0, impl="threefry2x32")))
+    shapes = jax.eval_shape(lambda: init(keys.key(0)))
     ema = _rebuild(Path(folder), {"ema": shapes}, {k: v for k, v in tensors.items() if k.startswith("ema.")})["ema"]
     return network.predictor(network_config, jax.device_put(ema), length, vocab_size)
 

@@ -18,7 +18,7 @@ from jax.sharding import Mesh
 from jax.typing import ArrayLike
 from jaxtyping import Array, Int, Key
 
-from jdlm import devices
+from jdlm import devices, keys
 from jdlm.config.settings import NetworkConfig, TrainingConfig
 from jdlm.measure.estimate import Estimate
 from jdlm.measure.learned_curve import cross_entropy_curve, learning_error
@@ -86,7 +86,7 @@ def optimizer(config: TrainingConfig) -> optax.GradientTransformation:
 
 def init(network_config: NetworkConfig, target: Target, config: TrainingConfig) -> TrainingState:
     """The state before the first step."""
-    key = jax.random.key(config.seed, impl="threefry2x32")
+    key = keys.key(config.seed)
     return _init(_for_compilation(config), network_config, target.length, target.vocab_size, key)
 
 
