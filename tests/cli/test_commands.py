@@ -20,7 +20,7 @@ from jdlm.config import presets
 from jdlm.study import figures, rows, runs
 from jdlm.training import checkpoint as checkpoints
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 # Everything of a real preset, small enough that compiling is most of the work.
 SMALL = """
 [target]

@@ -106,7 +106,7 @@ def test_escapes_are_those_of_the_readme():
     assert escape.line(b"a_b?", "?") == r"a_b\?"
     assert escape.parse("a_\\_\n\\x41\\x4aü") == [97, None, 95, 10, 0x41, 0x4A, 0xC3, 0xBC]
     assert escape.parse("_?", "?") == [95, None]
-    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     assert all(f"`{code}`" in readme for code in (r"\n", r"\r", r"\t", r"\\", r"\_", r"\xNN"))
 
 
@@ -289,7 +289,7 @@ def test_standard_output_by_name_also_where_it_is_a_file(tmp_path, name):
     kept = tmp_path / "kept.txt"
     kept.write_text("kept\n")
     with open(kept, "a") as file:
-        environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(Path(__file__).parent.parent)}
+        environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(Path(__file__).parents[2])}
         subprocess.run([sys.executable, "-c", program], stdout=file, env=environment, check=True)
     assert kept.read_text() == "kept\nbefore +-\nline ascii\n"
 

@@ -19,7 +19,7 @@ from jdlm.study import figures, rows, runs
 from jdlm.study import sweep as sweeps
 from jdlm.study.rows import Row
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PRESET = """
 [target]
 kind = "parity"

@@ -1,0 +1,41 @@
+"""Studies: questions about schedules that one command answers, each in a file of its own.
+
+A study makes rows, draws figures of them and says in a few lines what they show. This list names them without
+importing JAX; :func:`load` imports the file of one.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from jdlm.study.studies.study import Study
+
+__all__ = ["STUDIES", "Entry", "load"]
+
+
+class Entry(NamedTuple):
+    """What is known of a study before it is loaded.
+
+    Attributes:
+      summary: the question, in one line.
+      minutes: the time it takes at most on 2 CPU cores.
+    """
+
+    summary: str
+    minutes: int
+
+
+STUDIES: dict[str, Entry] = {}
+
+
+def load(name: str) -> "Study":
+    """The study of that name; imports JAX.
+
+    Raises:
+      ValueError: there is none.
+    """
+    if name not in STUDIES:
+        from jdlm.config import nearest
+
+        raise ValueError(f"no study {name!r}; {nearest(name, STUDIES, what='studies')}")
+    return importlib.import_module(f"jdlm.study.studies.{name.replace('-', '_')}").STUDY
