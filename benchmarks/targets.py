@@ -44,7 +44,7 @@ def seconds(function, *arguments):
 
 
 @jax.jit
-def draw(target, keys):
+def draw(keys, target):
     return jax.lax.map(target.sample, keys, batch_size=CHUNK)
 
 
@@ -60,8 +60,8 @@ def main():
     for name, target in members():
         keys = jax.random.split(jax.random.key(0), LANES)
         masked = jax.random.bernoulli(jax.random.key(1), 0.5, (LANES, LENGTH))
-        tokens = jnp.where(masked, target.vocab_size, draw(target, keys))
-        print(f"{name:40}{seconds(infer, target, tokens):16.3f}{seconds(draw, target, keys):12.3f}", flush=True)
+        tokens = jnp.where(masked, target.vocab_size, draw(keys, target))
+        print(f"{name:40}{seconds(infer, target, tokens):16.3f}{seconds(draw, keys, target):12.3f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def main(count: int, folder: Path) -> None:
         results = sampling.sample_all(mine, requests if name == "oracle" else requests[:1], batch_size=16, mesh=mesh)
         out[name] = [np.asarray(tokens).tolist() for tokens, _ in results.parts]
         out[f"{name} share"], out[f"{name} programs"] = results.usage.share, rounds.advance._cache_size() - compiled
-        measured = evaluate.cross_entropy_curve(mine, TARGET, jax.random.key(5), 37, batch_size=16, mesh=mesh)
+        measured = evaluate.cross_entropy_curve(jax.random.key(5), mine, TARGET, 37, batch_size=16, mesh=mesh)
         out[f"{name} curve"] = measured.cross_entropy.values.tolist()
 
     def on_chunk(state, progress):

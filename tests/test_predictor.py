@@ -67,7 +67,7 @@ def test_low_precision_is_that_of_the_logits_and_of_nothing_else(dtype):
     forced = np.tile([0, 1, 2, 0], (300, 1))
     found, wanted = (path_log_prob(jax.random.key(1), p, sizes, forced, batch_size=32) for p in (low, high))
     np.testing.assert_allclose(found, wanted, atol=1e-6)
-    found, wanted = (evaluate.cross_entropy_curve(p, target(), jax.random.key(2), 64) for p in (low, high))
+    found, wanted = (evaluate.cross_entropy_curve(jax.random.key(2), p, target(), 64) for p in (low, high))
     np.testing.assert_allclose(found.cross_entropy.values, wanted.cross_entropy.values, atol=1e-6)
     np.testing.assert_allclose(found.learning_error.values, wanted.learning_error.values, atol=1e-6)
     found, wanted = (exact.output_law(p, schedules.uniform(LENGTH, 2), planners.margin()).law for p in (low, high))

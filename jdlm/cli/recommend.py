@@ -180,9 +180,9 @@ def _curves(resource, target, given: RecommendOptions, mesh) -> "tuple[CurveEsti
     with progress.Progress("curve", unit="sequence") as bar:
         for number, (key, split) in enumerate(zip(halves, ("validation", "test"), strict=True)):
             half = cross_entropy_curve(
+                key,
                 network or oracle(target),
                 target.on(split),
-                key,
                 given.samples,
                 nested=True,
                 mesh=mesh,

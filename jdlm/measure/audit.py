@@ -56,9 +56,9 @@ def _of_tables(
 
 
 def audit(
+    key: Key[Array, ""],
     sample: Callable[[Key[Array, ""]], Array | np.ndarray],
     truth: Target | exact.OutputLaw,
-    key: Key[Array, ""],
     n: int = 10_000,
 ) -> Report:
     """Tests a sampler against the distribution that its tokens should have.
@@ -69,11 +69,11 @@ def audit(
     sequence is repeated in the two together. All p-values are exact (`jdlm.alarms`).
 
     Args:
+      key: typed key.
       sample: from a key to int tokens ``[length]`` or ``[lanes, length]``; it is called with a new key until there
         are ``n`` sequences. A sampler without JAX takes its seed as ``int(jax.random.bits(key))``.
       truth: a target with conditionals, or the `jdlm.exact.OutputLaw` that the sampler should have (for samplers that
         reveal several tokens at a time, whose law is not the target's).
-      key: typed key.
       n: sequences, at least 100.
 
     Returns:
@@ -89,12 +89,12 @@ def audit(
     key_sampler, key_floor, key_scores = jax.random.split(key, 3)
     law, reference = _truth(truth)
     length, vocab_size = reference.single.shape
-    tokens = _collect(sample, key_sampler, n, length)
+    tokens = _collect(key_sampler, sample, n, length)
     inside = ((tokens >= 0) & (tokens < vocab_size)).all(axis=1)
     whole = tokens[inside]
     if len(whole) < 2:
         raise ValueError(f"{n - len(whole)} of {n} sequences hold masks or ids above {vocab_size - 1} or below 0")
-    floor = _true_tokens(truth, key_floor, len(whole))
+    floor = _true_tokens(key_floor, truth, len(whole))
     if law is None:
         log_probs = log_prob(truth, whole), log_prob(truth, floor)
         possible = ~np.isneginf(log_probs[0])
@@ -192,7 +192,7 @@ def _truth(truth: Target | exact.OutputLaw) -> tuple[np.ndarray | None, marginal
     except ValueError as error:
         if not (truth.has("conditionals") and truth.has("log_prob")):
             raise ValueError(f"the target has no conditionals or no log_prob; {error}") from None
-        return None, marginals.of_target(truth, keys.key(0))  # exact, so that the key is not used
+        return None, marginals.of_target(keys.key(0), truth)  # exact, so that the key is not used
     law = exact.target_law(truth)
     return law, marginals.of_law(law)
 
@@ -201,14 +201,14 @@ def _generator(key: Array) -> np.random.Generator:
     return np.random.default_rng(np.asarray(jax.random.key_data(key)))
 
 
-def _true_tokens(truth: Target | exact.OutputLaw, key: Array, n: int) -> np.ndarray:
+def _true_tokens(key: Array, truth: Target | exact.OutputLaw, n: int) -> np.ndarray:
     if isinstance(truth, Target):
         return draw_tokens(key, truth, n)
     flat = _generator(key).choice(truth.law.size, size=n, p=truth.law.ravel() / truth.law.sum())
     return np.stack(np.unravel_index(flat, truth.law.shape), axis=1)
 
 
-def _collect(sample: Callable, key: Array, n: int, length: int) -> np.ndarray:
+def _collect(key: Array, sample: Callable, n: int, length: int) -> np.ndarray:
     """``n`` sequences of as many calls as it takes, int64 ``[n, length]``."""
     parts, have = [], 0
     while have < n:

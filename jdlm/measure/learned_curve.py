@@ -117,9 +117,9 @@ def _terms_on_device(
 
 
 def cross_entropy_curve(
+    key: Key[Array, ""],
     predictor: Predictor,
     target: Target,
-    key: Key[Array, ""],
     n: int,
     *,
     nested: bool = False,
@@ -138,9 +138,9 @@ def cross_entropy_curve(
     schedules, and adds up in the value of one. Both ways cost the same and are unbiased.
 
     Args:
+      key: typed key.
       predictor: the mask predictor.
       target: the distribution that the sequences come from.
-      key: typed key.
       n: sequences for each of the ``length`` revealed counts, at least 2.
       nested: use the same ``n`` sequences for all counts, which makes differences of schedules precise; by default
         there are ``length * n``, which makes the value of one schedule precise.

@@ -62,7 +62,7 @@ def _given_one(target: Target, first: Array, second: Array, chunk: int) -> Array
     return jax.lax.map(one, jnp.arange(target.vocab_size, dtype=jnp.int32), batch_size=chunk)
 
 
-def of_target(target: Target, key: Key[Array, ""], n: int = 20_000) -> Marginals:
+def of_target(key: Key[Array, ""], target: Target, n: int = 20_000) -> Marginals:
     """Marginals of the target: exact where it has conditionals, else those of ``n`` sequences drawn from it."""
     length, vocab_size = target.length, target.vocab_size
     pairs = _pairs(length, vocab_size)

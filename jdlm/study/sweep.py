@@ -103,14 +103,14 @@ def sweep(
     each = sum(_calls(target, cell, samples) for cell in cells) * (2 if target.has("log_prob") else 1)
     tally = _Tally(each * len(predictors) + curve_samples * target.length * len(measured), progress)
     tally.say("marginals of the target")
-    reference = marginals.of_target(target, base.key("reference"))
+    reference = marginals.of_target(base.key("reference"), target)
     emit(parts.floor(base, target, reference, samples))
     for name, predictor in predictors.items():
         origin = dataclasses.replace(base, predictor=name, identity=(identities or {}).get(name, ""))
         curve = None
         if name in measured:
             with tally.during(f"cross-entropy curve of the {name}", curve_samples * target.length):
-                curve = measure.cross_entropy_curve(predictor, target, origin.key("curve"), curve_samples, mesh=mesh)
+                curve = measure.cross_entropy_curve(origin.key("curve"), predictor, target, curve_samples, mesh=mesh)
             emit(parts.of_curve(origin, curve))
         if _is_small(target) and target.has("log_prob"):
             tally.say(f"exact laws of the {name}")

@@ -87,12 +87,12 @@ def optimizer(config: TrainingConfig) -> optax.GradientTransformation:
 def init(network_config: NetworkConfig, target: Target, config: TrainingConfig) -> TrainingState:
     """The state before the first step."""
     key = keys.key(config.seed)
-    return _init(_for_compilation(config), network_config, target.length, target.vocab_size, key)
+    return _init(key, _for_compilation(config), network_config, target.length, target.vocab_size)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
+@functools.partial(jax.jit, static_argnums=(1, 2, 3, 4))
 def _init(
-    config: TrainingConfig, network_config: NetworkConfig, length: int, vocab_size: int, key: Array
+    key: Array, config: TrainingConfig, network_config: NetworkConfig, length: int, vocab_size: int
 ) -> TrainingState:
     params = network.build(network_config, length, vocab_size).init(jax.random.fold_in(key, _INIT))
     return TrainingState(params, optimizer(config).init(params), params, jnp.zeros((), jnp.int32), key)
@@ -161,7 +161,7 @@ def train(
         error = None
         if exact:
             model = _predictor(network_config, target, devices.own_copy(state.ema))
-            measured = cross_entropy_curve(model, target, evaluation_key, config.evaluation_draws, mesh=mesh)
+            measured = cross_entropy_curve(evaluation_key, model, target, config.evaluation_draws, mesh=mesh)
             error = learning_error(measured)
         if on_chunk is not None:
             # Batches are independent, the sequences of one batch are not: their counts are stratified.

@@ -48,7 +48,7 @@ def numpy_sampler(key, *, argmax_at_end: bool = False, forget_last: bool = False
 
 
 def test_a_right_sampler_passes():
-    report = audit.audit(numpy_sampler, target(), jax.random.key(0), n=4000)
+    report = audit.audit(jax.random.key(0), numpy_sampler, target(), n=4000)
     assert report.passes() and report.n == 4000
     assert report.chi_square.p_value > 1e-4 and report.outside_support.value == 0.0
     assert "noise floor" in str(report) and "p = " in str(report)
@@ -56,7 +56,7 @@ def test_a_right_sampler_passes():
 
 @pytest.mark.parametrize("bug", ["argmax_at_end", "redraw"])
 def test_a_planted_bug_is_caught(bug):
-    report = audit.audit(functools.partial(numpy_sampler, **{bug: True}), target(), jax.random.key(0), n=4000)
+    report = audit.audit(jax.random.key(0), functools.partial(numpy_sampler, **{bug: True}), target(), n=4000)
     assert not report.passes()
     if bug == "argmax_at_end":
         assert report.chi_square.p_value < 1e-10
@@ -67,7 +67,7 @@ def test_a_planted_bug_is_caught(bug):
 
 def test_a_sampler_that_leaves_a_mask_everywhere_is_refused():
     with pytest.raises(ValueError, match=r"1000 of 1000 sequences hold masks or ids above \d+ or below 0"):
-        audit.audit(functools.partial(numpy_sampler, forget_last=True), target(), jax.random.key(0), n=1000)
+        audit.audit(jax.random.key(0), functools.partial(numpy_sampler, forget_last=True), target(), n=1000)
 
 
 def test_some_masks_left_are_counted():
@@ -76,7 +76,7 @@ def test_some_masks_left_are_counted():
         tokens[::10, 0] = VOCAB
         return tokens
 
-    report = audit.audit(forgetful, target(), jax.random.key(0), n=1000)
+    report = audit.audit(jax.random.key(0), forgetful, target(), n=1000)
     assert report.masks_left.value == pytest.approx(0.1) and not report.passes()
     assert report.outside_support.value == report.masks_left.value and report.p_value == 0.0
 
@@ -111,9 +111,9 @@ def test_wrong_samplers_are_caught_where_every_outcome_is_rare(length, vocab, st
     if stay > 0.35:  # at 0.33 the tokens are all but independent
         wrong |= {"independent": np.ones(right.shape), "temperature 0.9": right ** (1 / 0.9)}
     for name, law in wrong.items():
-        report = audit.audit(sampler_of(law), target, jax.random.key(1))
+        report = audit.audit(jax.random.key(1), sampler_of(law), target)
         assert not report.passes() and report.p_value < 1e-7, name
-    report = audit.audit(sampler_of(right), target, jax.random.key(1))
+    report = audit.audit(jax.random.key(1), sampler_of(right), target)
     assert report.passes(0.001)
     assert [check.name for check in report.checks] == [
         "single marginals",
@@ -138,15 +138,15 @@ def test_wrong_samplers_are_caught_where_the_space_is_too_large():
         return jax.vmap(colder.sample)(jax.random.split(key, 2000))
 
     for sample_wrong, name in ((of_memory, "log probabilities and repeats"), (cold, "pair marginals")):
-        report = audit.audit(sample_wrong, target, jax.random.key(0), n=4000)
+        report = audit.audit(jax.random.key(0), sample_wrong, target, n=4000)
         assert not report.passes()
         assert next(check for check in report.checks if check.name == name).p_value < 1e-6
-    always = audit.audit(lambda key: np.zeros(20, int), target, jax.random.key(0), n=200)
+    always = audit.audit(jax.random.key(0), lambda key: np.zeros(20, int), target, n=200)
     assert all(check.p_value < 1e-6 for check in always.checks)
 
 
 def test_a_report_passes_only_if_all_checks_do():
-    right = audit.audit(sampler_of(law()), target(), jax.random.key(0), n=1000)
+    right = audit.audit(jax.random.key(0), sampler_of(law()), target(), n=1000)
     assert right.passes() and right.p_value > 0.01
     for place, check in enumerate(right.checks):
         checks = list(right.checks)
@@ -202,10 +202,10 @@ def test_the_comparison_with_true_sequences_counts_repeats_and_log_probabilities
 def test_the_sampler_the_floor_and_the_tests_have_keys_of_their_own(monkeypatch):
     calls, floors, scores = [], [], []
     real_floor, real_generator = audit._true_tokens, audit._generator
-    monkeypatch.setattr(audit, "_true_tokens", lambda truth, key, n: [floors.append(key), real_floor(truth, key, n)][1])
+    monkeypatch.setattr(audit, "_true_tokens", lambda key, truth, n: [floors.append(key), real_floor(key, truth, n)][1])
     monkeypatch.setattr(audit, "_generator", lambda key: [scores.append(key), real_generator(key)][1])
     key = jax.random.key(3)
-    audit.audit(sampler_of(law(), calls), target(), key, n=2500)
+    audit.audit(key, sampler_of(law(), calls), target(), n=2500)
     keys = [*calls, *(jax.random.fold_in(floors[0], i) for i in range(3)), *floors, *scores, key]
     assert len(calls) == 3 and len(floors) == len(scores) == 1
     assert len({tuple(jax.random.key_data(k).tolist()) for k in keys}) == len(keys)
@@ -213,11 +213,11 @@ def test_the_sampler_the_floor_and_the_tests_have_keys_of_their_own(monkeypatch)
 
 def test_length_one_has_no_pairs():
     one = targets.product([[0.2, 0.3, 0.5]])
-    report = audit.audit(sampler_of(np.array([0.2, 0.3, 0.5])), one, jax.random.key(0), n=1000)
+    report = audit.audit(jax.random.key(0), sampler_of(np.array([0.2, 0.3, 0.5])), one, n=1000)
     assert report.pair_marginal_tv is None and report.pair_marginal_tv_floor is None
     assert [check.name for check in report.checks] == ["law"] and report.passes()
     assert "nan" not in str(report) and "pair" not in str(report) and "single marginals" in str(report)
-    assert not audit.audit(sampler_of(np.array([0.3, 0.2, 0.5])), one, jax.random.key(0), n=1000).passes()
+    assert not audit.audit(jax.random.key(0), sampler_of(np.array([0.3, 0.2, 0.5])), one, n=1000).passes()
     single = report.checks[0]._replace(name="single marginals", detectable_tv=0.25)
     large = report._replace(checks=(single, single._replace(name="log probabilities and repeats", detectable_tv=0.1)))
     assert large.detectable_tv == 0.25 and "TV 0.2500 of a token's law" in str(large)
@@ -225,9 +225,9 @@ def test_length_one_has_no_pairs():
 
 def test_a_target_of_one_sequence_is_passed_by_it_alone():
     sure = targets.product([[1.0, 0.0], [0.0, 1.0]])
-    report = audit.audit(lambda key: np.array([[0, 1]] * 50), sure, jax.random.key(0), n=100)
+    report = audit.audit(jax.random.key(0), lambda key: np.array([[0, 1]] * 50), sure, n=100)
     assert report.passes() and report.detectable_tv == 1.0
-    assert not audit.audit(lambda key: np.array([[0, 1]] * 49 + [[1, 1]]), sure, jax.random.key(0), n=100).passes()
+    assert not audit.audit(jax.random.key(0), lambda key: np.array([[0, 1]] * 49 + [[1, 1]]), sure, n=100).passes()
 
 
 def test_the_stated_power_is_the_share_of_audits_that_see_such_an_error():
@@ -237,7 +237,7 @@ def test_the_stated_power_is_the_share_of_audits_that_see_such_an_error():
     """
     right = whole_law(targets.sticky_markov(4, 3, 0.5))
     reference, generator, n = marginals.of_law(right), np.random.default_rng(4), 3000
-    report = audit.audit(sampler_of(right), targets.sticky_markov(4, 3, 0.5), jax.random.key(0), n=n)
+    report = audit.audit(jax.random.key(0), sampler_of(right), targets.sticky_markov(4, 3, 0.5), n=n)
     distance = report.detectable_tv
     sign = np.where(generator.permutation(81) < 40, 1.0, -1.0).reshape(right.shape)
     up = right[sign > 0].sum()
@@ -259,7 +259,7 @@ def test_the_stated_power_is_the_share_of_audits_that_see_such_an_error():
 def test_a_large_target_without_conditionals_is_refused():
     stream = targets.data(np.zeros((40, 30), int), 4)
     with pytest.raises(ValueError, match="the target has no conditionals"):
-        audit.audit(lambda key: np.zeros(30, int), stream, jax.random.key(0), n=100)
+        audit.audit(jax.random.key(0), lambda key: np.zeros(30, int), stream, n=100)
 
 
 def test_a_parallel_sampler_is_tested_against_its_own_output_law():
@@ -269,8 +269,8 @@ def test_a_parallel_sampler_is_tested_against_its_own_output_law():
         key_sizes, key_tokens = jax.random.split(key)
         return sample(key_tokens, oracle(target()), draw_sizes(key_sizes, schedule, 4000), batch_size=4000)
 
-    assert audit.audit(own, exact.output_law(oracle(target()), schedule), jax.random.key(1), n=4000).passes()
-    assert not audit.audit(own, target(), jax.random.key(1), n=4000).passes()
+    assert audit.audit(jax.random.key(1), own, exact.output_law(oracle(target()), schedule), n=4000).passes()
+    assert not audit.audit(jax.random.key(1), own, target(), n=4000).passes()
 
 
 def test_a_space_too_large_for_chi_square_is_judged_by_its_marginals():
@@ -284,12 +284,12 @@ def test_a_space_too_large_for_chi_square_is_judged_by_its_marginals():
         tokens[: len(tokens) // 5] = 0
         return tokens
 
-    report = audit.audit(right, wide, jax.random.key(2), n=2000)
+    report = audit.audit(jax.random.key(2), right, wide, n=2000)
     assert report.chi_square is None and report.passes()
     assert [check.tables for check in report.checks] == [24, 276, 1]
     assert report.detectable_tv == report.checks[1].detectable_tv
     assert "of a pair's law" in str(report) and "log probabilities and repeats" in str(report)
-    assert not audit.audit(tilted, wide, jax.random.key(2), n=2000).passes()
+    assert not audit.audit(jax.random.key(2), tilted, wide, n=2000).passes()
 
 
 @pytest.mark.parametrize(
@@ -302,10 +302,10 @@ def test_a_space_too_large_for_chi_square_is_judged_by_its_marginals():
 )
 def test_bad_samplers_are_refused(sampler, n, message):
     with pytest.raises(ValueError, match=message):
-        audit.audit(sampler, target(), jax.random.key(0), n=n)
+        audit.audit(jax.random.key(0), sampler, target(), n=n)
     leaky = exact.OutputLaw(law() * 0.5, 0.5, np.array([0.0, 1.0]))
     with pytest.raises(ValueError, match="leaves a mask"):
-        audit.audit(numpy_sampler, leaky, jax.random.key(0))
+        audit.audit(jax.random.key(0), numpy_sampler, leaky)
 
 
 def test_chi_square_counts_a_sample_of_probability_0_as_impossible():

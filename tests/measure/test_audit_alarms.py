@@ -18,7 +18,7 @@ def p_values(truth, draw, n, runs=RUNS):
     """Of audits of sequences by ``draw(generator, n)``, with what is known of the truth computed once."""
     generator, found = np.random.default_rng(0), []
     law = None if isinstance(truth, targets.Target) else truth
-    known = marginals.of_law(law) if law is not None else marginals.of_target(truth, jax.random.key(0))
+    known = marginals.of_law(law) if law is not None else marginals.of_target(jax.random.key(0), truth)
     for run in range(runs):
         tokens = draw(generator, n)
         if law is not None:

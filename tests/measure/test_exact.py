@@ -212,7 +212,7 @@ def test_the_oracle_stays_float64_after_the_target_was_used_in_float32():
     fresh = targets.table(law())
     sizes = np.full((8, 2), 2, np.int32)
     sample_with_info(jax.random.key(0), oracle(fresh), sizes, batch_size=WIDTH)
-    evaluate.cross_entropy_curve(oracle(fresh), fresh, jax.random.key(0), 2)
+    evaluate.cross_entropy_curve(jax.random.key(0), oracle(fresh), fresh, 2)
     np.testing.assert_allclose(exact.target_law(fresh), law(), atol=1e-15)
     found = exact.output_law(oracle(fresh), schedules.first_hitting(LENGTH))
     assert exact.total_variation(found.law, law()) < 1e-13

@@ -100,7 +100,7 @@ def test_splits_are_balanced():
 
 def test_of_target_is_of_law():
     law = law_of(4, 3)
-    one, other = marginals.of_law(law), marginals.of_target(targets.table(law), jax.random.key(0))
+    one, other = marginals.of_law(law), marginals.of_target(jax.random.key(0), targets.table(law))
     assert one.pairs.tolist() == other.pairs.tolist() == [[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]]
     np.testing.assert_allclose(one.single, other.single, atol=1e-14)
     np.testing.assert_allclose(one.joint, other.joint, atol=1e-14)
@@ -138,7 +138,7 @@ import jax, numpy as np, resource
 from jdlm import evaluate, marginals, targets
 for length, vocab in ((2, 2), (64, 256)):
     target = targets.{kind}
-    reference = marginals.of_target(target, jax.random.key(0))
+    reference = marginals.of_target(jax.random.key(0), target)
     single, pair = marginals.errors(evaluate.draw_tokens(jax.random.key(1), target, 300), reference)
     assert abs(reference.joint.sum(axis=(1, 2)) - 1).max() < 1e-9
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
@@ -150,9 +150,9 @@ for length, vocab in ((2, 2), (64, 256)):
 def test_no_pairs_at_length_one():
     target = targets.product([[0.2, 0.3, 0.5]])
     for reference in (
-        marginals.of_target(target, jax.random.key(0)),
+        marginals.of_target(jax.random.key(0), target),
         marginals.of_law(np.array([0.2, 0.3, 0.5])),
-        marginals.of_target(targets.data(np.zeros((9, 1), int), 3), jax.random.key(0), n=5),
+        marginals.of_target(jax.random.key(0), targets.data(np.zeros((9, 1), int), 3), n=5),
     ):
         assert reference.pairs.shape == (0, 2) and reference.joint.shape == (0, 3, 3)
         single, pair = marginals.errors(np.array([[0], [2]]), reference)
@@ -193,7 +193,7 @@ def test_draws_do_not_depend_on_how_many_are_made_together(monkeypatch):
 
 def test_pairs_of_a_vocabulary_whose_table_does_not_fit_are_left_out():
     target = targets.product(np.full((3, 4096), 1 / 4096))
-    reference = marginals.of_target(target, jax.random.key(0, impl="threefry2x32"))
+    reference = marginals.of_target(jax.random.key(0, impl="threefry2x32"), target)
     assert reference.pairs.shape == (0, 2) and reference.joint.size == 0
     single, pair = marginals.errors(np.zeros((50, 3), int), reference)
     assert pair is None and single.value == pytest.approx(4095 / 4096)

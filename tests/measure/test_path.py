@@ -70,7 +70,7 @@ def mixed() -> schedules.Schedule:
 @pytest.mark.parametrize("nested", [False, True])
 def test_cross_entropy_curve_is_that_of_enumeration(nested):
     key = jax.random.key(0)
-    measured = evaluate.cross_entropy_curve(imperfect(), target(), key, N, nested=nested, batch_size=4096)
+    measured = evaluate.cross_entropy_curve(key, imperfect(), target(), N, nested=nested, batch_size=4096)
     gap = exact_curve() - entropy_curve()
     for curve, truth in ((measured.cross_entropy, exact_curve()), (measured.learning_error, gap)):
         assert curve.n == N
@@ -99,7 +99,7 @@ def test_the_standard_error_of_any_weights_is_right(nested):
     for number in range(150):
         key = jax.random.fold_in(jax.random.key(7), number)
         curve = evaluate.cross_entropy_curve(
-            oracle(law_of_two), law_of_two, key, 64, nested=nested, batch_size=4 * 64
+            key, oracle(law_of_two), law_of_two, 64, nested=nested, batch_size=4 * 64
         ).cross_entropy
         found = [curve.dot(w) for w in weights]
         values.append([estimate.value for estimate in found])
@@ -117,7 +117,7 @@ def test_nested_sequences_make_differences_precise_and_sums_less_so():
     target = targets.table(easy)
     errors = []
     for nested in (False, True):
-        curve = evaluate.cross_entropy_curve(oracle(target), target, jax.random.key(9), 2048, nested=nested)
+        curve = evaluate.cross_entropy_curve(jax.random.key(9), oracle(target), target, 2048, nested=nested)
         errors.append([curve.cross_entropy.dot(np.array(w)).standard_error for w in ([1.0, -1, 0, 0], [1.0, 1, 1, 1])])
     (difference, total), (nested_difference, nested_total) = errors
     assert nested_difference < 0.6 * difference and nested_total > 1.6 * total, errors
@@ -129,7 +129,7 @@ def test_errors_and_covariances_of_few_sequences_are_those_of_the_definition(n, 
     """Sums of products over n - 1, then over n for the mean; a wrong divisor is off by a factor of up to 2 here."""
     terms = np.random.default_rng(n).normal(size=(2, LENGTH, n)).astype(np.float32)
     monkeypatch.setattr(devices, "in_batches", lambda *arguments: tuple(terms.reshape(2, -1)))
-    measured = evaluate.cross_entropy_curve(imperfect(), target(), jax.random.key(0), n, nested=nested)
+    measured = evaluate.cross_entropy_curve(jax.random.key(0), imperfect(), target(), n, nested=nested)
     weights = np.array([1.0, -2.0, 0.5, 3.0])
     for curve, mine in zip(measured, terms.astype(np.float64), strict=True):
         means = [math.fsum(row) / n for row in mine]
@@ -186,7 +186,7 @@ def test_a_measured_curve_does_not_depend_on_how_its_sequences_are_batched(neste
 
     def measure(batch_size, mesh=None):
         return evaluate.cross_entropy_curve(
-            imperfect(), target(), jax.random.key(8), 11, nested=nested, batch_size=batch_size, mesh=mesh,
+            jax.random.key(8), imperfect(), target(), 11, nested=nested, batch_size=batch_size, mesh=mesh,
             progress=lambda done, total: reports.append((done, total)),
         )  # fmt: skip
 
@@ -201,7 +201,7 @@ def test_a_measured_curve_does_not_depend_on_how_its_sequences_are_batched(neste
 
 def test_no_key_of_a_measurement_is_used_twice():
     with jax.debug_key_reuse(True):
-        evaluate.cross_entropy_curve(imperfect(), target(), jax.random.key(0), 5, batch_size=10)
+        evaluate.cross_entropy_curve(jax.random.key(0), imperfect(), target(), 5, batch_size=10)
         evaluate.path_request(jax.random.key(1), target(), mixed(), 6)
 
 
@@ -328,12 +328,12 @@ def test_the_mean_of_values_of_which_some_are_infinite():
 
 
 def test_marginals_are_those_of_enumeration():
-    found = marginals.of_target(target(), jax.random.key(0))
+    found = marginals.of_target(jax.random.key(0), target())
     assert len(found.pairs) == 6
     for (i, j), joint in zip(found.pairs, found.joint, strict=True):
         np.testing.assert_allclose(joint, law().sum(axis=tuple(k for k in range(LENGTH) if k not in (i, j))), atol=1e-6)
     data = targets.data(np.asarray(evaluate.draw_tokens(jax.random.key(1), target(), N)))
-    sampled = marginals.of_target(data, jax.random.key(0), n=N)
+    sampled = marginals.of_target(jax.random.key(0), data, n=N)
     assert np.abs(sampled.single - found.single).max() < 4.5 * np.sqrt(0.25 / N) * 2
 
 
@@ -349,9 +349,9 @@ def test_a_sweep_of_data_without_a_law_reports_what_can_be_known():
 def test_wrong_partners_are_refused():
     other = targets.product(np.full((5, VOCAB), 1 / VOCAB))
     with pytest.raises(ValueError, match=r"length, vocab_size\)=\(4, 3\), the target \(5, 3\)"):
-        evaluate.cross_entropy_curve(imperfect(), other, jax.random.key(0), 8)
+        evaluate.cross_entropy_curve(jax.random.key(0), imperfect(), other, 8)
     with pytest.raises(ValueError, match="n=1"):
-        evaluate.cross_entropy_curve(imperfect(), target(), jax.random.key(0), 1)
+        evaluate.cross_entropy_curve(jax.random.key(0), imperfect(), target(), 1)
     kernels = np.stack([np.eye(LENGTH + 1)])
     idle = schedules.Schedule("idle", LENGTH, 1, schedules.Chain(kernels))
     with pytest.raises(ValueError, match="idle leaves a mask with probability 1; build it with final_reveal=True"):
@@ -362,4 +362,4 @@ def test_wrong_partners_are_refused():
 def test_a_curve_of_a_predictor_without_probabilities_is_refused(logit):
     broken = Predictor.wrap(lambda tokens: jnp.zeros((LENGTH, VOCAB)).at[0, 0].set(logit), LENGTH, VOCAB)
     with pytest.raises(ValueError, match=r"the predictor returned NaN, \+inf or -inf for all tokens"):
-        evaluate.cross_entropy_curve(broken, target(), jax.random.key(0), 4)
+        evaluate.cross_entropy_curve(jax.random.key(0), broken, target(), 4)

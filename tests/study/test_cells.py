@@ -95,8 +95,8 @@ def keys_of_a_sweep(monkeypatch, **options):
     watch(evaluate, "path_request", lambda key, *_: key)  # split, so that nothing else may draw from it
     for module in (evaluate, path):
         watch(module, "draw_tokens", lambda key, *_: key)
-    watch(evaluate, "cross_entropy_curve", lambda predictor, target, key, n: key)
-    watch(marginals, "of_target", lambda target, key: key)
+    watch(evaluate, "cross_entropy_curve", lambda key, *_: key)
+    watch(marginals, "of_target", lambda key, *_: key)
     monkeypatch.setattr(sweeps, "sample_all", sample_all)
     monkeypatch.setattr(sweeps, "EXACT_LIMIT", 0)
     sweep(**options)

@@ -185,7 +185,7 @@ def test_reports_agree_with_the_state(trained):
     assert progress.steps_per_second > 0
     predictor = Predictor(state.ema, network.build(NETWORK, LENGTH, VOCAB).apply, LENGTH, VOCAB)
     key = jax.random.fold_in(jax.random.key(0), loop._EVALUATION)
-    expected = evaluate.learning_error(evaluate.cross_entropy_curve(predictor, TARGET, key, 16))
+    expected = evaluate.learning_error(evaluate.cross_entropy_curve(key, predictor, TARGET, 16))
     assert progress.learning_error == expected
     made = metrics.metric_rows(progress, cell="0" * 12, target="table", seed=0)
     assert [(row.metric, row.index) for row in made] == [

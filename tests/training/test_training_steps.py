@@ -119,9 +119,9 @@ def test_the_learning_error_is_that_of_the_running_mean_on_fixed_draws(run, monk
     used = []
     whole = evaluate.cross_entropy_curve
 
-    def watched(predictor, target, key, n, **options):
+    def watched(key, predictor, target, n, **options):
         used.append(jax.random.key_data(key).tolist())
-        return whole(predictor, target, key, n, **options)
+        return whole(key, predictor, target, n, **options)
 
     monkeypatch.setattr("jdlm.training.loop.cross_entropy_curve", watched)
     training.train(NETWORK, TARGET, CONFIG)
