@@ -44,8 +44,8 @@ def main():
         request = Request(jax.random.key(0), planners.random(), sizes)
         return lambda: sampling.sample_all(predictor, [request], batch_size=lanes // devices.size(mesh), mesh=mesh)
 
-    equal = np.asarray(sampling.draw_sizes(jax.random.key(1), schedules.uniform(length, num_steps), lanes))
-    drawn = np.asarray(sampling.draw_sizes(jax.random.key(1), schedules.minimax(length, num_steps, "tc"), lanes))
+    equal = sampling.draw_sizes(jax.random.key(1), schedules.uniform(length, num_steps), lanes)
+    drawn = sampling.draw_sizes(jax.random.key(1), schedules.minimax(length, num_steps, "tc"), lanes)
     shape = (lanes, length, vocab_size, num_steps)
 
     def loops(compute, suffix=""):

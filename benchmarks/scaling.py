@@ -39,7 +39,7 @@ def program(quick: bool, length: int, vocabulary: int, steps: int, lanes: int, m
     params = network.build(config, length, vocabulary).init(jax.random.key(0))
     predictor = network.predictor(config, params, length, vocabulary)
     sizes = sampling.draw_sizes(jax.random.key(1), schedules.uniform(length, steps), lanes)
-    request = Request(jax.random.key(2), planners.random(), np.asarray(sizes))
+    request = Request(jax.random.key(2), planners.random(), sizes)
     return lambda: sampling.sample_all(predictor, [request], mesh=mesh)
 
 

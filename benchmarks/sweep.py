@@ -48,7 +48,7 @@ def requests_of(length: int, counts: tuple[int, ...], lanes: int, vocab: int, me
     }
     made = []
     for number, (build, k) in enumerate((build, k) for build in builders.values() for k in counts):
-        sizes = np.asarray(sampling.draw_sizes(jax.random.key(number), build(length, k), lanes))
+        sizes = sampling.draw_sizes(jax.random.key(number), build(length, k), lanes)
         forced = np.random.default_rng(number).integers(0, vocab, (lanes, length)) if number % 2 else None
         for planner in members:
             made.append(Request(jax.random.key(100 + number), planner, sizes, forced=forced))

@@ -63,8 +63,10 @@ def _lane_words(key: Array, indices: Array, count: int) -> Array:
 
 def draw_sizes(
     key: Key[Array, ""], schedule: Any, lanes: Any = None, indices: ArrayLike | None = None
-) -> Int32[Array, "lanes steps"]:
+) -> Int32[np.ndarray, "lanes steps"]:
     """Reveal sizes of many lanes, drawn from a schedule's law: one row per global sample number.
+
+    They stay on the host until a `Request` takes them to the device.
 
     Args:
       key: typed threefry key; use another one than for `sample`.
@@ -73,7 +75,7 @@ def draw_sizes(
       indices: int ``[lanes]`` global sample numbers below 2^32.
 
     Returns:
-      int32 ``[lanes, num_steps]``.
+      numpy int32 ``[lanes, num_steps]``.
 
     Raises:
       ValueError: neither or both of ``lanes`` and ``indices`` are given, invalid sample numbers, or an invalid key.
@@ -85,7 +87,7 @@ def draw_sizes(
     # As many words as the longest schedules take, so that one program serves them all; 53 bits make a uniform.
     words = np.asarray(_lane_words(key, indices, max(schedule.length, schedule.num_steps)), np.float64)
     uniforms = (np.floor(words[:, 0] / 2**5) * 2**26 + np.floor(words[:, 1] / 2**6)) / 2**53
-    return jnp.asarray(schedule.sizes_from(uniforms), jnp.int32)
+    return schedule.sizes_from(uniforms)
 
 
 class Results(NamedTuple):

@@ -98,7 +98,7 @@ def test_forced_and_drawn_lanes_share_a_program_and_leftover_masks_stay():
 
 def test_usage_counts_calls_and_shared_first_steps():
     lanes = 50
-    sizes = np.asarray(draw_sizes(jax.random.key(0), schedules.tc_equalizer(LENGTH, 4), lanes))
+    sizes = draw_sizes(jax.random.key(0), schedules.tc_equalizer(LENGTH, 4), lanes)
     whole = Request(jax.random.key(1), FIXED[0], sizes)
     results = sample_all(table(), [whole], batch_size=4)
     steps = np.count_nonzero(sizes)

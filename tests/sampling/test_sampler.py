@@ -108,7 +108,7 @@ def test_revealed_tokens_are_never_drawn_again():
 def test_bits_do_not_depend_on_the_other_lanes():
     predictor = noisy_table()
     key, lanes = jax.random.key(6), 50
-    sizes = np.asarray(draw_sizes(jax.random.key(7), mixed(), lanes))
+    sizes = draw_sizes(jax.random.key(7), mixed(), lanes)
     tokens, info = sample_with_info(key, predictor, sizes, batch_size=16)
     order = np.random.default_rng(0).permutation(lanes)
     permuted, permuted_info = sample_with_info(key, predictor, sizes[order], indices=order, batch_size=16)
@@ -235,6 +235,21 @@ def test_sizes_of_any_sample_number_come_from_its_own_key(index):
     np.testing.assert_array_equal(draw_sizes(key, schedule, indices=np.array([index])), expected)
     several = draw_sizes(key, schedule, indices=np.array([3, index, 2**32 - 1]))
     np.testing.assert_array_equal(several[1:2], expected)
+
+
+def test_sizes_are_drawn_on_the_host_and_keep_their_bits():
+    """Stored from jdlm 0.1.0, which sent them to the device and back; a mixture of lists, a chain, and one list."""
+    key, indices = jax.random.key(11, impl="threefry2x32"), [0, 1, 2, 3, 7, 2**32 - 1]
+    lists = schedules.Atoms(np.array([0.2, 0.3, 0.5]), np.array([[1, 2, 5], [3, 3, 2], [8, 0, 0]]))
+    stored = {
+        schedules.Schedule("lists", 8, 3, lists): [[3, 3, 2], [8, 0, 0], [8, 0, 0], [1, 2, 5], [8, 0, 0], [8, 0, 0]],
+        schedules.tc_equalizer(8, 3): [[3, 3, 2], [4, 1, 3], [5, 2, 1], [1, 4, 3], [4, 1, 3], [4, 2, 2]],
+        schedules.fixed([3, 0, 1]): [[3, 0, 1]] * 6,
+    }
+    for schedule, expected in stored.items():
+        sizes = draw_sizes(key, schedule, indices=indices)
+        assert type(sizes) is np.ndarray and sizes.dtype == np.int32
+        np.testing.assert_array_equal(sizes, expected)
 
 
 def test_sample_numbers_of_32_bits_are_all_different():
