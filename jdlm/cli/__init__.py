@@ -1,6 +1,7 @@
 """The command line: parses, calls the library, writes run folders. JAX is imported only once the options are valid.
 
-Exit codes: 0 done, 1 a check or a training run failed, 2 bad input (one line on stderr), 130 interrupted.
+Exit codes: 0 done, 1 a check or a training run failed, 2 bad input (one line on stderr, or tyro's box where an option
+or its value cannot be read), 130 interrupted.
 """
 
 import contextlib
@@ -8,10 +9,8 @@ import os
 import sys
 from collections.abc import Callable
 
+import jdlm
 from jdlm.cli import interrupt, streams
-
-_SUBCOMMANDS = ("sweep", "tokens", "recommend", "figures", "doctor")
-_RESERVED = ("exact", "compare", "bench")
 
 
 def train_entry() -> None:
@@ -39,10 +38,11 @@ def run_train(arguments: list[str]) -> int:
 
     Raises:
       ValueError: bad input.
+      SystemExit: tyro has printed the help (code 0), or what is wrong with the options (code 2).
     """
-    from jdlm.cli.train import main
+    from jdlm.cli import train
 
-    return main(arguments)
+    return _version() if arguments == ["--version"] else train.main(arguments)
 
 
 def run_sample(arguments: list[str]) -> int:
@@ -50,22 +50,16 @@ def run_sample(arguments: list[str]) -> int:
 
     Raises:
       ValueError: bad input.
+      SystemExit: tyro has printed the help (code 0), or what is wrong with the options (code 2).
     """
-    command = arguments[0] if arguments else ""
-    if command in _RESERVED:
-        raise ValueError(f"{command!r} is not available in this version; there are {', '.join(_SUBCOMMANDS)}")
-    rest = arguments[1:] if command in _SUBCOMMANDS else arguments
-    if command == "tokens":
-        from jdlm.cli.tokens import main
-    elif command == "recommend":
-        from jdlm.cli.recommend import main
-    elif command == "figures":
-        from jdlm.cli.sweep import figures_main as main
-    elif command == "doctor":
-        from jdlm.cli.doctor import main
-    else:
-        from jdlm.cli.sweep import main
-    return main(rest)
+    from jdlm.cli import commands
+
+    return _version() if arguments == ["--version"] else commands.run(arguments)
+
+
+def _version() -> int:
+    print(f"jdlm {jdlm.__version__}")
+    return 0
 
 
 def guarded(command: Callable[[list[str]], int], arguments: list[str]) -> int:
@@ -76,7 +70,7 @@ def guarded(command: Callable[[list[str]], int], arguments: list[str]) -> int:
     streams.show_everything()
     try:
         with interrupt.watched():
-            code = command(arguments)
+            code = _code(command, arguments)
         if sys.stdout is not None:
             sys.stdout.flush()
         return code
@@ -96,6 +90,13 @@ def guarded(command: Callable[[list[str]], int], arguments: list[str]) -> int:
             raise  # a fault of ours, whose traceback we want to be told
         reason = str(error) or "no memory is left"
         return _report(f"{reason}; the sizes are too large for this machine, use smaller ones", "error: ", 2)
+
+
+def _code(command: Callable[[list[str]], int], arguments: list[str]) -> int:
+    try:
+        return command(arguments)
+    except SystemExit as stop:  # of tyro, which has printed the help or an error
+        return stop.code if isinstance(stop.code, int) else 0
 
 
 def _report(message: str, prefix: str, code: int) -> int:

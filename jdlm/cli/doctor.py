@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from jdlm.cli import cache, hosts, options
@@ -9,18 +10,24 @@ from jdlm.cli.resource import load_network, resolve
 from jdlm.config import MixtureConfig, presets
 from jdlm.study import runs
 
-_DESCRIPTION = (
-    "Checks the installation (versions, device, folders, presets), samples a small distribution and compares the draws "
-    "with it, and checks a run: manifest, configuration, checkpoint and rows. RUN is by default the newest run, if any."
-)
 _DRAWS = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(options.FolderOptions):
+    """Checks the installation (versions, device, folders, presets), the sampler, and a run.
+
+    Draws of a small distribution are compared with it exactly; of a run its manifest, configuration, checkpoint and
+    rows are checked.
+    """
+
+    run: options.Run = None
 
 
 def main(arguments: list[str]) -> int:
     """Runs all checks, one line each; 0 if all passed, 1 if not."""
-    word, rest = options.split(arguments)
-    given = options.parse(options.FolderOptions(), rest, "sample.py doctor", _DESCRIPTION)
-    folder = _folder(word, given.runs_folder)
+    given = options.parse(Options(), arguments, "doctor")
+    folder = _folder(given.run, given.runs_folder)
     hosts.connect(hosts.HostOptions())  # the devices that a run would use
     checks: list[tuple[str, Callable[[], str]]] = [
         ("versions", _versions),

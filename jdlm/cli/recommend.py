@@ -17,20 +17,19 @@ if TYPE_CHECKING:
 
 _COMPARED = ("uniform", "cosine", "best_fixed_tc", "best_fixed_dtc", "best_fixed_both", "minimax_both")
 _EVERY = ("uniform", "cosine", "geometric", "best_fixed", "first_hitting")  # cheap, so every number of steps is tried
-_DESCRIPTION = (
-    "Recommends a schedule for a run, or for the oracle of a preset, from the measured cross-entropy curve alone: "
-    "nothing is sampled. The cost of a schedule is its NELBO above that of one token per step with the same predictor, "
-    "in nats per sequence. Give --kl for the fewest steps that cost at most that, or --num-steps for the least cost. "
-    "Schedules are chosen on one part of the data (or of the draws) and judged on another; under --kl one is "
-    "recommended only if it is shown to keep the goal, else the exit code is 1 and nothing is written. RUN is by "
-    "default the newest run."
-)
 
 
-@dataclass(frozen=True)
-class RecommendOptions:
-    """Options of ``sample.py recommend``."""
+@dataclass(frozen=True, kw_only=True)
+class Options(options.FolderOptions):
+    """Recommends a schedule for a run, or for the oracle of a preset, from the measured cross-entropy curve alone.
 
+    Nothing is sampled. The cost of a schedule is its NELBO above that of one token per step with the same predictor, in
+    nats per sequence. Give --kl for the fewest steps that cost at most that, or --num-steps for the least cost.
+    Schedules are chosen on one part of the data (or of the draws) and judged on another; under --kl one is recommended
+    only if it is shown to keep the goal, else the exit code is 1 and nothing is written.
+    """
+
+    run: options.RunOrPreset = None
     kl: float | None = None
     """Goal: the largest cost that is acceptable, in nats per sequence."""
     num_steps: int | None = None
@@ -49,8 +48,6 @@ class RecommendOptions:
     """File for the sizes of the recommended schedule, as JSON for another code base; - prints them, alone."""
     seed: int = 0
     """Seed of all random numbers."""
-    runs_folder: Path = options.RUNS_FOLDER
-    """Folder that holds the runs."""
 
     def __post_init__(self):
         if self.samples < 2:
@@ -62,13 +59,12 @@ class RecommendOptions:
 
 def main(arguments: list[str]) -> int:
     """Measures the curve twice, prints what each schedule costs, and writes the recommended sizes."""
-    word, rest = options.split(arguments)
-    given = options.parse(RecommendOptions(), rest, "sample.py recommend", _DESCRIPTION)
+    given = options.parse(Options(), arguments, "recommend")
     if (given.kl is None) == (given.num_steps is None):
         raise ValueError("give a goal: either --kl NATS or --num-steps K")
     if given.kl is not None and not 0.0 < given.kl < float("inf"):
         raise ValueError(f"--kl {given.kl} is not a valid goal; use a positive number of nats such as 0.1")
-    resource = resolve(word, given.runs_folder)
+    resource = resolve(given.run, given.runs_folder)
     length, names = resource.config.target.length, _names(given)
     if given.num_steps is not None:
         check_num_steps(given.num_steps, length, "--num-steps", given.schedule)
@@ -113,7 +109,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _names(given: RecommendOptions) -> list[str]:
+def _names(given: Options) -> list[str]:
     """Words of the schedules in the table beside `optimal`: the wanted one first."""
     if given.schedule is None or given.schedule == "optimal":
         wanted = []
@@ -141,7 +137,7 @@ def _candidates(name: str, length: int, wanted: bool) -> list[int]:
     return sorted({count for count in [*powers, *middles, *every, most] if count >= least})
 
 
-def _entry(best: "Offer", target: str, given: RecommendOptions) -> dict[str, Any]:
+def _entry(best: "Offer", target: str, given: Options) -> dict[str, Any]:
     """What is written: the sizes, the goal, and the numbers that are printed."""
     from jdlm.study import advice
 
@@ -161,7 +157,7 @@ def _build(name: str, length: int, folder: Path | None, num_steps: int):
     return build_schedule(name, length, num_steps, cache=folder)
 
 
-def _curves(resource, target, given: RecommendOptions, mesh) -> "tuple[CurveEstimate, CurveEstimate, str]":
+def _curves(resource, target, given: Options, mesh) -> "tuple[CurveEstimate, CurveEstimate, str]":
     """The curve on which schedules are chosen, the one on which they are judged, and where both come from."""
     import jax
 
@@ -196,7 +192,7 @@ def _curves(resource, target, given: RecommendOptions, mesh) -> "tuple[CurveEsti
     return *curves, f"the exact entropy curve of the target plus the learning error of {sequences}"
 
 
-def _print(offers: "list[Offer]", test: "CurveEstimate", given: RecommendOptions, source: str) -> None:
+def _print(offers: "list[Offer]", test: "CurveEstimate", given: Options, source: str) -> None:
     goal = f"at most {given.kl:g} nats" if given.kl is not None else f"{given.num_steps} steps"
     sequential = test.dot(test.values * 0 + 1)
     limit = f"{100 * given.confidence:g} % limit"
@@ -217,7 +213,7 @@ def _print(offers: "list[Offer]", test: "CurveEstimate", given: RecommendOptions
     print("\n".join(_verdict(offers, test, given)))
 
 
-def _verdict(offers: "list[Offer]", test: "CurveEstimate", given: RecommendOptions) -> list[str]:
+def _verdict(offers: "list[Offer]", test: "CurveEstimate", given: Options) -> list[str]:
     """The recommendation in words, and what is to be said of it."""
     from jdlm.study import advice
 

@@ -1,15 +1,14 @@
-"""``sample.py sweep`` and ``sample.py figures``: rows and figures of a run."""
+"""``sample.py sweep``: rows and figures of a run."""
 
 import dataclasses
-import os
-import shlex
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jdlm.cli import cache, hosts, interrupt, options, progress, summary
+from jdlm.cli import cache, figures, hosts, interrupt, options, progress, summary
 from jdlm.cli.resource import Resource, data_sha256, load_network, load_predictor, resolve
-from jdlm.config import SweepConfig, build_planner, build_schedules, presets
+from jdlm.config import SweepConfig, TargetConfig, build_planner, build_schedules
 from jdlm.study import runs
 
 if TYPE_CHECKING:
@@ -18,50 +17,67 @@ if TYPE_CHECKING:
     from jdlm.study.rows import Row
     from jdlm.targets import Target
 
-__all__ = ["figures_main", "main"]
+__all__ = ["Options", "PresetOptions", "main"]
 
-_DESCRIPTION = (
-    "Samples a trained run (or the oracle of a preset) under schedules side by side and draws the figures. "
-    "Usage: sample.py [COMMAND] [RUN or PRESET] [OPTIONS]. COMMAND is sweep (this one, the default), tokens (prints "
-    "samples), recommend (which schedule to use), figures (draws again from sweep.csv) or doctor (checks installation "
-    "and run); each explains itself with --help. RUN is a folder or its name under the runs folder, by default the "
-    "newest run. PRESET is one of {presets}, or the path of a TOML file; it makes a new run without training, and its "
-    "target has options of its own."
-)
-_FIGURES = "Draws the figures of a run again from its sweep.csv and metrics.csv. RUN is by default the newest run."
+
+@dataclass(frozen=True, kw_only=True)
+class Options(options.FolderOptions, hosts.HostOptions):
+    """Samples a trained run (or the oracle of a preset) under schedules side by side and draws the figures.
+
+    The run or preset stands before the options. A preset makes a new run without training; its target has options of
+    its own, which `sample.py sweep PRESET --help` lists.
+    """
+
+    run: options.RunOrPreset = None
+    sweep: SweepConfig = field(default_factory=SweepConfig)
+    """Schedules and sizes of the comparison."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PresetOptions(Options):
+    """Samples the oracle of a preset under schedules side by side, in a new run, and draws the figures."""
+
+    target: TargetConfig
+    """The target to sample; its kind is the preset's."""
+    name: str | None = None
+    """Name of the run folder; by default the preset's, with a number if it is taken."""
 
 
 def main(arguments: list[str]) -> int:
     """Sweeps a run, or makes a new one from a preset."""
-    word, rest = options.split(arguments)
-    root = Path(options.peek(rest, "--runs-folder") or options.RUNS_FOLDER)
-    program = "sample.py sweep" + (f" {word}" if word else "")
-    description = _DESCRIPTION.format(presets=", ".join(presets.names()))
+    early = options.early(arguments)
     try:
-        resource = resolve(word, root, fresh=options.peek(rest, "--name") is not None)
+        resource = resolve(early.word, early.runs_folder, fresh=early.name is not None)
     except ValueError:
-        if word is None and ("--help" in rest or "-h" in rest):
-            options.parse(options.SweepRunOptions(SweepConfig()), rest, "sample.py", description)
+        if early.word is None and {"-h", "--help"} & {*arguments}:  # there is no run yet, of which it would tell
+            options.parse(Options(), arguments, "sweep")
         raise
     config = resource.config
     if resource.folder is not None:
-        given = options.parse(options.SweepRunOptions(config.sweep), rest, program, description)
-        config = dataclasses.replace(config, sweep=given.sweep)
+        given = options.parse(Options(sweep=config.sweep), arguments, "sweep")
+        options.check_leading(early.word, given.run)
+        resource = dataclasses.replace(resource, config=dataclasses.replace(config, sweep=given.sweep))
         cache.compiled_programs()
         mesh = hosts.connect(given, folder=resource.folder)
-        return _sweep_into(resource.folder, dataclasses.replace(resource, config=config), mesh)
-    given = options.parse(options.SweepPresetOptions(config.target, config.sweep), rest, program, description)
-    if config.training is not None:
-        print(f"note: {word} is not trained here, so the oracle alone is sampled", file=sys.stderr)
-    config = dataclasses.replace(config, target=given.target, sweep=given.sweep, network=None, training=None)
-    name = given.name or config.name + ("-oracle" if resource.config.training is not None else "")
+        return _sweep_into(resource.folder, resource, mesh)
+    given = options.parse(PresetOptions(target=config.target, sweep=config.sweep), arguments, "sweep")
+    options.check_leading(early.word, given.run)
+    return _sweep_preset(given, resource)
+
+
+def _sweep_preset(given: PresetOptions, preset: Resource) -> int:
+    """Sweeps the oracle of a preset in a new run."""
+    if preset.config.training is not None:
+        print(f"note: {preset.name} is not trained here, so the oracle alone is sampled", file=sys.stderr)
+    config = dataclasses.replace(preset.config, target=given.target, sweep=given.sweep, network=None, training=None)
+    name = given.name or config.name + ("-oracle" if preset.config.training is not None else "")
     cache.compiled_programs()
     mesh = hosts.connect(given)
     from jdlm import devices
 
     target = config.target.build()
 
-    load_predictor(Resource(word, config, None), target)
+    load_predictor(Resource(preset.name, config, None), target)
     if not devices.is_main():
         return _sweep_into(None, Resource(name, config, None), mesh)
     with runs.draft(given.runs_folder, name, exact=given.name is not None) as draft:
@@ -70,17 +86,6 @@ def main(arguments: list[str]) -> int:
             draft.folder, runs.new_manifest(config, options.command_line(), data_sha256=data_sha256(target))
         )
         return _sweep_into(draft.folder, Resource(name, config, None), mesh, draft)
-
-
-def figures_main(arguments: list[str]) -> int:
-    """Draws the figures of a run again."""
-    word, rest = options.split(arguments)
-    root = Path(options.peek(rest, "--runs-folder") or options.RUNS_FOLDER)
-    options.parse(options.FolderOptions(), rest, "sample.py figures", _FIGURES)
-    resource = resolve(word, root)
-    if resource.folder is None or not (resource.folder / runs.SWEEP).is_file():
-        raise ValueError(f"{word or resource.folder} has no {runs.SWEEP} yet; make one with `python sample.py sweep`")
-    return _draw(resource.folder)
 
 
 def _sweep_into(folder: Path | None, resource: Resource, mesh, draft: runs.Draft | None = None) -> int:
@@ -103,7 +108,7 @@ def _sweep_into(folder: Path | None, resource: Resource, mesh, draft: runs.Draft
     folder = _write(folder, table, entry, draft)
     print("\n".join(summary.lines(table, resource.config.name)))
     print(f"wrote {folder / runs.SWEEP}", flush=True)
-    return _draw(folder)
+    return figures.draw(folder)
 
 
 def _measure(resource: Resource, mesh) -> tuple[list["Row"], dict[str, dict]]:
@@ -177,7 +182,7 @@ def _write(folder: Path, table: list["Row"], entry: dict[str, Any], draft: runs.
         runs.write_manifest(folder, manifest)
         if draft is not None:
             folder = draft.publish()
-        _say_incomplete(folder)
+        figures.say_incomplete(folder)
         stop.check()
     return folder
 
@@ -189,45 +194,6 @@ def _usage(results) -> dict:
         **results.usage._asdict(),
         "useful_share": round(results.usage.share, 4),
     }
-
-
-def _say_incomplete(folder: Path) -> None:
-    """Says what an interruption leaves while figures are drawn."""
-    interrupt.remains(
-        f"{folder / runs.SWEEP} is written, the figures are not complete. "
-        f"Draw them with: python sample.py figures {shlex.quote(str(folder))}"
-    )
-
-
-def _draw(folder: Path) -> int:
-    """Draws what the rows of a run show; returns 1 if that failed, of which one line tells, else 0."""
-    from jdlm.study import rows
-
-    table = rows.read(folder / runs.SWEEP)
-    if (folder / runs.METRICS).is_file():
-        table += rows.read(folder / runs.METRICS)
-    # Notebooks name a backend that may not be there, and then matplotlib is not even imported. None is needed here.
-    os.environ.pop("MPLBACKEND", None)
-    _say_incomplete(folder)
-    try:
-        with progress.Progress("figures", unit="figure") as bar, interrupt.gentle() as stop:
-
-            def report(done: int, total: int, what: str) -> None:
-                bar.update(done, total, what)
-                stop.check()
-
-            from jdlm.study import figures
-
-            files = figures.draw(table, folder / runs.FIGURES, progress=report)
-    except Exception as error:
-        if sys.flags.dev_mode:
-            raise
-        reason = " ".join(str(error).split()) or type(error).__name__
-        print(f"error: {reason}; {folder / runs.SWEEP} is whole", file=sys.stderr)
-        return 1
-    interrupt.remains(f"{folder / runs.SWEEP} and {folder / runs.FIGURES} are written")
-    print(f"drew {len(files)} files in {folder / runs.FIGURES}")
-    return 0
 
 
 def _known_curve(target):

@@ -1,6 +1,10 @@
 """``sample.py tokens``: prints sequences drawn from a run's network or from the oracle."""
 
+import dataclasses
+import itertools
 import re
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jdlm.cli import cache, cores, escape, interrupt, options, output
@@ -13,25 +17,57 @@ from jdlm.config import (
     build_schedule,
     check_num_steps,
 )
+from jdlm.config.settings import check_seed
 
 if TYPE_CHECKING:
     from jdlm.targets import Target
 
-_DESCRIPTION = (
-    "Prints sequences, one per line, drawn by the network of a run, or by the oracle of a preset: token ids, or "
-    'characters where the target is a text. Known tokens are kept with --given "0 _ _ 2" (text: --given "a m__k"), '
-    r"where each _ is drawn. In texts, printed and given, \n, \r and \t are line feed, carriage return and tab, \\ "
-    r"is a backslash, \_ an underscore that is not a mask, \xNN the byte of that hexadecimal number. "
-    "RUN is by default the newest run."
-)
+
+@dataclass(frozen=True, kw_only=True)
+class Options(options.FolderOptions):
+    r"""Prints sequences, one per line, drawn by the network of a run, or by the oracle of a preset.
+
+    A line holds token ids, or characters where the target is a text. Known tokens are kept with --given "0 _ _ 2", or
+    for a text --given "a m__k", where each _ is drawn. In texts, printed and given, \n, \r and \t are line feed,
+    carriage return and tab, \\ is a backslash, \_ an underscore that is not a mask, \xNN the byte of that hexadecimal
+    number.
+    """
+
+    run: options.RunOrPreset = None
+    count: int = 8
+    """Number of sequences."""
+    schedule: str | None = None
+    """Word of the schedule, by default first_hitting, which reveals one token per step."""
+    planner: str = "random"
+    """Word of the planner, which chooses the positions of each step; threshold:TAU and its like need no schedule."""
+    num_steps: int | None = None
+    """Number of steps, for every schedule but first_hitting."""
+    given: str | None = None
+    """Tokens that are known: ids between spaces or commas, or a text with the escapes above; _ for each to be drawn."""
+    mask: str = "_"
+    """What stands for a token to be drawn in --given, one character; escaped where a printed text holds it."""
+    oracle: bool = False
+    """Sample with the target's exact conditionals instead of the trained network."""
+    seed: int = 0
+    """Seed of all random numbers."""
+    batch_size: int | None = None
+    """Sequences handled at once; None chooses a size from the shapes."""
+    output: Path | None = None
+    """File for the tokens, one sequence per line; - or nothing prints them."""
+
+    def __post_init__(self):
+        if self.count < 1:
+            raise ValueError(f"count={self.count} is less than 1; use at least 1")
+        if self.batch_size is not None and self.batch_size < 1:
+            raise ValueError(f"batch_size={self.batch_size} is less than 1; use at least 1, or leave it out")
+        check_seed(self.seed)
 
 
 def main(arguments: list[str]) -> int:
     """Parses the options, samples, prints or saves."""
-    word, rest = options.split(arguments)
-    given = options.parse(options.TokensOptions(), rest, "sample.py tokens", _DESCRIPTION)
+    given = options.parse(Options(), attached(arguments), "tokens")
     interrupt.remains("not all tokens were written")
-    resource = resolve(word, given.runs_folder)
+    resource = resolve(given.run, given.runs_folder)
     known = _known(given, resource.config.target.length, isinstance(resource.config.target, TextConfig))
     masks = known.count(None)
     output.check(given.output, "--output")
@@ -68,7 +104,19 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _known(given: options.TokensOptions, length: int, is_text: bool) -> list[int | None]:
+def attached(arguments: list[str]) -> list[str]:
+    """``arguments`` with ``--given -CGT`` as ``--given=-CGT``, which tyro does not take for an option.
+
+    A line that begins with a hyphen can so be given back as it was printed. What is an option stays one.
+    """
+    names = {"--help", *("--" + field.name.replace("_", "-") for field in dataclasses.fields(Options))}
+    for place, (argument, value) in enumerate(itertools.pairwise(arguments)):
+        if argument == "--given" and value.partition("=")[0].replace("_", "-") not in names:
+            return [*arguments[:place], f"--given={value}", *arguments[place + 2 :]]
+    return arguments
+
+
+def _known(given: Options, length: int, is_text: bool) -> list[int | None]:
     """The given tokens, as bytes of a text or as ids; None where a token is to be drawn.
 
     Raises:
@@ -140,7 +188,7 @@ def parse_given(text: str, length: int, mask: str = "_") -> list[int | None]:
     return [None if word == mask else int(word) for word in words]
 
 
-def _schedule(given: options.TokensOptions, masks: int) -> tuple[str | None, int]:
+def _schedule(given: Options, masks: int) -> tuple[str | None, int]:
     """The word of the schedule (None for a planner that counts by itself) and its number of steps.
 
     Raises:

@@ -3,37 +3,79 @@
 import dataclasses
 import shlex
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 from jdlm.cli import cache, hosts, interrupt, options, progress
 from jdlm.cli.resource import data_sha256
-from jdlm.config import Config, presets
+from jdlm.config import Config, SweepConfig, TargetConfig, presets
+from jdlm.config.settings import NetworkConfig, TrainingConfig
 from jdlm.study import runs
 
 __all__ = ["main"]
 
 _DEFAULT_PRESET = "mixture"
 _SECONDS_BETWEEN_CHECKPOINTS = 5.0
-_DESCRIPTION = (
-    "Trains a mask predictor on a distribution that is known exactly and writes a run folder: configuration, "
-    "manifest, metrics and checkpoint. PRESET is one of {presets}, or the path of a TOML file (default: {default}). "
-    "Continue an interrupted run with --resume RUN."
-)
+_Preset = Annotated[
+    str | None,
+    tyro.conf.Positional,
+    tyro.conf.DisallowNone,
+    tyro.conf.arg(
+        metavar="[PRESET]",
+        help=f"One of {', '.join(presets.names())}, or the path of a TOML file.",
+        help_behavior_hint=f"(default: {_DEFAULT_PRESET})",
+    ),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(options.FolderOptions, hosts.HostOptions):
+    """Trains a mask predictor on a distribution that is known exactly.
+
+    Writes a run folder: configuration, manifest, metrics and checkpoint. The preset stands before the options.
+    Alone, --version prints the version, and --tyro-print-completion SHELL a script that completes options (bash, zsh,
+    or fish).
+    """
+
+    preset: _Preset = None
+    resume: str | None = None
+    """An interrupted run to continue, in place of a preset; --resume RUN --help lists the options that it takes."""
+    target: TargetConfig
+    """The target to learn; its kind is the preset's."""
+    network: NetworkConfig
+    """The transformer."""
+    training: TrainingConfig
+    """The training run."""
+    sweep: SweepConfig
+    """What a later `sample.py` of this run compares."""
+    name: str | None = None
+    """Name of the run folder; by default the preset's, with a number if it is taken."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumeOptions(options.FolderOptions, hosts.HostOptions):
+    """Continues an interrupted run, with the run's own options."""
+
+    resume: str
+    """The interrupted run that is continued, on as many devices bit for bit as if it had not stopped."""
 
 
 def main(arguments: list[str]) -> int:
     """Parses the options, trains, prints where the run is."""
-    if options.peek(arguments, "--resume") is not None or "--resume" in arguments:
-        return _resume(arguments)
-    word, rest = options.split(arguments)
-    config = presets.load(word or _DEFAULT_PRESET)
-    if config.training is None:
+    early = options.early(arguments)
+    if early.resume is not None:
+        return _resume(arguments, early)
+    config = presets.load(early.word or _DEFAULT_PRESET)
+    if config.network is None or config.training is None:
         raise ValueError(
-            f"preset {config.name!r} has no [training]: it is for the oracle alone; run `python sample.py {word}`"
+            f"preset {config.name!r} has no [training]: it is for the oracle alone; run `python sample.py {early.word}`"
         )
-    defaults = options.TrainOptions(config.target, config.network, config.training, config.sweep)
-    description = _DESCRIPTION.format(presets=", ".join(presets.names()), default=_DEFAULT_PRESET)
-    given = options.parse(defaults, rest, "train.py" + (f" {word}" if word else ""), description)
+    defaults = Options(target=config.target, network=config.network, training=config.training, sweep=config.sweep)
+    given = options.parse(defaults, arguments)
+    options.check_leading(early.word, given.preset)
     sections = {"target": given.target, "network": given.network, "training": given.training, "sweep": given.sweep}
     config = dataclasses.replace(config, **sections)
     cache.compiled_programs()
@@ -58,12 +100,10 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _resume(arguments: list[str]) -> int:
-    word, rest = options.split(arguments)
-    if word is not None:
-        raise ValueError(f"--resume takes the run and no preset; leave out {word!r}")
-    defaults = options.ResumeOptions(resume="")
-    given = options.parse(defaults, rest, "train.py", "Continues an interrupted run, with the run's own options.")
+def _resume(arguments: list[str], early: options.Early) -> int:
+    if early.word is not None:
+        raise ValueError(f"--resume takes the run and no preset; leave out {early.word!r}")
+    given = options.parse(ResumeOptions(resume=""), arguments)
     folder = runs.find(given.resume, given.runs_folder)
     if folder is None:
         raise runs.missing(given.resume, given.runs_folder)

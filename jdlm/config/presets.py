@@ -6,14 +6,17 @@ A preset is data; nothing in it is executed. Every key must be one of the fields
 
 import codecs
 import dataclasses
-import json
+import textwrap
 import tomllib
 import types
 import typing
 from pathlib import Path
-from typing import Any, Literal, Union
+from typing import TYPE_CHECKING, Any, Literal, Union
 
 from jdlm.config import TARGETS, Config, TargetConfig, nearest
+
+if TYPE_CHECKING:
+    from tomlkit.items import Table
 
 __all__ = ["dump", "folder", "load", "names", "parse", "read"]
 
@@ -87,30 +90,34 @@ def parse(text: str, name: str) -> Config:
 
 
 def dump(config: Config) -> str:
-    """``config`` as TOML, every default spelled out; :func:`parse` gives back an equal value."""
-    lines = [f"name = {_toml(config.name)}"]
-    for section in ("target", "network", "training", "sweep"):
-        value = getattr(config, section)
-        lines += [] if value is None else _section(section, value)
-    return "\n".join(lines) + "\n"
+    """``config`` as TOML, every default spelled out under its help; :func:`parse` gives back an equal value."""
+    import tomlkit  # here and below: not for `--help`, which is to be instant
+
+    document = tomlkit.document()
+    document.add("name", tomlkit.item(config.name))
+    for title in ("target", "network", "training", "sweep"):
+        value = getattr(config, title)
+        if value is not None:
+            document.add(title, _section(value))
+    return tomlkit.dumps(document)
 
 
-def _section(title: str, value: Any) -> list[str]:
-    lines = ["", f"[{title}]"] + ([f"kind = {_toml(value.kind)}"] if hasattr(value, "kind") else [])
-    entries = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    nested = {key: entry for key, entry in entries.items() if dataclasses.is_dataclass(entry)}
-    lines += [f"{key} = {_toml(entry)}" for key, entry in entries.items() if entry is not None and key not in nested]
-    return lines + [line for key, entry in nested.items() for line in _section(f"{title}.{key}", entry)]
+def _section(value: Any) -> "Table":
+    """The fields of a dataclass with their docstrings as comments; what is None is left out."""
+    import docstring_parser
+    import tomlkit
 
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (int, float)):
-        return repr(value)
-    if isinstance(value, tuple):
-        return "[" + ", ".join(_toml(entry) for entry in value) + "]"
-    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")  # JSON allows it, TOML does not
+    section = tomlkit.table()
+    if hasattr(value, "kind"):
+        section.add("kind", value.kind)
+    helps = {each.arg_name: each.description for each in docstring_parser.parse_from_object(type(value)).params}
+    for field in dataclasses.fields(value):
+        entry = getattr(value, field.name)
+        if entry is not None:
+            for line in textwrap.wrap(helps.get(field.name) or "", 118, break_on_hyphens=False):
+                section.add(tomlkit.comment(line))
+            section.add(field.name, _section(entry) if dataclasses.is_dataclass(entry) else tomlkit.item(entry))
+    return section
 
 
 def _build(cls: type, data: dict[str, Any], where: str) -> Any:
@@ -159,7 +166,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         if not isinstance(value, list):
             raise ValueError(f"{where} = {value!r} is not a list; write it in brackets")
         return tuple(_convert(args[0], entry, f"{where}[{i}]") for i, entry in enumerate(value))
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         if not isinstance(value, dict):
             raise ValueError(f"{where} = {value!r} is not a section; write [{where}] and its keys below")
         return _build(hint, value, where)

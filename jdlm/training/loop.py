@@ -69,11 +69,12 @@ class Progress(NamedTuple):
 
 def optimizer(config: TrainingConfig) -> optax.GradientTransformation:
     """AdamW with clipping, linear warm-up and cosine decay to zero; weight decay on matrices alone."""
-
-    def rate(step: Array) -> Array:
-        warm = (step + 1) / (config.warmup_steps + 1)
-        done = (step - config.warmup_steps) / (config.steps - config.warmup_steps)
-        return config.learning_rate * jnp.where(step < config.warmup_steps, warm, (1 + jnp.cos(jnp.pi * done)) / 2)
+    rate = optax.warmup_cosine_decay_schedule(
+        init_value=config.learning_rate / (config.warmup_steps + 1),  # of the first step, which is to move, too
+        peak_value=config.learning_rate,
+        warmup_steps=config.warmup_steps,
+        decay_steps=config.steps,
+    )
 
     def matrices(params: Any) -> Any:
         return jax.tree.map(lambda leaf: leaf.ndim >= 2, params)
@@ -214,7 +215,7 @@ def _run_chunk(
         params = optax.apply_updates(state.params, updates)
         # A young mean forgets faster: at step t it covers about the last t/9 steps, and never the initial values.
         decay = jnp.minimum(config.ema_decay, state.step / (state.step + 9))
-        ema = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, state.ema, params)
+        ema = optax.incremental_update(params, state.ema, 1 - decay)
         return TrainingState(params, moments, ema, state.step + 1, state.key), value
 
     def idle(state: TrainingState) -> tuple[TrainingState, Array]:

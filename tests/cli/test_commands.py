@@ -11,9 +11,10 @@ from pathlib import Path
 import jax
 import pytest
 
+import jdlm
 import jdlm.cli.train as train_module
 from jdlm import cli
-from jdlm.cli import cache, interrupt, options, progress
+from jdlm.cli import cache, commands, interrupt, options, progress, sweep
 from jdlm.cli.resource import data_sha256
 from jdlm.cli.tokens import parse_given
 from jdlm.config import presets
@@ -118,36 +119,23 @@ def test_a_run_folder_holds_all_that_it_should(workplace):
         ("train", ["smal"], "no preset 'smal'; use one of markov, mixture"),
         ("train", ["other.toml"], "no preset file 'other.toml'"),
         ("train", ["reed-solomon"], "for the oracle alone; run `python sample.py reed-solomon`"),
-        ("train", ["small.toml", "--target.prime", "7"], "inapplicable option --target.prime; the nearest"),
-        ("train", ["small.toml", "--training.step", "7"], "'--training.steps'"),
-        ("train", ["small.toml", "--training.steps", "many"], "--training.steps: 'many' is not a whole number"),
-        ("train", ["small.toml", "--training.steps", "0"], "steps=0"),
-        ("train", ["small.toml", "--training.steps"], "--training.steps"),
-        ("train", ["small.toml", "--network.width", "9", "--network.heads", "2"], "width=9"),
         ("train", ["small.toml", "--target.weights", "0.7", "0.7"], "weights"),
         ("train", ["small.toml", "--target.length", "0"], "length"),
         ("train", ["small.toml", "--sweep.num-steps", "40"], "sweep.num_steps=40 exceeds length=4; use at most 4"),
-        ("train", ["small.toml", "more"], "unexpected argument: more"),
         ("train", ["small.toml", "--name", "small"], "small exists; choose another --name"),
         ("train", ["small.toml", "--name", "a/b"], "'a/b' cannot be the name of a run"),
-        ("train", ["--resume"], "--resume"),
         ("train", ["--resume", "nothing"], "no run 'nothing'"),
-        ("train", ["--resume", "small", "--training.steps", "9"], "inapplicable option --training.steps"),
         ("train", ["small.toml", "--resume", "small"], "leave out 'small.toml'"),
         ("sample", ["nothing"], "no run 'nothing' under 'runs'"),
         ("sample", ["sweep", "cache"], "cache is a folder without manifest.json"),
         ("sample", ["--runs-folder", "empty"], "no run under 'empty' yet"),
-        ("sample", ["small", "--target.length", "3"], "inapplicable option --target.length"),
-        ("sample", ["small", "--sweep.schedules", "cosin"], "schedule 'cosin'; the nearest valid one is 'cosine'"),
+        ("sample", ["--sweep.samples", "64", "small"], "'small' follows an option; name the run or preset before"),
         ("sample", ["small", "--sweep.num-steps", "5"], "sweep.num_steps=5 exceeds length=4; use at most 4"),
-        ("sample", ["small", "--sweep.samples", "1"], "samples=1"),
         ("sample", ["--name", "mine"], "--name makes a new run, which needs a preset"),
         ("sample", ["reed-solomon", "--target.prime", "36"], "36"),
         ("sample", ["reed-solomon", "--target.dimension", "33"], "33"),
-        ("sample", ["bench", "small"], "'bench' is not available in this version"),
-        ("sample", ["exact"], "'exact' is not available in this version"),
+        ("sample", ["exact"], "no run 'exact' under 'runs'"),
         ("sample", ["figures", "reed-solomon"], "has no sweep.csv yet"),
-        ("sample", ["tokens", "small", "--count", "0"], "count=0"),
         ("sample", ["tokens", "small", "--schedule", "cosine"], "--schedule cosine needs --num-steps; use at most 4"),
         ("sample", ["tokens", "small", "--schedule", "cosin", "--num-steps", "2"], "unknown schedule 'cosin'"),
         ("sample", ["tokens", "small", "--num-steps", "2"], "does not apply to first_hitting"),
@@ -169,6 +157,37 @@ def test_bad_input_is_one_line_and_writes_nothing(at_work, capsys, command, argu
     assert message in error
     assert snapshot(at_work) == before
     assert not (at_work / "empty").exists() and not list((at_work / "runs").glob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "messages"),
+    [
+        ("train", ["small.toml", "--target.prime", "7"], ["Unrecognized options: --target.prime, 7"]),
+        (
+            "train",
+            ["small.toml", "--training.step", "7"],
+            ["Perhaps you meant", "--training.steps INT"],
+        ),
+        ("train", ["small.toml", "--training.steps", "many"], ["--training.steps", "'many'"]),
+        ("train", ["small.toml", "--training.steps", "0"], ["steps=0", "use steps=1 or more"]),
+        ("train", ["small.toml", "--training.steps"], ["Missing value for argument '--training.steps'"]),
+        ("train", ["small.toml", "--network.width", "9", "--network.heads", "2"], ["width=9", "use width=10"]),
+        ("train", ["small.toml", "more"], ["Unrecognized options: more"]),
+        ("train", ["--resume", "small", "--training.steps", "9"], ["Unrecognized options: --training.steps, 9"]),
+        ("sample", ["small", "--target.length", "3"], ["Unrecognized options: --target.length, 3"]),
+        ("sample", ["small", "--sweep.schedules", "cosin"], ["schedule 'cosin'; the nearest valid one is 'cosine'"]),
+        ("sample", ["small", "--sweep.samples", "1"], ["samples=1", "use at least 2"]),
+        ("sample", ["small", "--devices", "0"], ["devices=0", "use at least 1"]),
+        ("sample", ["tokens", "small", "--count", "0"], ["count=0", "use at least 1"]),
+    ],
+)
+def test_what_tyro_refuses_has_code_2_the_value_and_a_way_to_help(at_work, capsys, command, arguments, messages):
+    before = snapshot(at_work)
+    assert cli.guarded(getattr(cli, f"run_{command}"), arguments) == 2
+    out, error = capsys.readouterr()
+    said = " ".join(error.split())
+    assert out == "" and all(message in said for message in [*messages, "--help"]) and "Traceback" not in error, error
+    assert snapshot(at_work) == before
 
 
 def test_a_checkpoint_of_another_model_is_refused(at_work, tmp_path, capsys):
@@ -425,8 +444,77 @@ def test_the_cache_folder_is_the_users(monkeypatch, tmp_path):
     assert cache.folder().name in ("jdlm", "Cache")
 
 
-def test_options_that_are_needed_early():
-    assert options.peek(["--runs-folder", "a"], "--runs-folder") == "a"
-    assert options.peek(["--x", "1", "--runs_folder=a_b"], "--runs-folder") == "a_b"
-    assert options.peek(["--runs-folder"], "--runs-folder") is None
-    assert options.split(["a", "--b"]) == ("a", ["--b"]) and options.split(["--b"]) == (None, ["--b"])
+def test_what_is_needed_early(capsys):
+    """The run or preset only where it stands first: a value of an option that is not known yet looks the same."""
+    for arguments, found in (
+        ([], (None, "runs", None, None)),
+        (["small"], ("small", "runs", None, None)),
+        (["small", "--runs-folder", "a", "--x", "1"], ("small", "a", None, None)),
+        (["--runs_folder=a_b", "small"], ("small", "a_b", None, None)),
+        (["--x", "1", "--name", "b"], (None, "runs", "b", None)),
+        (["--x", "1", "small"], (None, "runs", None, None)),
+        (["--resume=c", "--help"], (None, "runs", None, "c")),
+        (["--tyro-print-completion", "bash"], (None, "runs", None, None)),
+    ):
+        word, folder, name, resume = found
+        assert options.early(arguments) == (word, Path(folder), name, resume)
+    with pytest.raises(SystemExit, match="2"):
+        options.early(["--resume"])
+    assert "Missing value for argument '--resume'" in capsys.readouterr().err
+    options.check_leading("a", "a")
+    with pytest.raises(ValueError, match="'a' follows an option"):
+        options.check_leading(None, "a")
+
+
+def test_help_lists_each_command_in_a_line(capsys):
+    assert cli.guarded(cli.run_sample, ["--help"]) == 0
+    lines = [line.split("• ")[1].rstrip(" │|") for line in capsys.readouterr().out.splitlines() if "• " in line]
+    assert [line.split(maxsplit=1) for line in lines] == [[each.name, each.help] for each in commands.COMMANDS]
+    assert {each.name for each in commands.COMMANDS} >= {"sweep", "tokens", "recommend", "figures", "doctor"}
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert all(f"sample.py {each.name}" in readme.replace("[sweep]", "sweep") for each in commands.COMMANDS)
+
+
+@pytest.mark.parametrize("command", commands.COMMANDS, ids=lambda each: each.name)
+def test_every_command_explains_its_options(tmp_path, monkeypatch, capsys, command):
+    """Where there is no run, too; and defaults are those of the class, which completion uses."""
+    monkeypatch.chdir(tmp_path)
+    assert cli.guarded(cli.run_sample, [command.name, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "positional arguments" in text and "--runs-folder PATH" in text and command.name in text.splitlines()[0]
+    command.load().Options()
+
+
+def test_a_shell_completes_commands_and_options(tmp_path):
+    """The script for bash is one that bash can read, and offers what there is."""
+    for name, words in (
+        ("sample.py", [*(each.name for each in commands.COMMANDS), "--sweep.samples", "--given", "--kl"]),
+        ("train.py", ["--training.steps", "--resume", "--runs-folder"]),
+    ):
+        done = script(name, "--tyro-print-completion", "bash", folder=tmp_path)
+        assert done.returncode == 0 and f"complete -F _tyro_{name.replace('.', '_')} {name}" in done.stdout, done.stderr
+        assert all(word in done.stdout for word in words)
+        assert subprocess.run(["bash", "-n"], input=done.stdout, text=True).returncode == 0
+
+
+def test_the_version(capsys):
+    for run in (cli.run_train, cli.run_sample):
+        assert cli.guarded(run, ["--version"]) == 0
+        assert capsys.readouterr().out == f"jdlm {jdlm.__version__}\n"
+
+
+def test_a_run_named_like_a_command_needs_the_command_before_it(at_work, monkeypatch, capsys):
+    swept = []
+    monkeypatch.setattr(sweep, "_sweep_into", lambda folder, *rest: swept.append(folder) or 0)
+    for name in ("doctor", "exact", "bench"):
+        (at_work / "runs" / name).symlink_to(at_work / "runs/small")
+    assert cli.guarded(cli.run_sample, ["sweep", "doctor"]) == 0
+    assert cli.guarded(cli.run_sample, ["exact"]) == cli.guarded(cli.run_sample, ["bench", "--sweep.samples", "8"]) == 0
+    assert swept == [Path("runs/doctor"), Path("runs/exact"), Path("runs/bench")]
+    capsys.readouterr()
+    assert (
+        cli.guarded(cli.run_sample, ["doctor", "--runs-folder", "none"]) == 0
+        and "ok    sampler" in capsys.readouterr().out
+    )
+    for name in ("doctor", "exact", "bench"):
+        (at_work / "runs" / name).unlink()

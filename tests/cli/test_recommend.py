@@ -54,7 +54,7 @@ def test_a_choice_that_another_part_of_the_data_refutes_is_said(capsys):
     error = np.full(8, 0.001)
     straight = CurveEstimate(np.linspace(2.0, 1.3, 8), error, 100)
     misleading = straight._replace(values=straight.values + np.eye(8)[0])
-    given = recommend.RecommendOptions(num_steps=4)
+    given = recommend.Options(num_steps=4)
     for fit, said in ((misleading, True), (straight, False)):
         offers = advice.recommend(fit, straight, {"uniform": partial(uniform, 8)}, num_steps=4)
         recommend._print(offers, straight, given, "a test")
@@ -203,8 +203,6 @@ def test_a_known_target_is_judged_by_its_own_curve_and_the_learning_error(capsys
         (["reed-solomon", "--kl", "1", "--num-steps", "3"], "give a goal"),
         (["reed-solomon", "--kl", "-1"], "--kl -1.0 is not a valid goal"),
         (["reed-solomon", "--num-steps", "40"], "--num-steps=40 exceeds length=32"),
-        (["reed-solomon", "--kl", "1", "--samples", "1"], "samples=1"),
-        (["reed-solomon", "--kl", "1", "--confidence", "0.3"], "confidence=0.3 is not a probability from 0.5"),
         (["reed-solomon", "--kl", "1", "--schedule", "cosin"], "unknown schedule 'cosin'; the nearest valid one is"),
         (["reed-solomon", "--num-steps", "40", "--schedule", "minimax_both"], "--num-steps=40 exceeds length=32"),
         (["reed-solomon", "--num-steps", "4", "--schedule", "first_hitting"], "first_hitting takes 32 steps"),
@@ -217,6 +215,19 @@ def test_bad_requests_are_one_line_and_code_2(arguments, message, capsys):
     assert run(*arguments) == 2
     error = capsys.readouterr().err
     assert message in error and error.startswith("error: ") and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--samples", "1"], "samples=1 gives no standard error; use at least 2"),
+        (["--confidence", "0.3"], "confidence=0.3 is not a probability from 0.5"),
+        (["--kl", "small"], "'small'"),
+    ],
+)
+def test_values_out_of_range_are_named_with_code_2(arguments, message, capsys):
+    assert run("reed-solomon", *arguments) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
 
 
 def test_an_interruption_says_whether_the_file_is_there(capsys, monkeypatch, tmp_path):

@@ -16,7 +16,7 @@ import jax
 import pytest
 
 from jdlm import cli, sampling, targets
-from jdlm.cli import escape, options, output
+from jdlm.cli import escape, options, output, tokens
 from jdlm.config import TextConfig, presets
 from jdlm.study import runs
 
@@ -165,8 +165,6 @@ def test_given_tokens_stay_where_they_are(at_place, capsys):
         (["--given", "ü_______"], "--given holds 9 bytes, the sequence has 8; fill up with '_'"),
         (["--given", r"\x00_______"], r"'\x00' does not occur in the text"),
         (["--given", r"\q______"], r"'\\q__', not an escape"),
-        (["--given", "--count", "3"], "--given"),
-        (["--given"], "--given"),
         (["--mask", "n"], "--mask 'n' is not one character that can stand"),
         (["--output", "runs"], "--output runs is a folder; name a file in it"),
         (["--output", "no/lines.txt"], "the folder of --output no/lines.txt does not exist; make it first"),
@@ -200,21 +198,28 @@ def test_bad_ids_are_one_line(tmp_path, monkeypatch, capsys, arguments, message)
     assert out == "" and error.count("\n") == 1 and message in error and "allow_leftover" not in error
 
 
-def test_values_that_begin_with_a_hyphen_are_attached_to_their_option():
-    given = options.TokensOptions()
+def test_values_that_begin_with_a_hyphen_are_attached_to_their_option(capsys):
+    def parsed(*arguments):
+        return options.parse(tokens.Options(), tokens.attached(list(arguments)), "tokens")
+
     for arguments, value in (
         (["--given", "-CGT"], "-CGT"),
         (["--given", "--CG"], "--CG"),
         (["--given=-CG"], "-CG"),
         (["--given", "-"], "-"),
         (["--count", "3", "--given", "--count_"], "--count_"),
+        (["a run", "--given", "-C", "--count", "3"], "-C"),
     ):
-        assert options.parse(given, arguments, "x", "").given == value
-    assert options.parse(given, ["--given", "--C", "--mask", "-", "--seed", "5"], "x", "").mask == "-"
-    with pytest.raises(ValueError, match="--given"):
-        options.parse(given, ["--given", "--seed", "5"], "x", "")
-    with pytest.raises(ValueError, match="count=-3"):
-        options.parse(given, ["--count", "-3"], "x", "")
+        assert parsed(*arguments).given == value
+    assert parsed("--given", "--C", "--mask", "-", "--seed", "5").mask == "-"
+    for arguments, message in (
+        (["--given", "--seed", "5"], "Missing value for argument '--given'"),
+        (["--given", "--batch_size=5"], "Missing value for argument '--given'"),
+        (["--count", "-3"], "count=-3"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            parsed(*arguments)
+        assert message in capsys.readouterr().err
 
 
 # ---- where the lines go
