@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from jdlm.schedules.random_phase import random_phase
     from jdlm.schedules.schedule import Certificate, Schedule
     from jdlm.schedules.thinning import adaptive_times, ancestral, euler, exponential_times, tau_leaping, uniform_times
+    from jdlm.schedules.thinning_law import Thinning
 
 __all__ = [
     "WORDS",
@@ -27,6 +28,7 @@ __all__ = [
     "Certificate",
     "Chain",
     "Schedule",
+    "Thinning",
     "adaptive_times",
     "ancestral",
     "best_fixed",
@@ -123,5 +125,6 @@ lazy.attach(
         "thinning.adaptive_times",
         "thinning.exponential_times",
         "thinning.uniform_times",
+        "thinning_law.Thinning",
     ],
 )
