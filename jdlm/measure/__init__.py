@@ -1,12 +1,13 @@
 """Measurements, each number with its sample size and standard error; scripts import this package as `jdlm.evaluate`.
 
-The names below measure predictors (`learned_curve`), paths of samplers (`path`) and sampled sequences (`sequences`).
-The modules: `exact` enumerates small spaces (`state_space` is its engine), `marginals` compares the distributions of
-single tokens and pairs, `audit` tests any sampler (`alarms` has the tests, `report` the text).
+The names below measure predictors (`learned_curve`, `order_gap`), paths of samplers (`path`) and sampled sequences
+(`sequences`). The modules: `exact` enumerates small spaces (`state_space` is its engine), `marginals` compares the
+distributions of single tokens and pairs, `audit` tests any sampler (`alarms` has the tests, `report` the text).
 """
 
 from jdlm.measure.estimate import Estimate, mean
 from jdlm.measure.learned_curve import CurveEstimate, MeasuredCurve, cross_entropy_curve, learning_error
+from jdlm.measure.order_gap import exact_order_gap, order_gap
 from jdlm.measure.path import check_complete, monte_carlo_path_kl, path_kl, path_request, reverse_path_kl
 from jdlm.measure.sequences import distinct_share, draw_tokens, log_prob, outside_support_share
 
@@ -21,11 +22,13 @@ __all__ = [
     "distinct_share",
     "draw_tokens",
     "exact",
+    "exact_order_gap",
     "learning_error",
     "log_prob",
     "marginals",
     "mean",
     "monte_carlo_path_kl",
+    "order_gap",
     "outside_support_share",
     "path_kl",
     "path_request",

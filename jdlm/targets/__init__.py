@@ -12,7 +12,9 @@ from jdlm import lazy
 from jdlm.targets.config import BlocksConfig, Floats, Matrix, TableConfig, TargetConfig, TextConfig
 
 if TYPE_CHECKING:
+    from jdlm.targets import graphs
     from jdlm.targets.blocks import blocks
+    from jdlm.targets.copies import copy, replace_random
     from jdlm.targets.data import data
     from jdlm.targets.hidden_markov import hidden_markov
     from jdlm.targets.linear_code import linear_code
@@ -21,9 +23,11 @@ if TYPE_CHECKING:
     from jdlm.targets.mixture import mixture
     from jdlm.targets.permutation import permutation
     from jdlm.targets.product import product
+    from jdlm.targets.shuffle import shuffle
     from jdlm.targets.table import table
     from jdlm.targets.target import Target, Unavailable
     from jdlm.targets.text import text
+    from jdlm.targets.walk import walk
 
 __all__ = [
     "KINDS",
@@ -44,7 +48,9 @@ __all__ = [
     "TextConfig",
     "Unavailable",
     "blocks",
+    "copy",
     "data",
+    "graphs",
     "hidden_markov",
     "linear_code",
     "markov",
@@ -54,9 +60,12 @@ __all__ = [
     "product",
     "reed_solomon",
     "repetition",
+    "replace_random",
+    "shuffle",
     "sticky_markov",
     "table",
     "text",
+    "walk",
 ]
 
 
@@ -179,4 +188,16 @@ class PermutationConfig(TargetConfig, builder="permutation.permutation"):
 KINDS = {kind.kind: kind for kind in TargetConfig.__subclasses__()}
 """Word of a preset -> the class of its section, for all classes above."""
 
-lazy.attach(__name__, [*(kind.builder for kind in KINDS.values()), "data.data", "target.Target", "target.Unavailable"])
+lazy.attach(
+    __name__,
+    [
+        *(kind.builder for kind in KINDS.values()),
+        "copies.copy",
+        "copies.replace_random",
+        "data.data",
+        "shuffle.shuffle",
+        "target.Target",
+        "target.Unavailable",
+        "walk.walk",
+    ],
+)

@@ -131,6 +131,31 @@ def permutation(length):
     return uniform_over(itertools.permutations(range(length)), length)
 
 
+def walk(neighbours, length):
+    """Uniform moves along the edges; the first vertex with a probability proportional to its number of neighbours."""
+    law = np.zeros((len(neighbours),) * length)
+    edges = sum(map(len, neighbours))
+    paths = [([start], len(neighbours[start]) / edges) for start in range(len(neighbours))]
+    for _ in range(length - 1):
+        paths = [([*path, v], p / len(neighbours[path[-1]])) for path, p in paths for v in neighbours[path[-1]]]
+    for path, probability in paths:
+        law[tuple(path)] = probability
+    return law
+
+
+def copy(length, vocab):
+    return uniform_over([2 * word for word in itertools.product(range(vocab), repeat=length // 2)], vocab)
+
+
+def replace_random(length, vocab):
+    words = list(itertools.product(range(vocab), repeat=length // 2))
+    return uniform_over([a + b for a in words for b in words if sum(map(int.__ne__, a, b)) == 1], vocab)
+
+
+def shuffle(tokens, vocab):
+    return uniform_over(itertools.permutations(tokens), vocab)
+
+
 def markov_conditionals(initial, transition, tokens):
     """Forward-backward over one partly masked sequence of any length, ``[length, vocab]``; possible patterns only."""
     initial, transition = np.array(initial, float), np.array(transition, float)
