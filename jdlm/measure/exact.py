@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jdlm.measure.state_space import StateSpace, check_size, on_rows, sequences
+from jdlm.measure.speculative_law import speculative_law
+from jdlm.measure.state_space import OutputLaw, StateSpace, check_size, on_rows, sequences
 from jdlm.planners import Planner, random
 from jdlm.predictor import Predictor, map_lanes
 from jdlm.sampling.filter import Draw
@@ -29,6 +30,7 @@ __all__ = [
     "output_law_of",
     "path_kl",
     "path_kl_of",
+    "speculative_law",
     "tabulate",
     "target_law",
     "total_variation",
@@ -36,20 +38,6 @@ __all__ = [
 
 _RANDOM = random()
 _PLAIN = Draw()
-
-
-class OutputLaw(NamedTuple):
-    """The output of a sampler.
-
-    Attributes:
-      law: float64 ``[vocab] * length``, the probability of each sequence; sums to ``1 - leftover``.
-      leftover: probability that a mask is left.
-      nfe: float64 ``[steps + 1]``, the law of the number of predictor calls.
-    """
-
-    law: Float[np.ndarray, "..."]
-    leftover: float
-    nfe: Float[np.ndarray, " calls"]
 
 
 class PathKL(NamedTuple):

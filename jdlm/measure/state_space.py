@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.special
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from jdlm import planners
 from jdlm.planners import Planner, rounded
@@ -24,7 +24,7 @@ from jdlm.sampling.filter import Draw
 from jdlm.schedules import Schedule
 from jdlm.targets import Target
 
-__all__ = ["MAX_SETS", "MAX_STATES", "MAX_TABLE", "StateSpace", "check_size", "on_rows", "sequences"]
+__all__ = ["MAX_SETS", "MAX_STATES", "MAX_TABLE", "OutputLaw", "StateSpace", "check_size", "on_rows", "sequences"]
 
 MAX_STATES = 1_200_000
 """Largest number of states, ``(vocab_size + 1) ** length``, that is accepted."""
@@ -82,6 +82,20 @@ def _evaluate(planner: Planner, draw: Draw, masked: Array, logits: Array) -> tup
         order = jnp.lexsort((-priority, ~masked))
         own = jnp.full(masked.shape, planner.count(log_probs, masked, order), own.dtype)
     return draw(logits), priority, own, jnp.where(masked, faults(logits), 0).max()
+
+
+class OutputLaw(NamedTuple):
+    """The output of a sampler.
+
+    Attributes:
+      law: float64 ``[vocab] * length``, the probability of each sequence; sums to ``1 - leftover``.
+      leftover: probability that a mask is left.
+      nfe: float64 ``[steps + 1]``, the law of the number of predictor calls.
+    """
+
+    law: Float[np.ndarray, "..."]
+    leftover: float
+    nfe: Float[np.ndarray, " calls"]
 
 
 class _Reveal(NamedTuple):

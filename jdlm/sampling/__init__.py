@@ -2,7 +2,7 @@
 
 Public: the functions below, `jdlm.sampling.request` (what `sample_all` is asked for) and `jdlm.sampling.filter` (how a
 token is drawn). The engine is behind an underscore: `_queue` cuts requests into queues, `_loop` is the compiled loop,
-`_step` what one step of one lane does.
+`_step` what one step of one lane does, `_rounds` the compiled loop of `speculative`.
 """
 
 from jdlm.sampling.filter import Draw
@@ -18,6 +18,7 @@ from jdlm.sampling.sampler import (
     sample_all,
     sample_with_info,
 )
+from jdlm.sampling.speculation import SpeculativeInfo, speculative
 
 __all__ = [
     "DEFAULT_WIDTH",
@@ -25,10 +26,12 @@ __all__ = [
     "Info",
     "Request",
     "Results",
+    "SpeculativeInfo",
     "default_slots",
     "draw_sizes",
     "path_log_prob",
     "sample",
     "sample_all",
     "sample_with_info",
+    "speculative",
 ]
