@@ -45,8 +45,11 @@ class SweepConfig:
         "minimax_both",
         "first_hitting",
     )
+    """Schedules to compare."""
     num_steps: Annotated[tuple[int, ...], Doc(_NUM_STEPS)] = (2, 4, 8, 16)
+    """Numbers of steps for each of them."""
     planners: Annotated[tuple[str, ...], Doc(_PLANNERS)] = ("random",)
+    """Which positions a step reveals."""
     samples: int = 2048
     """Sequences sampled for each schedule and number of steps."""
     curve_samples: int = 256
