@@ -1,26 +1,25 @@
 """The user's cache folder: compiled programs and solved schedules, kept between commands."""
 
 import os
-import sys
 from pathlib import Path
 
 from jdlm.study import runs
 
 
 def folder() -> Path | None:
-    """jdlm's own folder in the user's cache: ``$XDG_CACHE_HOME/jdlm`` or what the platform has for it.
+    """jdlm's own folder in the user's cache: ``$XDG_CACHE_HOME/jdlm`` on any platform, or what the platform has for it.
 
     None for a user without a home, as in a container with a number in place of a user: nothing is kept then.
     """
     if os.environ.get("XDG_CACHE_HOME"):
         return Path(os.environ["XDG_CACHE_HOME"]) / "jdlm"
-    if sys.platform == "win32" and os.environ.get("LOCALAPPDATA"):
-        return Path(os.environ["LOCALAPPDATA"]) / "jdlm" / "Cache"
+    import platformdirs
+
     try:
-        home = Path.home()
+        path = platformdirs.user_cache_path("jdlm", appauthor=False)
     except RuntimeError:
         return None
-    return home / "Library" / "Caches" / "jdlm" if sys.platform == "darwin" else home / ".cache" / "jdlm"
+    return path if path.is_absolute() else None  # older versions return "~/.cache/jdlm" where there is no home
 
 
 def _part(name: str) -> Path | None:

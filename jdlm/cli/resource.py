@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jdlm.cli import options
 from jdlm.config import Config, presets
 from jdlm.study import runs
 
@@ -81,6 +82,13 @@ def load_predictor(resource: Resource, target: "Target", *, oracle: bool = False
         remedy = "sample its network" if trained else f"train a network with `python train.py {resource.name}`"
         raise ValueError(f"{resource.name!r} has no exact conditionals to sample from; {remedy}")
     return predictor.oracle(target) if network is None else network
+
+
+def record(folder: Path, config: Config, target: "Target") -> None:
+    """Writes what a new run is into its folder: the configuration and the manifest."""
+    runs.write_config(folder, config)
+    manifest = runs.new_manifest(config, options.command_line(), data_sha256=data_sha256(target))
+    runs.write_manifest(folder, manifest)
 
 
 def data_sha256(target: "Target") -> str | None:

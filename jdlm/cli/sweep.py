@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jdlm.cli import cache, figures, hosts, interrupt, options, progress, summary
-from jdlm.cli.resource import Resource, data_sha256, load_network, load_predictor, resolve
+from jdlm.cli.resource import Resource, load_network, load_predictor, record, resolve
 from jdlm.config import SweepConfig, TargetConfig, build_planner, build_schedules
 from jdlm.study import runs
 
@@ -81,10 +81,7 @@ def _sweep_preset(given: PresetOptions, preset: Resource) -> int:
     if not devices.is_main():
         return _sweep_into(None, Resource(name, config, None), mesh)
     with runs.draft(given.runs_folder, name, exact=given.name is not None) as draft:
-        runs.write_config(draft.folder, config)
-        runs.write_manifest(
-            draft.folder, runs.new_manifest(config, options.command_line(), data_sha256=data_sha256(target))
-        )
+        record(draft.folder, config, target)
         return _sweep_into(draft.folder, Resource(name, config, None), mesh, draft)
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import tyro
 
 from jdlm.cli import cache, hosts, interrupt, options, progress
-from jdlm.cli.resource import data_sha256
+from jdlm.cli.resource import record
 from jdlm.config import Config, SweepConfig, TargetConfig, presets
 from jdlm.config.settings import NetworkConfig, TrainingConfig
 from jdlm.study import runs
@@ -92,10 +92,7 @@ def main(arguments: list[str]) -> int:
         _train(_Listener(config), None, mesh)
         return 0
     with runs.draft(given.runs_folder, given.name or config.name, exact=given.name is not None) as draft:
-        runs.write_config(draft.folder, config)
-        runs.write_manifest(
-            draft.folder, runs.new_manifest(config, options.command_line(), data_sha256=data_sha256(target))
-        )
+        record(draft.folder, config, target)
         _train(_Recorder(draft, config), None, mesh)
     return 0
 

@@ -9,14 +9,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from jdlm.measure.speculative_law import speculative_law
 from jdlm.measure.state_space import OutputLaw, StateSpace, check_size, on_rows, sequences
 from jdlm.planners import Planner, random
-from jdlm.predictor import Predictor, map_lanes
+from jdlm.predictor import Predictor
 from jdlm.sampling.filter import Draw
 from jdlm.schedules import Schedule
 from jdlm.targets import Target
@@ -31,7 +30,6 @@ __all__ = [
     "path_kl",
     "path_kl_of",
     "speculative_law",
-    "tabulate",
     "target_law",
     "total_variation",
 ]
@@ -158,25 +156,6 @@ def path_kl_of(space: StateSpace, schedule: Schedule | None, law: Float[np.ndarr
         )
     path, output = _forced_kl(space, schedule, law), kl(law, out.law)
     return PathKL(path, output, path - output)
-
-
-def tabulate(predictor: Predictor) -> Predictor:
-    """A predictor with the same logits that looks them up in a table of all states; all of one size share programs.
-
-    Raises:
-      ValueError: the space is too large.
-    """
-    check_size(predictor.length, predictor.vocab_size)
-    shape = (predictor.vocab_size + 1,) * predictor.length
-    logits = on_rows(map_lanes, predictor, sequences(shape))
-    return Predictor(jnp.asarray(logits), _look_up, predictor.length, predictor.vocab_size)
-
-
-def _look_up(table: Array, tokens: Array, positions: Array | None) -> Array:
-    length = table.shape[1]
-    weights = (table.shape[2] + 1) ** np.arange(length)[::-1]
-    rows = table[jnp.sum(tokens * jnp.asarray(weights, tokens.dtype))]
-    return rows if positions is None else rows[positions]
 
 
 def output_law_of(space: StateSpace, schedule: Schedule | None) -> OutputLaw:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import jax
+import platformdirs
 import pytest
 
 import jdlm
@@ -442,6 +443,8 @@ def test_the_cache_folder_is_the_users(monkeypatch, tmp_path):
     assert cache.schedules() is None
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert cache.folder().name in ("jdlm", "Cache")
+    monkeypatch.setattr(platformdirs, "user_cache_path", lambda *_, **__: Path("~/.cache/jdlm"))  # as older versions do
+    assert cache.folder() is None
 
 
 def test_what_is_needed_early(capsys):

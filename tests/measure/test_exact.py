@@ -17,6 +17,7 @@ from jdlm.predictor import Predictor, oracle
 from jdlm.sampling import draw_sizes, sample_with_info
 from jdlm.sampling.filter import Draw
 from jdlm.training import network as trained_network
+from tests.measure import tables
 from tests.reference import samplers as reference
 
 LENGTH, VOCAB, LANES, WIDTH = 4, 3, 8192, 4096
@@ -44,14 +45,14 @@ def network_table() -> np.ndarray:
     """Logits on every state of a network that is trained here, for a moment; two of its positions always tie."""
     shape = NetworkConfig(width=8, depth=1, heads=1)
     state = training.train(shape, target(), TrainingConfig(steps=60, batch_size=32, warmup_steps=5, chunk_steps=60))
-    table = exact.tabulate(trained_network.predictor(shape, state.ema, LENGTH, VOCAB)).params
+    table = tables.tabulate(trained_network.predictor(shape, state.ema, LENGTH, VOCAB)).params
     logits = np.array(table).reshape([VOCAB + 1] * LENGTH + [LENGTH, VOCAB])
     logits[..., 3, :] = logits[..., 1, ::-1]
     return logits
 
 
 def network() -> Predictor:
-    return Predictor(jnp.asarray(network_table().reshape(-1, LENGTH, VOCAB)), exact._look_up, LENGTH, VOCAB)
+    return Predictor(jnp.asarray(network_table().reshape(-1, LENGTH, VOCAB)), tables.look_up, LENGTH, VOCAB)
 
 
 def predict_network(state) -> np.ndarray:
@@ -171,7 +172,7 @@ def test_output_law_is_that_of_enumeration_and_of_samples(planner, schedule):
         if schedule is None:
             np.testing.assert_allclose(found.nfe, calls, atol=1e-6)
         # One program for both predictors: the oracle in a table too.
-        predictor = exact.tabulate(predictor_of(name))
+        predictor = tables.tabulate(predictor_of(name))
         sizes = None if built is None else draw_sizes(jax.random.key(1), built, LANES)
         tokens, info = sample_with_info(
             jax.random.key(2), predictor, sizes, planner=planner, indices=np.arange(LANES), batch_size=WIDTH

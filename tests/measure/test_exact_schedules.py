@@ -16,6 +16,7 @@ from jdlm.measure.state_space import StateSpace
 from jdlm.predictor import Predictor, oracle
 from jdlm.sampling import draw_sizes, sample
 from jdlm.training import network
+from tests.measure import tables
 from tests.reference import samplers as reference
 from tests.schedules.family import FAMILY
 
@@ -32,7 +33,7 @@ def target() -> targets.Target:
 def trained() -> Predictor:
     shape = NetworkConfig(width=8, depth=1, heads=1)
     state = training.train(shape, target(), TrainingConfig(steps=60, batch_size=32, warmup_steps=5, chunk_steps=60))
-    return exact.tabulate(network.predictor(shape, state.ema, LENGTH, VOCAB))
+    return tables.tabulate(network.predictor(shape, state.ema, LENGTH, VOCAB))
 
 
 @functools.cache
@@ -43,7 +44,7 @@ def space(name: str) -> StateSpace:
 @functools.cache
 def lookup(name: str) -> Predictor:
     """Both predictors as tables, so that one compiled sampler serves them."""
-    return exact.tabulate(oracle(target())) if name == "oracle" else trained()
+    return tables.tabulate(oracle(target())) if name == "oracle" else trained()
 
 
 @pytest.mark.parametrize("member", FAMILY, ids=lambda member: member.name)
