@@ -1,3 +1,5 @@
+"""Words of presets for schedules and planners: each makes the value of that name, others name the nearest."""
+
 import dataclasses
 import subprocess
 import sys
@@ -14,56 +16,16 @@ from jdlm.config import (
     build_planner,
     build_schedule,
     build_schedules,
-    build_target,
     nearest,
 )
-from jdlm.config.settings import NetworkConfig, TrainingConfig
 
 MIXTURE = MixtureConfig(length=8, weights=(0.5, 0.5), marginals=((0.9, 0.1), (0.2, 0.8)))
-TARGETS = [
-    configs.ProductConfig(marginals=((0.5, 0.5), (0.1, 0.9))),
-    MIXTURE,
-    configs.ReedSolomonConfig(length=5, dimension=2, prime=7),
-    configs.LinearCodeConfig(generator=((1, 0, 1), (0, 1, 2)), prime=3),
-    configs.RepetitionConfig(length=3, vocab=4),
-    configs.ParityConfig(length=4),
-    configs.MarkovConfig(length=3, initial=(0.5, 0.5), transition=((0.9, 0.1), (0.4, 0.6))),
-    configs.StickyMarkovConfig(length=4, vocab=3, stay=0.7),
-    configs.HiddenMarkovConfig(
-        length=3, initial=(0.5, 0.5), transition=((0.9, 0.1), (0.4, 0.6)), emission=((0.7, 0.3), (0.2, 0.8))
-    ),
-    configs.PermutationConfig(length=4),
-    configs.TableConfig(length=2, vocab=2, probabilities=(0.1, 0.2, 0.3, 0.4)),
-    configs.TextConfig(length=8),
-    configs.BlocksConfig(copies=2, of=configs.ParityConfig(length=3)),
-]
 SMALL = SweepConfig(num_steps=(2, 4))
 
 
 def test_config_imports_neither_jax_nor_numpy():
     code = "import sys, jdlm.config.presets, jdlm.study.runs; print({'jax', 'numpy'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
-
-
-@pytest.mark.parametrize("config", TARGETS, ids=lambda config: config.kind)
-def test_every_target_kind_is_built(config):
-    target = build_target(config)
-    assert target.length == config.length
-    assert target.vocab_size == getattr(config, "vocab", target.vocab_size)
-
-
-def test_every_kind_has_a_case_here():
-    assert {type(config) for config in TARGETS} == set(configs.TARGETS.values())
-
-
-def test_ragged_rows_are_refused():
-    with pytest.raises(ValueError, match="transition has rows of different lengths"):
-        configs.MarkovConfig(length=3, initial=(0.5, 0.5), transition=((0.9, 0.1), (1.0,))).build()
-
-
-def test_a_table_of_a_wrong_size_is_refused():
-    with pytest.raises(ValueError, match=r"give 2\*\*3 = 8 of them"):
-        configs.TableConfig(length=3, vocab=2, probabilities=(0.5, 0.5))
 
 
 def written(words):
@@ -177,28 +139,3 @@ def test_thinning_may_take_more_steps_than_there_are_tokens():
         Config(name="a", target=MIXTURE, sweep=mixed)
     with pytest.raises(ValueError, match=r"^num_steps=0 is less than 1"):
         build_schedule("euler:linear", 6, 0)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"num_steps": ()}, "num_steps is empty"),
-        ({"planners": ()}, "planners is empty"),
-        ({"num_steps": (4, 2, 4)}, "num_steps holds 4 twice"),
-        ({"schedules": ("cosine", "cosine")}, "schedules holds 'cosine' twice"),
-        ({"num_steps": (0,)}, "num_steps=0"),
-        ({"samples": 1}, "samples=1"),
-        ({"curve_samples": 0}, "curve_samples=0"),
-        ({"batch_size": 0}, "batch_size=0"),
-        ({"seed": -1}, "seed=-1"),
-    ],
-)
-def test_bad_sweeps_are_refused(changes, message):
-    with pytest.raises(ValueError, match=message):
-        dataclasses.replace(SMALL, **changes)
-
-
-def test_network_and_training_come_together():
-    Config(name="a", target=MIXTURE, network=NetworkConfig(), training=TrainingConfig(), sweep=SMALL)
-    with pytest.raises(ValueError, match=r"lacks \[training\]"):
-        Config(name="a", target=MIXTURE, network=NetworkConfig(), sweep=SMALL)
