@@ -24,6 +24,21 @@ LAYERS = [
     {"study"},
     {"cli"},
 ]
+# Library files whose tests stand elsewhere, and where.
+ELSEWHERE = {
+    "cli/cache": "cli/test_commands",
+    "cli/cores": "test_devices",
+    "cli/doctor": "test_environments",
+    "cli/escape": "cli/test_tokens",
+    "cli/hosts": "test_devices",
+    "cli/interrupt": "cli/test_sweep",
+    "cli/options": "cli/test_commands",
+    "cli/output": "cli/test_tokens",
+    "cli/resource": "cli/test_commands",
+    "cli/streams": "test_environments",
+    "cli/summary": "cli/test_sweep",
+    "cli/train": "cli/test_commands",
+}
 LEVEL = {name: number for number, names in enumerate(LAYERS) for name in names}
 PUBLIC = (
     "targets schedules planners predictor sampling curves exact audit evaluate advice network training devices requests"
@@ -141,3 +156,16 @@ def test_files_and_functions_are_small(module):
             lines = node.end_lineno - node.lineno + 1
             lines -= (first.end_lineno - first.lineno + 1) if documented else 0
             assert lines <= 60, f"{node.name} has {lines} lines of code"
+
+
+FILES = [path.relative_to(ROOT).with_suffix("") for path in sorted(ROOT.rglob("*.py")) if path.name != "__init__.py"]
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_every_file_has_its_mirror(file):
+    """tests/<package>/test_<file>.py, without the underscore of an engine room; it holds at least one test."""
+    tests, other = Path(__file__).parent, ELSEWHERE.get(file.as_posix())
+    mirror = tests / file.parent / f"test_{file.name.lstrip('_')}.py"
+    assert mirror.exists() != (other is not None), f"{mirror} is missing, or the exception is no longer one"
+    source = (mirror if other is None else tests / f"{other}.py").read_text(encoding="utf-8")
+    assert any(isinstance(node, ast.FunctionDef) and node.name.startswith("test_") for node in ast.parse(source).body)

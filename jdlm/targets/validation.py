@@ -58,7 +58,7 @@ def array(name: str, values: ArrayLike, dtype: type | None = None) -> np.ndarray
     return found
 
 
-def _ragged(name: str, values: ArrayLike) -> str | None:
+def _ragged(name: str, values: Any) -> str | None:
     """Where lists of different lengths lie side by side; None if nowhere."""
     if not isinstance(values, list | tuple) or not len(values):
         return None
@@ -69,7 +69,7 @@ def _ragged(name: str, values: ArrayLike) -> str | None:
     return next(filter(None, (_ragged(f"{name}[{place}]", value) for place, value in enumerate(values))), None)
 
 
-def _size(value: ArrayLike) -> int:
+def _size(value: Any) -> int:
     """Number of entries of a list, tuple or array; 0 for a number."""
     if isinstance(value, list | tuple):
         return len(value)

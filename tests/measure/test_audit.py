@@ -145,24 +145,6 @@ def test_wrong_samplers_are_caught_where_the_space_is_too_large():
     assert all(check.p_value < 1e-6 for check in always.checks)
 
 
-def test_a_report_passes_only_if_all_checks_do():
-    right = audit.audit(jax.random.key(0), sampler_of(law()), target(), n=1000)
-    assert right.passes() and right.p_value > 0.01
-    for place, check in enumerate(right.checks):
-        checks = list(right.checks)
-        checks[place] = check._replace(p_value=0.002)
-        report = right._replace(checks=tuple(checks))
-        assert report.p_value == 0.008 and report.passes(0.008) and not report.passes(0.0081)
-    idle = tuple(check._replace(tables=0, p_value=1.0) for check in right.checks[1:])
-    assert right._replace(checks=(right.checks[0]._replace(p_value=0.002), *idle)).p_value == 0.002
-    assert right._replace(checks=tuple(c._replace(p_value=0.9) for c in right.checks)).p_value == 1.0
-    assert not right._replace(masks_left=right.masks_left._replace(value=0.001)).passes()
-    assert not right._replace(outside_support=right.outside_support._replace(value=0.001)).passes()
-    for alarm in (0.0, 1.0, -0.1, float("nan")):
-        with pytest.raises(ValueError, match=f"alarm={alarm} is not a valid probability"):
-            right.passes(alarm)
-
-
 def test_a_family_counts_its_tables():
     few = alarms.ChiSquare(3.0, 2, 0.2), alarms.ChiSquare(9.0, 2, 0.01), alarms.ChiSquare(0.0, 0, 1.0)
     check = audit._check("pair marginals", list(few), 1000, 4)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jdlm import schedules, targets
-from jdlm.measure import draw_tokens, marginals
+from jdlm.measure import marginals
 from jdlm.predictor import oracle
 from jdlm.study import rows
 from jdlm.study import sweep as sweeps
@@ -182,13 +182,6 @@ def test_no_pairs_at_length_one():
 def test_what_has_no_marginals_is_refused(tokens, message):
     with pytest.raises(ValueError, match=message):
         marginals.errors(tokens, marginals.of_law(law_of(2, 3)))
-
-
-def test_draws_do_not_depend_on_how_many_are_made_together(monkeypatch):
-    target = targets.sticky_markov(5, 3, 0.7)
-    together = draw_tokens(jax.random.key(3), target, 50)
-    monkeypatch.setattr("jdlm.measure.sequences._DRAWN_TOGETHER", 15 * 7)
-    np.testing.assert_array_equal(draw_tokens(jax.random.key(3), target, 50), together)
 
 
 def test_pairs_of_a_vocabulary_whose_table_does_not_fit_are_left_out():

@@ -51,13 +51,6 @@ def test_equal_fields_are_equal_planners():
     assert Planner("ends", both_ends) != Planner("ends", both_ends, count=two)
 
 
-@pytest.mark.parametrize("build", [planners.threshold, planners.entropy_bounded, planners.entropy_sum])
-def test_equal_bounds_are_equal_planners(build):
-    assert build(1) == build(1.0) == build(np.float64(1.0)) != build(0.5)
-    assert hash(build(1)) == hash(build(1.0))
-    assert build(-0.0) == build(0) and build(-0.0).name == build(0).name == f"{build.__name__}(0)"
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -102,9 +95,3 @@ for use in (
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.count("> is not a planner; use one such as planners.random()") == 3, done.stderr
-
-
-def test_bounds_that_differ_have_names_that_differ():
-    for build in (planners.threshold, planners.entropy_bounded, planners.entropy_sum):
-        assert build(0.9).name != build(0.90000001).name and build(0.9).name.endswith("(0.9)")
-        assert build(1).name == build(1.0).name and build(1).name.endswith("(1)")

@@ -12,8 +12,6 @@ import pytest
 
 from jdlm import planners, schedules, targets
 from jdlm.predictor import Predictor, map_lanes, oracle
-from jdlm.sampling import _loop as rounds
-from jdlm.sampling import _step as steps
 from jdlm.sampling import draw_sizes, path_log_prob, sample, sample_with_info
 from tests.reference import samplers as reference
 
@@ -94,17 +92,6 @@ def test_infilling_has_the_conditional_law():
     assert reference.chi_square_p_value(tokens - np.array([0, 1, 0, 0]), conditional) > ALARM
 
 
-def test_revealed_tokens_are_never_drawn_again():
-    def misleading(tokens):
-        log_probs = target().conditionals(tokens)
-        return jnp.where((tokens == VOCAB)[:, None], log_probs, jnp.log(1 / VOCAB))
-
-    sizes = constant([1, 1, 1, 1], lanes=256)
-    wrapped = Predictor.wrap(misleading, LENGTH, VOCAB)
-    expected = sample(jax.random.key(5), oracle(target()), sizes, batch_size=WIDTH)
-    np.testing.assert_array_equal(sample(jax.random.key(5), wrapped, sizes, batch_size=WIDTH), expected)
-
-
 def test_bits_do_not_depend_on_the_other_lanes():
     predictor = noisy_table()
     key, lanes = jax.random.key(6), 50
@@ -120,13 +107,6 @@ def test_bits_do_not_depend_on_the_other_lanes():
     np.testing.assert_array_equal(draw_sizes(jax.random.key(7), mixed(), indices=order), sizes[order])
 
 
-def test_zeros_and_padding_of_sizes_change_nothing():
-    predictor = noisy_table()
-    plain = sample(jax.random.key(8), predictor, constant([2, 1, 1], lanes=64), batch_size=16)
-    padded = sample(jax.random.key(8), predictor, constant([0, 2, 0, 0, 1, 1, 0, 0, 0], lanes=64), batch_size=16)
-    np.testing.assert_array_equal(plain, padded)
-
-
 def test_samples_of_different_indices_and_keys_differ():
     predictor = noisy_table()
     sizes = constant([1, 1, 1, 1], lanes=400)
@@ -138,16 +118,6 @@ def test_samples_of_different_indices_and_keys_differ():
     flat = Predictor.wrap(lambda tokens: jnp.zeros((LENGTH, VOCAB)), LENGTH, VOCAB)
     tokens = np.asarray(sample(jax.random.key(9), flat, sizes, batch_size=16))
     assert abs((tokens[:200] != tokens[200:]).mean() - (1 - 1 / VOCAB)) < 5 * np.sqrt(0.25 / 200 / LENGTH)
-
-
-def test_one_compilation_serves_all_schedules_steps_and_parameters():
-    predictor = noisy_table()
-    before = rounds.advance._cache_size()
-    for sizes in ([4], [2, 2], [1, 1, 1, 1], [1, 0, 3]):
-        sample(jax.random.key(0), predictor, constant(sizes, lanes=40), batch_size=23)
-    other = Predictor(predictor.params + 1.0, predictor.apply, LENGTH, VOCAB)
-    sample(jax.random.key(0), other, constant([2, 2], lanes=3), batch_size=23)
-    assert rounds.advance._cache_size() == before + 1
 
 
 def test_no_key_is_used_twice():
@@ -183,46 +153,6 @@ def test_leftover_masks_are_counted_and_kept():
         sample(jax.random.key(0), noisy_table(), sizes)
     tokens, info = sample_with_info(jax.random.key(0), noisy_table(), sizes, allow_leftover=True, batch_size=16)
     assert ((np.asarray(tokens) == VOCAB).sum(axis=1) == 1).all() and (info.leftover == 1).all()
-
-
-def test_noise_resolves_probabilities_below_those_of_a_float32_uniform():
-    """Plain Gumbel noise is made of uniforms k / 2^23, so its upper tail lies on the lattice exp(-g) = k / 2^23."""
-    noise = np.asarray(steps.noise_at(jax.random.key(12), jnp.arange(2048 * 128), 4, jnp.float32), np.float64)
-    tail = np.exp(-noise[noise > 9.0]) * 2**23
-    assert len(tail) > 80  # 129 expected
-    off_lattice = np.abs(tail - np.round(tail))
-    assert (off_lattice > 0.05).mean() > 0.8  # 0.9 expected
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"sizes": [[2, 1]]}, "lane 0 sum to 3 but 4"),
-        ({"sizes": [[5, 0]]}, "sum to 5 but 4"),
-        ({"sizes": [[5, -1]]}, "contains -1"),
-        ({"sizes": [4]}, "integers \\[lanes, steps\\]"),
-        ({"sizes": [[2.0, 2.0]]}, "dtype float64"),
-        ({"sizes": None}, "give sizes"),
-        ({"given": [0, 3, 3]}, "given has shape"),
-        ({"given": [0, 9, 3, 3]}, "token 9"),
-        ({"given": [0.0, 1.0, 2.0, 3.0]}, "dtype float64"),
-        ({"indices": [0, 1]}, "indices has shape"),
-        ({"indices": [0.0]}, "dtype float64; give 1 integers"),
-        ({"indices": [-1]}, r"indices\[0\]=-1 is not a valid sample number; use 0 to 4294967295"),
-        ({"indices": [2**32]}, r"indices\[0\]=4294967296 is not a valid sample number"),
-        ({"indices": [True]}, "dtype bool"),
-        ({"sizes": [[2, 2], [4]]}, r"sizes\[1\] has 1 entries but sizes\[0\] has 2"),
-        ({"sizes": np.array([[2**63, 2**63, 4]], np.uint64)}, "sizes contains 9223372036854775808"),
-        ({"given": [[0, 3, 3, 3], [0]]}, r"given\[1\] has 1 entries but given\[0\] has 4"),
-        ({"given": [0, 2**32 + 1, 3, 3]}, r"given\[0, 1\] contains the token 4294967297; use 0\.\.3"),
-        ({"given": [0, -1, 3, 3]}, r"given\[0, 1\] contains the token -1"),
-        ({"batch_size": 0}, "batch_size=0"),
-    ],
-)
-def test_bad_requests_are_refused(change, message):
-    request = {"sizes": [[2, 2]], **change}
-    with pytest.raises(ValueError, match=message):
-        sample(jax.random.key(0), noisy_table(), **request)
 
 
 @pytest.mark.parametrize("index", [0, 7, 2**31 - 1, 2**31, 2**32 - 1])
@@ -283,17 +213,6 @@ def test_sample_numbers_of_32_bits_are_all_different():
 def test_numbers_of_samples_are_checked(options, message):
     with pytest.raises(ValueError, match=message):
         draw_sizes(jax.random.key(0), mixed(), **options)
-
-
-def test_forced_tokens_must_be_tokens_that_agree_with_given():
-    with pytest.raises(ValueError, match=r"tokens\[1\] has 3 entries but tokens\[0\] has 4"):
-        path_log_prob(jax.random.key(0), noisy_table(), [[4], [4]], [[0, 1, 2, 0], [0, 1, 2]])
-    with pytest.raises(ValueError, match=r"tokens\[0, 0\] contains the token 4294967296"):
-        path_log_prob(jax.random.key(0), noisy_table(), [[4]], [2**32, 1, 2, 0])
-    with pytest.raises(ValueError, match=r"token 3; use 0\.\.2"):
-        path_log_prob(jax.random.key(0), noisy_table(), [[4]], [0, 1, 2, 3])
-    with pytest.raises(ValueError, match="differs from given"):
-        path_log_prob(jax.random.key(0), noisy_table(), [[3]], [0, 1, 2, 0], given=[1, 3, 3, 3])
 
 
 def test_a_predictor_of_nan_is_reported():

@@ -88,22 +88,6 @@ def test_the_table_at_length_64(name):
         assert abs(value - printed) <= 0.5001 * 10.0**-digits
 
 
-@pytest.mark.parametrize("shape", [(64, 8), (32, 8), (20, 20), (9, 2), (5, 1)], ids=str)
-def test_random_cuts_and_random_phase_visit_every_count_alike(shape):
-    length, num_steps = shape
-    share = (num_steps - 1) / (length - 1)
-    np.testing.assert_allclose(schedules.random_cuts(length, num_steps).visits(), share, rtol=0, atol=1e-12)
-    size = length if num_steps == 1 else -(-(length - 1) // (num_steps - 1))
-    expected = 0.0 if num_steps == 1 else 1.0 / size
-    np.testing.assert_allclose(schedules.random_phase_equal(length, num_steps).visits(), expected, rtol=0, atol=1e-12)
-
-
-def test_random_cuts_are_uniform_over_all_sets_of_cuts():
-    lists = reference.size_lists(schedules.random_cuts(7, 4).law(), 7)
-    assert len(lists) == 20  # C(6, 3)
-    np.testing.assert_allclose([p for p, _ in lists], 1 / 20, rtol=1e-12)
-
-
 def test_no_other_schedule_has_a_smaller_worst_output_kl():
     def worst(schedule):
         return max(curves.mds_output_kl(schedule.overshoot_law(k), 67) for k in range(1, 64))

@@ -94,3 +94,36 @@ def test_times():
     np.testing.assert_allclose(-np.diff(times)[:-1], 0.25 * np.minimum(1.0, times[:-2]), atol=1e-12)
     assert schedules.ancestral(LENGTH, times, "exponential").leftover == 0.0
     np.testing.assert_allclose(uniform_times(3, 0.9, 0.3), [0.9, 0.7, 0.5, 0.3], atol=1e-15)
+
+
+def test_unknown_words():
+    def unchecked(function):  # the runtime type check would come first
+        return getattr(function, "__wrapped__", function)
+
+    with pytest.raises(ValueError, match="masking='sine' is not a masking schedule; use one of linear, cosine"):
+        unchecked(schedules.thinning._steps)([1.0, 0.0], "sine")
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: schedules.euler(100_000, [1.0, 0.5], "linear").law().dense(100_000), "length=100000 needs"),
+        (lambda: schedules.uniform_times(2**24 + 1), "num_steps=16777217 is too many"),
+        (lambda: schedules.exponential_times(8, 2**24 + 1), "num_steps=16777217"),
+        (lambda: schedules.adaptive_times(1e-9), "kappa=1e-09 takes about 4605170186 steps"),
+        (lambda: schedules.ancestral(8, [1.0, 0.5, 0.5], "linear"), "must decrease"),
+        (lambda: schedules.ancestral(8, [1.0, -0.1], "linear"), "must decrease to at least 0"),
+        (lambda: schedules.ancestral(8, [1.0], "linear"), r"times have shape \(1,\)"),
+        (lambda: schedules.euler(8, [2.0, 0.0], "cosine"), "times start at 2, but cosine masking ends at 1"),
+        (lambda: schedules.tau_leaping(0, [1.0, 0.0], "linear"), "length=0"),
+        (lambda: schedules.uniform_times(0), "num_steps=0"),
+        (lambda: schedules.uniform_times(4, 0.2, 0.7), "must decrease"),
+        (lambda: schedules.adaptive_times(1.0), "kappa=1.0 is not a relative step"),
+        (lambda: schedules.adaptive_times(0.5, stop=0.0), "stop=0.0 and start=1.0"),
+        (lambda: schedules.exponential_times(8, 0), "num_steps=0, length=8"),
+        (lambda: schedules.exponential_times(1, 1), "length=1; use at least 1 step and 2 tokens"),
+    ],
+)
+def test_bad_input(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()

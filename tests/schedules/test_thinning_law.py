@@ -142,3 +142,17 @@ def test_four_steps_a_token_take_little_memory(length):
         next(schedule.law().kernels(length))
     with pytest.raises(ValueError, match="use a shorter length or fewer steps"):
         schedule.law().export(length)
+
+
+@pytest.mark.parametrize(
+    ("rates", "message"),
+    [
+        ([0.5, 1.1], "rates hold 1.1; a token is revealed with a probability from 0 to 1"),
+        ([-0.5], "rates hold -0.5"),
+        ([0.5, np.nan], "rates hold nan"),
+        ([[0.5]], r"rates have shape \(1, 1\); use \[1\], one for each step"),
+    ],
+)
+def test_bad_rates(rates, message):
+    with pytest.raises(ValueError, match=message):
+        Schedule("test", 4, len(rates), Thinning(np.array(rates)))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jdlm import schedules
-from jdlm.measure import CurveEstimate, Estimate, learned_curve
+from jdlm.measure import CurveEstimate, Estimate
 from jdlm.study import advice
 from tests.reference import advice as reference
 
@@ -163,20 +163,6 @@ def nested(rng: np.random.Generator, n: int, truth: np.ndarray, scale: float) ->
     return CurveEstimate(terms.mean(axis=0), np.sqrt(np.diagonal(covariance)), n, covariance)
 
 
-def test_an_unvisited_count_adds_nothing_to_a_dot_product():
-    values, errors, weights = np.array([1.0, np.inf, 0.5]), np.array([0.1, np.nan, 0.1]), np.array([2.0, 0.0, 1.0])
-    expected = (2.5, pytest.approx(np.sqrt(0.04 + 0.01)), 10)
-    assert CurveEstimate(values, errors, 10).dot(weights) == expected
-    covariance = np.array([[0.01, np.nan, 0.005], [np.nan, np.nan, np.nan], [0.005, np.nan, 0.01]])
-    value, error, _ = CurveEstimate(values, errors, 10, covariance).dot(weights)
-    assert value == 2.5 and error == pytest.approx(np.sqrt(0.04 + 0.01 + 2 * 2 * 0.005))
-    assert CurveEstimate(values, errors, 10).dot(np.ones(3))[0] == np.inf
-    assert np.isnan(CurveEstimate(values, errors, 10).dot(np.ones(3))[1])
-    assert CurveEstimate(values, errors, 10).dot(np.array([1.0, 0.0, -1.0]))[0] == 0.5
-    with pytest.raises(ValueError, match=r"weights have shape \(2,\), the curve \(3,\)"):
-        getattr(CurveEstimate.dot, "__wrapped__", CurveEstimate.dot)(CurveEstimate(values, errors, 10), np.ones(2))
-
-
 def test_an_infinite_curve_has_no_cost_and_no_advice():
     infinite = CurveEstimate(np.array([1.0, np.inf, 0.5]), np.array([0.1, np.nan, 0.1]), 10)
     finite = advice.exact_curve(np.array([1.0, 0.7, 0.5]))
@@ -209,18 +195,6 @@ def test_where_fewer_steps_cost_less_they_are_found():
     assert reference.cost([3, 3, 2], code.values) > 0.1
     six = advice.recommend(code, code, {}, num_steps=6)[0]  # more steps gain nothing, so none is left empty
     assert six.schedule.law().sizes.tolist() == [[4, 4]]
-
-
-def test_the_curve_is_made_to_fall_by_isotonic_regression():
-    rng = np.random.default_rng(3)
-    for _ in range(20):
-        errors = rng.uniform(0.05, 0.5, LENGTH)
-        measured = CurveEstimate(curve() + rng.normal(size=LENGTH) * errors, errors, 50)
-        fitted = advice.falling(measured)
-        np.testing.assert_allclose(fitted, reference.falling(measured.values, errors**-2.0), atol=1e-7)
-        assert (np.diff(fitted) < 0.0).all()
-    rising = advice.exact_curve(curve()[::-1])
-    np.testing.assert_array_equal(advice.falling(rising), rising.values)
 
 
 def test_a_noisy_curve_gets_exactly_the_steps_asked_for():
@@ -321,20 +295,3 @@ def test_what_is_called_better_is_so_beyond_chance():
     clear = advice.Offer("clear", None, difference=Estimate(-1.0, 0.1, 100))
     assert advice.clearly_better([advice.Offer("first", None, difference=equal), clear]) == ["clear"]
     assert advice.clearly_better([clear, advice.Offer("worse", None, difference=Estimate(1.0, 0.1, 100))]) == []
-
-
-def test_a_known_curve_adds_the_learning_error():
-    error = CurveEstimate(np.full(LENGTH, 0.25), np.full(LENGTH, 0.1), 7, np.eye(LENGTH) * 0.01)
-    known = advice.known_curve(curve(), error)
-    np.testing.assert_array_equal(known.values, curve() + 0.25)
-    assert known.n == 7 and known.standard_errors is error.standard_errors and known.covariance is error.covariance
-
-
-def test_the_covariance_of_two_sequences():
-    """By hand: two sequences that differ by d have a mean with covariance d d' / 4 (n - 1 = 1 degree of freedom)."""
-    terms = np.array([[1.0, 3.0], [2.0, 2.0], [0.5, 0.75]], np.float32)  # three counts, two sequences
-    found = learned_curve._curve(terms, nested=True)
-    difference = terms[:, 1] - terms[:, 0]
-    np.testing.assert_allclose(found.covariance, np.outer(difference, difference) / 4, rtol=1e-6)
-    np.testing.assert_allclose(found.standard_errors, np.abs(difference) / 2, rtol=1e-6)
-    assert found.dot(np.array([1.0, 1.0, -2.0]))[:2] == pytest.approx((2.0 + 2.0 - 1.25, 0.5 * (2.0 - 0.5)))

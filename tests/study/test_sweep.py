@@ -5,128 +5,31 @@ deviations of the true ones, both from enumerated moments: each alarms falsely o
 about 400 of them. Samples have a chi-square test against the enumerated law that alarms once in 100,000.
 """
 
-import functools
 import math
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jdlm import evaluate, planners, predictor, schedules, targets
-from jdlm.study import sweep as sweeps
 from tests.reference import laws, paths
 from tests.reference import samplers as reference
 from tests.reference import schedules as schedules_reference
+from tests.study.cases import (
+    CURVE_N,
+    LENGTH,
+    LISTS,
+    PLANS,
+    SEED,
+    STEPS,
+    VOCAB,
+    N,
+    bare_case,
+    hidden_case,
+    is_exact,
+    kernels,
+    marginal_distance,
+    table_case,
+)  # fmt: skip
 
-LENGTH, VOCAB, N, CURVE_N, SEED = 4, 2, 4096, 2048, 3
-TAU, ETA = 0.8, 0.93
-SURE = 2e-3  # no confidence is nearer to another one, or to TAU, unless they are equal: no grid of priorities matters
-
-INITIAL, TRANSITION = np.array([0.6, 0.4]), np.array([[0.85, 0.15], [0.25, 0.75]])
-EMISSION = np.array([[0.8, 0.2], [0.1, 0.9]])
-
-
-@functools.cache
-def table_law():
-    """With three sequences of probability 0, which parallel sampling reaches."""
-    weights = np.random.default_rng(259).gamma(0.8, size=[VOCAB] * LENGTH)
-    weights[0, 1, 0, 1] = weights[1, 0, 0, 0] = weights[1, 1, 1, 0] = 0.0
-    return weights / weights.sum()
-
-
-@functools.cache
-def hidden_law():
-    return laws.hidden_markov(INITIAL, TRANSITION, EMISSION, LENGTH)
-
-
-@functools.cache
-def wrong_logits():
-    """Few values apart, so that confidences are tied or clearly not."""
-    rng = np.random.default_rng(9)
-    return 0.3 * rng.integers(-8, 9, size=[VOCAB + 1] * LENGTH + [LENGTH, VOCAB]).astype(np.float32)
-
-
-def look_up(logits, tokens, positions):
-    row = logits[tuple(tokens)]
-    return row if positions is None else row[positions]
-
-
-@functools.cache
-def wrong():
-    """A predictor that has learned nothing."""
-    return predictor.Predictor(jnp.asarray(wrong_logits()), look_up, LENGTH, VOCAB)
-
-
-def predict_wrong(state):
-    weights = np.exp(wrong_logits()[state].astype(np.float64))
-    return weights / weights.sum(axis=1, keepdims=True)
-
-
-MIXED = [(0.25, (1, 1, 2)), (0.45, (3, 1, 0)), (0.3, (0, 2, 2))]
-
-
-def mixed():
-    weights, sizes = zip(*MIXED, strict=True)
-    return schedules.Schedule("mixed", LENGTH, 3, schedules.Atoms(np.array(weights), np.array(sizes)))
-
-
-@functools.cache
-def kernels():
-    """A chain that may stand still, and whose last step reveals what is left."""
-    steps = np.triu(np.random.default_rng(6).gamma(1.0, size=(2, LENGTH + 1, LENGTH + 1)))
-    last = np.zeros((1, LENGTH + 1, LENGTH + 1))
-    last[..., -1] = 1.0
-    return np.concatenate([steps / steps.sum(axis=2, keepdims=True), last])
-
-
-def chain():
-    return schedules.Schedule("chain", LENGTH, 3, schedules.Chain(kernels()))
-
-
-def halves():
-    return schedules.uniform(LENGTH, 2)
-
-
-LISTS = {"uniform": [(1.0, (2, 2))], "mixed": MIXED, "chain": schedules_reference.size_lists((kernels(),)), "": []}
-STEPS = {"uniform": 2, "mixed": 3, "chain": 3, "": None}
-
-
-def confidence(rows, masked):
-    """Of the masked positions, by position."""
-    found = rows[masked].max(axis=1)
-    gaps = np.abs(found[:, None] - found)
-    assert ((gaps < 1e-9) | (gaps > SURE)).all() and (np.abs(found - TAU) > SURE).all()
-    return dict(zip(masked, np.round(found, 6), strict=True))
-
-
-def above(rows, masked, order, size):
-    found = confidence(rows, masked)
-    return [i for i in masked if found[i] > TAU] or sorted(order, key=lambda i: -found[i])[:1]
-
-
-def surest(rows, masked, order, size):
-    found = confidence(rows, masked)
-    return sorted(order, key=lambda i: -found[i])[:size]
-
-
-def until(rows, masked, order, size):
-    total, chosen = 0.0, []
-    for i in order:
-        chosen.append(i)
-        total += laws.entropy(rows[i])
-        assert abs(total - ETA) > SURE
-        if total > ETA:
-            break
-    return chosen
-
-
-PLANS = {
-    "random": lambda rows, masked, order, size: order[:size],
-    "left_to_right": lambda rows, masked, order, size: masked[:size],
-    "confidence": surest,
-    f"threshold({TAU})": above,
-    f"entropy_sum({ETA})": until,
-}
 EXACT = {("output_kl_nats", "exact"), ("output_tv", "exact"), ("path_kl_nats", "exact")}
 SAMPLED = {
     (metric, "monte_carlo")
@@ -136,59 +39,6 @@ SAMPLED = {
     )
 }  # fmt: skip
 SPLIT = {(m, "identity") for m in ("factorization_kl_nats", "learning_kl_nats", "path_kl_nats", "nelbo_nats")}
-
-
-class Case:
-    """One sweep, with what it should say."""
-
-    def __init__(self, target, law, predictors, plan, who, seed=SEED, **options):
-        self.law, self.schedules, self.tokens, self.parts = law, plan, {}, []
-        self.predict = {
-            name: predict_wrong if mine is wrong() else functools.partial(reference.conditionals, law)
-            for name, mine in predictors.items()
-        }
-        self.options = {"target_name": "law", "samples": N, "curve_samples": CURVE_N, "planners": who, **options}
-        self.arguments = (target, predictors, plan)
-        self.rows = sweeps.sweep(
-            *self.arguments,
-            seed=seed,
-            on_samples=lambda name, results: self.tokens.update({name: results.parts}),
-            on_row=self.parts.append,
-            **self.options,
-        )
-
-    def cell(self, who, planner="", schedule=""):
-        """Rows by (metric, method), and by index where there is one."""
-        mine = [r for r in self.rows if (r.predictor, r.planner, r.schedule) == (who, planner, schedule)]
-        return {(r.metric, r.method) if r.index is None else (r.metric, r.method, r.index): r for r in mine}
-
-    def cells(self, who):
-        """Planner and schedule of each cell of a predictor, in the order of its samples."""
-        return [(r.planner, r.schedule) for r in self.rows if (r.predictor, r.metric) == (who, "measured_nfe")]
-
-
-@functools.cache
-def table_case():
-    target = targets.table(table_law())
-    who = [planners.random(), planners.left_to_right(), planners.confidence()]
-    who += [planners.threshold(TAU), planners.entropy_sum(ETA)]
-    predictors = {"oracle": predictor.oracle(target), "wrong": wrong()}
-    return Case(target, table_law(), predictors, [halves(), mixed(), chain()], who)
-
-
-@functools.cache
-def hidden_case():
-    """The wrong predictor is called the oracle; the oracle is called otherwise."""
-    target = targets.hidden_markov(INITIAL, TRANSITION, EMISSION, LENGTH)
-    who = [planners.random(), planners.threshold(TAU)]
-    predictors = {"exact": predictor.oracle(target), "oracle": wrong()}
-    return Case(target, hidden_law(), predictors, [mixed(), chain()], who)
-
-
-@functools.cache
-def bare_case():
-    """What is known of the target and of the schedules without a predictor."""
-    return Case(targets.table(table_law()), table_law(), {}, [halves(), mixed(), chain()], [planners.random()])
 
 
 CASES = {"table": table_case, "hidden Markov": hidden_case}
@@ -212,11 +62,6 @@ def agrees(row, moments, n):
     assert abs(row.standard_error / error - 1) < 4.5 * math.sqrt((kurtosis - 1) / (4 * n)) + 2 / n, (row, error)
 
 
-def is_exact(row, value, tolerance=1e-9):
-    assert (row.standard_error, row.n, row.seed) == (None, None, None)
-    assert row.value == pytest.approx(value, rel=tolerance, abs=tolerance), row
-
-
 def cross_entropy(rows, truth, tokens):
     return -np.log(rows[np.arange(LENGTH), list(tokens)])
 
@@ -224,26 +69,6 @@ def cross_entropy(rows, truth, tokens):
 def divergence(rows, truth, tokens):
     truth, rows = np.where(truth > 0, truth, 1.0), np.where(truth > 0, rows, 1.0)  # 1 log(1/1) adds nothing
     return np.sum(truth * np.log(truth / rows), axis=1)
-
-
-def correlations(law):
-    h = laws.entropy_curve(law)
-    total = laws.entropy(law)
-    single = sum(laws.entropy(laws.marginal(law, (i,))) for i in range(LENGTH))
-    rest = sum(total - laws.entropy(laws.marginal(law, set(range(LENGTH)) - {i})) for i in range(LENGTH))
-    both = sum((h[m - 1] - h[m]) * min(m, LENGTH - m) for m in range(1, LENGTH))
-    return {"tc": single - total, "dtc": total - rest, "both": both}
-
-
-def test_rows_of_the_target():
-    found = bare_case().cell("")
-    known = correlations(table_law())
-    is_exact(found.pop(("entropy_nats", "exact")), laws.entropy(table_law()))
-    for name, word in (("total", "tc"), ("dual_total", "dtc"), ("effective", "both")):
-        is_exact(found.pop((f"{name}_correlation_nats", "exact")), known[word])
-    for j, value in enumerate(laws.entropy_curve(table_law())):
-        is_exact(found.pop(("entropy_curve_nats", "exact", j)), value)
-    assert set(found) == {("single_marginal_tv_floor", "monte_carlo"), ("pair_marginal_tv_floor", "monte_carlo")}
 
 
 def test_rows_of_a_target_whose_entropy_curve_is_not_known():
@@ -261,71 +86,6 @@ def test_floors_are_what_true_samples_have(case):
         distances = marginal_distance(law, counts, size)
         row = case.cell("")[f"{name}_marginal_tv_floor", "monte_carlo"]
         assert row.n == N and abs(row.value - distances.mean()) < 4.5 * distances.std()
-
-
-def test_floors_are_those_of_the_sequences_drawn_for_them(monkeypatch):
-    drawn, whole = [], evaluate.draw_tokens
-    monkeypatch.setattr(evaluate, "draw_tokens", lambda *given: drawn.append(whole(*given)) or drawn[-1])
-    target = targets.table(table_law())
-    made = sweeps.sweep(target, {}, [], target_name="law", samples=N, curve_samples=2, seed=0)
-    (tokens,) = drawn
-    assert tokens.shape == (N, LENGTH) and reference.chi_square_p_value(tokens, table_law()) > 1e-5
-    counts = np.zeros_like(table_law())
-    np.add.at(counts, tuple(tokens.T), 1 / N)
-    found = {row.metric: row.value for row in made}
-    for name, size in (("single", 1), ("pair", 2)):
-        assert found[f"{name}_marginal_tv_floor"] == pytest.approx(
-            marginal_distance(table_law(), counts, size), abs=1e-6
-        )
-
-
-def marginal_distance(law, frequencies, size):
-    """Mean over sets of ``size`` positions of the TV between marginals of ``[..., vocab, vocab, ...]`` and the law."""
-    total, places = 0.0, list(laws.itertools.combinations(range(LENGTH), size))
-    for kept in places:
-        gone = tuple(i for i in range(LENGTH) if i not in kept)
-        off = frequencies.sum(tuple(i - LENGTH for i in gone)) - law.sum(gone)
-        total = total + 0.5 * np.abs(off).sum(tuple(range(-size, 0)))
-    return total / len(places)
-
-
-@pytest.mark.parametrize("name", ["uniform", "mixed", "chain"])
-def test_rows_of_a_schedule(name):
-    found = bare_case().cell("", schedule=name)
-    lists = LISTS[name]
-    exposure, revealed = np.zeros(LENGTH), np.zeros(STEPS[name] + 1)
-    for probability, sizes in lists:
-        for step, size in enumerate(sizes):
-            exposure[sum(sizes[:step]) : sum(sizes[:step]) + (size > 0)] += probability * size
-            revealed[step + 1] += probability * sum(sizes[: step + 1])
-    for j in range(LENGTH):
-        is_exact(found.pop(("exposure", "exact", j)), exposure[j])
-    for step in range(STEPS[name] + 1):
-        is_exact(found.pop(("expected_revealed", "exact", step)), revealed[step])
-    for word in ("tc", "dtc", "both"):
-        row = found.pop((f"worst_case_{word}", "exact"))
-        is_exact(row, schedules_reference.worst_case(lists, word))
-        assert row.num_steps == STEPS[name] and row.nfe == pytest.approx(mean_calls(lists))
-    assert not found
-
-
-def mean_calls(lists):
-    return sum(probability * np.count_nonzero(sizes) for probability, sizes in lists)
-
-
-def test_guarantees_are_the_least_worst_case_times_the_targets_own_correlation():
-    """Against the linear program on (step, revealed) nodes; no other schedule gets a guarantee."""
-    target = targets.table(table_law())
-    plan = [schedules.minimax(LENGTH, 2, word) for word in ("tc", "dtc", "both")]
-    plan += [schedules.minimax(LENGTH, 3, "dtc"), schedules.tc_equalizer(LENGTH, 2)]
-    found = sweeps.sweep(target, {}, plan, target_name="law", samples=2, curve_samples=2, seed=0)
-    guarantees = {(r.schedule, r.num_steps): r for r in found if r.metric == "guarantee_nats"}
-    known = correlations(table_law())
-    for word, steps in (("tc", 2), ("dtc", 2), ("both", 2), ("dtc", 3)):
-        row = guarantees.pop((f"minimax_{word}", steps))
-        is_exact(row, schedules_reference.minimax(LENGTH, steps, word) * known[word], 1e-6)
-        assert row.method == "identity"
-    assert not guarantees
 
 
 @every_cell

@@ -1,5 +1,7 @@
 """Targets as a preset has them: each kind builds what its builder builds, and says what tells it from others."""
 
+import hashlib
+import json
 from dataclasses import FrozenInstanceError, fields
 
 import jax
@@ -70,3 +72,36 @@ def test_ragged_rows_are_refused():
 def test_a_table_of_a_wrong_size_is_refused():
     with pytest.raises(ValueError, match=r"give 2\*\*3 = 8 of them"):
         targets.TableConfig(length=3, vocab=2, probabilities=(0.5, 0.5))
+
+
+def test_records_tell_kinds_and_fields_apart_and_are_plain_values():
+    configs_of_all = [member.config for member in MEMBERS] + [targets.TextConfig(length=8)]
+    records = [config.record() for config in configs_of_all]
+    for config, record in zip(configs_of_all, records, strict=True):
+        assert record["kind"] == config.kind and set(record) - {"kind"} == set(vars(config))
+        assert records.count(record) == 1 and json.loads(json.dumps(record))["kind"] == config.kind
+
+
+def test_paths_are_anchored_and_pinned_inside_of_blocks_too(tmp_path, monkeypatch):
+    (tmp_path / "a.txt").write_bytes(b"ab" * 40)
+    inner = targets.TextConfig(length=4, path="a.txt")
+    for config in (inner, targets.BlocksConfig(copies=2, of=targets.BlocksConfig(copies=1, of=inner))):
+        anchored = config.anchored(tmp_path)
+        text = anchored if isinstance(anchored, targets.TextConfig) else anchored.of.of
+        assert text.path == str(tmp_path / "a.txt") and text.sha256 is None
+        assert anchored.anchored(tmp_path / "elsewhere") == anchored  # absolute by now
+        monkeypatch.chdir(tmp_path)
+        pinned = config.pinned()
+        text = pinned if isinstance(pinned, targets.TextConfig) else pinned.of.of
+        assert text.path == str(tmp_path / "a.txt") and text.sha256 == hashlib.sha256(b"ab" * 40).hexdigest()
+    parity = targets.ParityConfig(length=3)
+    assert parity.anchored(tmp_path) is parity.pinned() is parity
+
+
+def test_a_table_is_filled_with_the_last_token_fastest():
+    built = targets.TableConfig(length=2, vocab=2, probabilities=(0.1, 0.2, 0.3, 0.4)).build()
+    assert float(np.exp(built.log_prob(np.array([0, 1])))) == pytest.approx(0.2, rel=1e-6)
+    with pytest.raises(ValueError, match="vocab=0 and length=2; use at least 1 for both"):
+        targets.TableConfig(length=2, vocab=0, probabilities=())
+    with pytest.raises(ValueError, match=r"2 probabilities for vocab=4 and length=40; give 4\*\*40 of them"):
+        targets.TableConfig(length=40, vocab=4, probabilities=(0.5, 0.5))

@@ -17,3 +17,17 @@ def test_total_correlations(length, vocab):
     assert curves.total_correlation(curve) == pytest.approx(free - np.log(half), abs=1e-9)
     assert curves.dual_total_correlation(curve) == pytest.approx(free + np.log(half), abs=1e-9)
     assert (np.diff(curve) < 1e-12).all()
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: targets.copy(5, 2), "length=5 is odd; a string and its copy have an even length, use 6"),
+        (lambda: targets.replace_random(6, 1), "vocab=1 is too small; use at least 2"),
+    ],
+)
+def test_bad_input(build, message):
+    with pytest.raises(ValueError) as error:
+        build()
+    text = str(error.value)
+    assert message in text and "\n" not in text

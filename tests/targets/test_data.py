@@ -1,6 +1,4 @@
-"""Targets that can only be sampled: their splits, and text."""
-
-import hashlib
+"""Targets that can only be sampled: their splits, and what is refused."""
 
 import jax
 import jax.numpy as jnp
@@ -9,21 +7,9 @@ import pytest
 from scipy import stats
 
 from jdlm import targets
+from tests.targets.lanes import draw
 
 ROWS = np.arange(120).reshape(40, 3) % 100  # all rows differ
-
-
-@jax.jit
-def draw(target, keys):
-    return jax.vmap(target.sample)(keys)
-
-
-def covered(target):
-    """Places of the stream that a split's windows reach."""
-    place = ("train", "validation", "test").index(target.split)
-    first = sum(target.counts[:place])
-    starts = target.starts[first : first + target.counts[place]]
-    return set((starts[:, None] + np.arange(target.length)).ravel().tolist())
 
 
 def test_splits_are_disjoint_complete_and_each_drawn_evenly():
@@ -74,44 +60,6 @@ def test_what_is_unavailable_names_what_to_use():
         targets.blocks(target, 2).conditionals(jnp.concatenate([tokens, tokens]))
 
 
-def test_help_texts():
-    target = targets.text(length=16)
-    assert target.vocab_size == len(target.alphabet) <= 256
-    assert b"statement" in bytes(target.alphabet[token] for token in target.stream)
-    places = [covered(target.on(split)) for split in ("train", "validation", "test")]
-    assert not (places[0] & places[1] or places[0] & places[2] or places[1] & places[2])
-    sizes = np.array([len(p) for p in places]) / len(target.stream)
-    np.testing.assert_allclose(sizes, [0.8, 0.1, 0.1], atol=0.01)
-
-
-def test_file(tmp_path):
-    content = "Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich. " * 20
-    path = tmp_path / "deich.txt"
-    path.write_text(content, encoding="utf-8")
-    target = targets.text(path, 24)
-    assert target.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert target.decode(target.encode("größer")) == "größer"
-    tokens = target.encode("Dei?h", mask="?")
-    assert tokens.tolist()[3] == target.vocab_size and target.decode(tokens, mask="#") == "Dei#h"
-    for split in ("train", "validation", "test"):
-        part = target.on(split)
-        raw = np.frombuffer(path.read_bytes(), np.uint8)
-        windows = {raw[i : i + 24].tobytes() for i in range(len(raw) - 23)}
-        tokens = np.asarray(draw(part, jax.random.split(jax.random.key(0), 50)))
-        assert {bytes(part.alphabet[t] for t in row) for row in tokens} <= windows
-    with pytest.raises(ValueError, match="character '7' does not occur"):
-        target.encode("7")
-
-
-def test_bad_files(tmp_path):
-    path = tmp_path / "short.txt"
-    path.write_text("abc" * 30)
-    with pytest.raises(ValueError, match="the text has 90 bytes, too few for length=16; give at least 160"):
-        targets.text(path, 16)
-    with pytest.raises(ValueError, match=r"no\.txt' cannot be read: No such file"):
-        targets.text(tmp_path / "no.txt", 16)
-
-
 def test_the_largest_vocabulary_that_int32_holds():
     target = targets.data(np.array([[0, 2**31 - 2], [2**31 - 2, 5]] * 5, np.int64))
     assert target.vocab_size == 2**31 - 1
@@ -134,3 +82,29 @@ def test_no_two_splits_share_a_row():
             for s in ("train", "validation", "test")]  # fmt: skip
     assert [len(rows) for rows in seen] == [16, 2, 2]
     assert not (seen[0] & seen[1] or seen[0] & seen[2] or seen[1] & seen[2])
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: targets.data([1, 2, 3]), "tokens is int64[3]; give integers [count, length]"),
+        (lambda: targets.data([[0.5, 2.0]]), "tokens is float64[1, 2]; give integers [count, length]"),
+        (lambda: targets.data([[0, -1]] * 9), "tokens[0, 1] holds -1; use 0 to 0"),
+        (lambda: targets.data([[0, 1, 2], [0, 1]]), "tokens[1] has 2 entries but tokens[0] has 3; give seq"),
+        (lambda: targets.data([np.arange(2), np.arange(3)]), "tokens[1] has 3 entries but tokens[0] has 2"),
+        (lambda: targets.data(np.array([[0, 2**31]] * 9)), "tokens[0, 1] holds 2147483648; use 0 to 2147483646"),
+        (lambda: targets.data(np.array([[2**40, 0]] * 9)), "tokens[0, 0] holds 1099511627776; use 0 to"),
+        (lambda: targets.data(np.array([[2**31 - 1, 0]] * 9)), "tokens[0, 0] holds 2147483647; use 0 to"),
+        (lambda: targets.data([[0, 1]] * 9, vocab=2**40), "vocab=1099511627776 is too large for int32"),
+        (lambda: targets.data([[True, False]] * 9), "tokens is bool[9, 2]; give integers"),
+        (lambda: targets.data(np.full((9, 2), 2**64 - 1, np.uint64)), "holds 18446744073709551615; use 0"),
+        (lambda: targets.data([[0, 5]] * 9, vocab=4), "tokens[0, 1] holds 5; use 0 to 3"),
+        (lambda: targets.data([[0, 5]] * 2), "tokens has 2 sequences, too few to hold out 1 twice"),
+        (lambda: targets.data([[0, 5]] * 9, held_out=0.5), "held_out=0.5 is out of range; use at least 0"),
+    ],
+)
+def test_bad_input(build, message):
+    with pytest.raises(ValueError) as error:
+        build()
+    text = str(error.value)
+    assert message in text and "\n" not in text

@@ -12,7 +12,6 @@ from scipy import stats
 from jdlm import targets
 from jdlm.targets import Target, Unavailable
 from jdlm.targets.mds import Separable
-from jdlm.targets.table import Table
 from tests.reference import laws
 from tests.targets.family import FAMILY
 
@@ -109,16 +108,6 @@ def test_a_member_has_what_it_says(member):
     target = member.target()
     assert target.has("log_prob") and target.has("conditionals")
     assert target.has("entropy_curve") == member.curve == targets.blocks(target, 2).has("entropy_curve")
-
-
-def test_what_a_member_has_is_one_of_three_words():
-    with pytest.raises(ValueError, match="member='entropy' is not known; use 'log_prob', 'conditionals' or"):
-        targets.parity(3).has("entropy")
-
-
-def test_nothing_is_computed_to_know_that_there_is_a_curve(monkeypatch):
-    monkeypatch.setattr(Table, "entropy_curve", None)
-    assert targets.table(np.full((2, 2), 0.25)).has("entropy_curve")
 
 
 @every_target

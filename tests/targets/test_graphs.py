@@ -54,3 +54,22 @@ def test_random_regular_graphs_are_uniform():
     assert set(counts) <= cycles
     statistic = sum((counts[cycle] - 50) ** 2 / 50 for cycle in cycles)
     assert stats.chi2.sf(statistic, 59) > 1e-6
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: graphs.path(1), "vertices=1 is too small; use at least 2"),
+        (lambda: graphs.cycle(2), "vertices=2 is too small; use at least 3"),
+        (lambda: graphs.grid(1, 1), "rows=1 and columns=1 make one vertex; use at least 2"),
+        (lambda: graphs.random_regular(4, 4, 0), "degree=4 with vertices=4; use at most 3"),
+        (lambda: graphs.random_regular(5, 3, 0), "degree=3 and vertices=5 are both odd"),
+        (lambda: graphs.random_regular(20, 9, 0), "takes too long; use at most 6, or at least 13"),
+        (lambda: graphs.random_regular(4, 3, -1), "seed=-1 is too small; use at least 0"),
+    ],
+)
+def test_bad_input(build, message):
+    with pytest.raises(ValueError) as error:
+        build()
+    text = str(error.value)
+    assert message in text and "\n" not in text

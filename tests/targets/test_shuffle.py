@@ -24,3 +24,17 @@ def test_total_correlations():
     entropy = gammaln(157) - gammaln(counts + 1).sum()
     assert curves.dual_total_correlation(curve) == pytest.approx(entropy)
     assert curves.total_correlation(curve) == pytest.approx(156 * entr(counts / 156).sum() - entropy)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: targets.shuffle([[0, 1]]), "tokens is int64[1, 2]; give integers [length]"),
+        (lambda: targets.shuffle([0, 2], 2), "tokens[1] holds 2; use 0 to 1"),
+    ],
+)
+def test_bad_input(build, message):
+    with pytest.raises(ValueError) as error:
+        build()
+    text = str(error.value)
+    assert message in text and "\n" not in text

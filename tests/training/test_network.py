@@ -224,8 +224,6 @@ def test_equal_arguments_give_the_same_functions():
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: NetworkConfig(width=10, heads=4), r"width=10 .* heads=4; use width=12"),
-        (lambda: NetworkConfig(depth=0), r"depth=0 .* use depth=1"),
         (lambda: network.build(NetworkConfig(), 0, 4), r"length=0 .* length of the target"),
     ],
 )

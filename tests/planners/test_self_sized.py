@@ -1,74 +1,21 @@
-"""Priorities on a relative grid, bounds that are met exactly, and ties that recur.
-
-The chi-square test alarms falsely with probability 1e-6; its seed is fixed.
-"""
+"""Planners that count by themselves: bounds that are met exactly, and the planners' identity."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy import stats
 
-from jdlm import planners, schedules, targets
+from jdlm import planners, targets
 from jdlm.measure import exact
-from jdlm.measure.state_space import StateSpace
-from jdlm.predictor import Predictor, oracle
-from jdlm.sampling import sample, sample_all, sample_with_info
+from jdlm.predictor import oracle
+from jdlm.sampling import sample_all, sample_with_info
 from jdlm.sampling.request import Request
-
-EVERY = np.ones(8, bool)
 
 
 def priorities(planner, probabilities, dtype=jnp.float32) -> np.ndarray:
     with jax.enable_x64(dtype == jnp.float64), np.errstate(divide="ignore"):
         rows = jnp.asarray(np.log(np.asarray(probabilities, np.float64)), dtype)
         return np.asarray(planners.rounded(planner.priority(rows, jnp.ones(len(rows), bool))), np.float64)
-
-
-def test_a_large_vocabulary_has_an_order():
-    """At V = 20,000 the confidences of random logits are 0.0025 +- 0.0005: two or three cells of a grid of 2^-12."""
-    rows = np.random.default_rng(0).dirichlet(np.full(20_000, 0.5), 8)
-    ordered = np.sort(rows, axis=1)[:, ::-1]
-    scores = {
-        planners.confidence(): ordered[:, 0],
-        planners.margin(): ordered[:, 0] - ordered[:, 1],
-        planners.entropy(): np.sum(rows * np.log(np.maximum(rows, 1e-300)), axis=1),
-    }
-    for planner, score in scores.items():
-        found = priorities(planner, rows)
-        assert len(set(found)) == 8, planner.name
-        np.testing.assert_array_equal(np.argsort(found), np.argsort(score))
-
-
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
-def test_ties_of_the_best_two_are_ties_of_the_margin(dtype):
-    rows = [[0.5, 0.5, 0.0], [0.4, 0.4, 0.2], [1 / 3, 1 / 3, 1 / 3], [0.2, 0.4, 0.4]]
-    found = priorities(planners.margin(), [*rows, [0.4, 0.39, 0.21], [1.0, 0.0, 0.0]], dtype)
-    assert len(set(found[:4])) == 1 and found[3] < found[4] < found[5] == 0.0
-    # Rounding does not make a tie a lead.
-    noisy = np.array(rows) * (1 + 1e-6 * np.random.default_rng(1).normal(size=(4, 3)))
-    np.testing.assert_array_equal(priorities(planners.margin(), noisy, dtype), found[:4])
-
-
-@pytest.mark.parametrize("planner", [planners.confidence(), planners.margin()], ids=lambda planner: planner.name)
-def test_margin_and_confidence_are_base_2_logarithms(planner):
-    rows = np.random.default_rng(2).dirichlet(np.ones(3), 8)
-    best = np.sort(rows, axis=1)[:, ::-1]
-    wanted = best[:, 0] - (best[:, 1] if planner == planners.margin() else 0)
-    # The lead of a margin is rounded to 2^-12 of the best, then both to the grid.
-    bound = 2**-13 * (1 + 1.5 * best[:, 0] / wanted) + 1e-6
-    assert (abs(priorities(planner, rows) - np.log2(wanted)) <= bound).all()
-
-
-def test_dyadic_confidences_are_not_on_the_border_of_a_cell():
-    for power in range(1, 9):
-        law = np.full(2**power, 2.0**-power)
-        for noise in (-3e-7, 0.0, 3e-7):
-            assert priorities(planners.confidence(), [law * (1 + noise)])[0] == -power
-
-
-def test_one_token_is_certain():
-    assert priorities(planners.margin(), [[1.0]])[0] == 0.0
 
 
 def count(planner, probabilities, masked=None, dtype=jnp.float32) -> int:
@@ -171,42 +118,6 @@ def test_a_sum_that_equals_its_limit_does_not_pass_it(vocab):
         assert law[calls] == pytest.approx(1.0) and (sampled == calls).all()
 
 
-def _first_two_then_all(log_probs, masked):
-    """Positions 0 and 1 tie for the first place; after it, all that are left tie."""
-    last = jnp.arange(masked.shape[0]) == masked.shape[0] - 1
-    return jnp.where(masked.all() & last, -jnp.inf, 0.0)
-
-
-FIRST_TWO_THEN_ALL = planners.Planner("first_two_then_all", _first_two_then_all)
-
-
-LAST_IS_LAST = planners.Planner("last_is_last", lambda log_probs, masked: jnp.where(jnp.arange(3) == 2, -jnp.inf, 0.0))
-
-
-def _turn(tokens):
-    """Each token is the number of those revealed before it, so the tokens tell the order."""
-    return jnp.where(jnp.arange(3)[None] == (tokens != 3).sum(), jnp.zeros((3, 1)), -jnp.inf)
-
-
-def test_ties_are_ordered_anew_in_each_step():
-    """0 or 1 first, then either of the others. One order for all steps would give 1/3 : 1/6 : 1/3 : 1/6."""
-    predictor = Predictor.wrap(_turn, 3, 3)
-    law = exact.output_law(predictor, schedules.first_hitting(3), FIRST_TWO_THEN_ALL).law
-    orders = [(0, 1, 2), (0, 2, 1), (1, 0, 2), (2, 0, 1)]  # turn of each position
-    np.testing.assert_allclose([law[order] for order in orders], 0.25, atol=1e-12)
-    tokens = sample(jax.random.key(3), predictor, np.ones((4000, 3), int), planner=FIRST_TWO_THEN_ALL, batch_size=64)
-    counts = [int((np.asarray(tokens) == order).all(axis=1).sum()) for order in orders]
-    assert sum(counts) == 4000 and stats.chisquare(counts).pvalue > 1e-6
-
-
-def test_a_priority_of_minus_infinity_does_not_tie_with_revealed_positions():
-    space = StateSpace(Predictor.wrap(_turn, 3, 3), LAST_IS_LAST)
-    (both,) = (reveal for reveal in space.reveals if reveal.positions == (1, 2))
-    # Of states with position 0 revealed, both others are the only set of two; from masks alone 0 and 1 come first.
-    assert (space.revealed[both.states] == 1).all() and len(both.states) == 3
-    np.testing.assert_allclose(both.probabilities, 1.0)
-
-
 @pytest.mark.parametrize(
     ("build", "message"),
     [
@@ -219,3 +130,16 @@ def test_a_priority_of_minus_infinity_does_not_tie_with_revealed_positions():
 def test_bad_bounds_are_refused(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+@pytest.mark.parametrize("build", [planners.threshold, planners.entropy_bounded, planners.entropy_sum])
+def test_equal_bounds_are_equal_planners(build):
+    assert build(1) == build(1.0) == build(np.float64(1.0)) != build(0.5)
+    assert hash(build(1)) == hash(build(1.0))
+    assert build(-0.0) == build(0) and build(-0.0).name == build(0).name == f"{build.__name__}(0)"
+
+
+def test_bounds_that_differ_have_names_that_differ():
+    for build in (planners.threshold, planners.entropy_bounded, planners.entropy_sum):
+        assert build(0.9).name != build(0.90000001).name and build(0.9).name.endswith("(0.9)")
+        assert build(1).name == build(1.0).name and build(1).name.endswith("(1)")

@@ -1,3 +1,5 @@
+"""Words of presets for schedules and planners: each makes the value of that name, others name the nearest."""
+
 import dataclasses
 import subprocess
 import sys
@@ -14,7 +16,6 @@ from jdlm.config import (
     build_schedule,
     build_schedules,
 )
-from jdlm.config.settings import NetworkConfig, TrainingConfig
 from jdlm.targets import MixtureConfig
 
 MIXTURE = MixtureConfig(length=8, weights=(0.5, 0.5), marginals=((0.9, 0.1), (0.2, 0.8)))
@@ -148,28 +149,3 @@ def test_thinning_may_take_more_steps_than_there_are_tokens():
         Config(name="a", target=MIXTURE, sweep=mixed)
     with pytest.raises(ValueError, match=r"^num_steps=0 is less than 1"):
         build_schedule("euler:linear", 6, 0)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"num_steps": ()}, "num_steps is empty"),
-        ({"planners": ()}, "planners is empty"),
-        ({"num_steps": (4, 2, 4)}, "num_steps holds 4 twice"),
-        ({"schedules": ("cosine", "cosine")}, "schedules holds 'cosine' twice"),
-        ({"num_steps": (0,)}, "num_steps=0"),
-        ({"samples": 1}, "samples=1"),
-        ({"curve_samples": 0}, "curve_samples=0"),
-        ({"batch_size": 0}, "batch_size=0"),
-        ({"seed": -1}, "seed=-1"),
-    ],
-)
-def test_bad_sweeps_are_refused(changes, message):
-    with pytest.raises(ValueError, match=message):
-        dataclasses.replace(SMALL, **changes)
-
-
-def test_network_and_training_come_together():
-    Config(name="a", target=MIXTURE, network=NetworkConfig(), training=TrainingConfig(), sweep=SMALL)
-    with pytest.raises(ValueError, match=r"lacks \[training\]"):
-        Config(name="a", target=MIXTURE, network=NetworkConfig(), sweep=SMALL)

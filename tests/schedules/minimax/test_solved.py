@@ -1,12 +1,8 @@
-"""The minimax schedule: shipped laws and their certificates, the cache, the solver."""
-
-import itertools
+"""Files of solved laws: those shipped with the package, with their certificates, and those of a user's cache."""
 
 import numpy as np
 import pytest
 
-from jdlm import curves
-from jdlm.schedules import uniform
 from jdlm.schedules.minimax import column_generation, minimax, solved
 from tests.reference import schedules as reference
 
@@ -44,49 +40,6 @@ def test_shipped_laws_and_their_certificates(archive):
         if length <= 64:
             np.testing.assert_allclose(bound, reference.lower_bound(duals, num_steps, weight), rtol=1e-9)
     assert solved.SHIPPED.stat().st_size < 500_000
-
-
-@pytest.mark.parametrize("weight", ["tc", "dtc", "both"])
-def test_the_two_exact_forms_of_the_program_agree(weight):
-    for length, num_steps in [(2, 1), (3, 2), (6, 1), (9, 3), (12, 4), (11, 10)]:
-        value, bound, _ = minimax(length, num_steps, weight).certificate
-        np.testing.assert_allclose(value, reference.minimax(length, num_steps, weight), rtol=1e-4)
-        assert bound <= value * (1 + 1e-9) and value - bound <= 1e-4 * value
-
-
-def test_tolerance_is_kept_and_no_more(tmp_path):
-    key = (36, 9, "both")
-    rough = minimax(*key, tolerance=1e-2, cache=tmp_path)
-    assert 1e-4 < solved.gap(rough) <= 1e-2
-    fine = minimax(*key, cache=tmp_path)  # what the cache holds by now is not good enough
-    assert solved.gap(fine) <= 1e-4
-    assert minimax(*key, tolerance=1e-2, cache=tmp_path).certificate == fine.certificate
-
-
-def test_the_scale_of_the_duals_proves_nothing():
-    duals = column_generation.solve(9, 3, "tc", 1e-4).duals
-    bound = column_generation.lower_bound(duals, 3, "tc")
-    np.testing.assert_allclose(column_generation.lower_bound(7.0 * duals, 3, "tc"), bound, rtol=1e-12)
-
-
-def test_one_token_a_step_needs_no_program():
-    assert minimax(7, 7, "tc").certificate == (0.0, 0.0, "tc")
-    assert minimax(1, 1, "both").certificate == (0.0, 0.0, "both")
-
-
-def test_never_worse_than_uniform_and_deterministic():
-    first, second = minimax(13, 5, "both"), minimax(13, 5, "both")
-    assert first.certificate.value < curves.worst_case(uniform(13, 5).exposure(), "both")
-    np.testing.assert_array_equal(first.law().sizes, second.law().sizes)
-    np.testing.assert_array_equal(first.law().weights, second.law().weights)
-
-
-def test_solved_laws_are_kept(tmp_path, monkeypatch):
-    first = minimax(13, 5, "tc", cache=tmp_path / "laws")
-    assert [path.name for path in (tmp_path / "laws").iterdir()] == ["minimax-13-5-tc.npz"]
-    monkeypatch.setattr(column_generation, "solve", None)
-    again = minimax(13, 5, "tc", cache=str(tmp_path / "laws"))
-    assert again.certificate == first.certificate
 
 
 def spoil(path, how):
@@ -134,27 +87,55 @@ def test_a_bad_file_in_the_cache_is_reported_and_replaced(tmp_path, how):
     assert len(lines) == 1 and [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
-def test_nothing_half_written(tmp_path, monkeypatch):
-    def fails(file, **arrays):
-        file.write(b"half")
-        raise OSError("no space left")
-
-    monkeypatch.setattr(np, "savez_compressed", fails)
-    with pytest.raises(OSError, match="no space"):
-        minimax(6, 2, "tc", cache=tmp_path)
-    assert not list(tmp_path.iterdir())
-
-
-def test_progress_while_solving(monkeypatch):
-    monkeypatch.setattr(column_generation.time, "monotonic", itertools.count(0.0, 3.0).__next__)
-    lines = []
-    minimax(24, 6, "both", progress=lines.append)
-    assert lines and all("length=24 num_steps=6 weight=both" in line and "gap" in line for line in lines)
-
-
 def test_equal_laws_make_equal_files(tmp_path):
     key = (13, 5, "dtc")
     solution = column_generation.solve(*key, 1e-4)
     for name in ("a", "b"):
         solved.write(tmp_path / name, [(key, solution)])
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_what_a_file_lacks_is_none_and_what_it_holds_comes_back(tmp_path):
+    keys = [(7, 2, "tc"), (7, 3, "both")]
+    solutions = [column_generation.solve(*key, 1e-3) for key in keys]
+    path = tmp_path / "made" / "laws.npz"
+    assert solved.read(path, keys[0]) is None
+    solved.write(path, zip(keys, solutions, strict=True))
+    for key, solution in zip(keys, solutions, strict=True):
+        for one, other in zip(solved.read(path, key), solution, strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert solved.read(path, (7, 4, "tc")) is None and solved.read(path, (7, 2, "dtc")) is None
+
+
+def test_large_sizes_are_written_as_they_are(tmp_path):
+    """A size of 300 does not fit a byte."""
+    solution = column_generation.Solution(np.ones(1), np.array([[300, 1]]), np.ones(300))
+    solved.write(tmp_path / "a", [((301, 2, "tc"), solution)])
+    assert solved.read(tmp_path / "a", (301, 2, "tc")).sizes.tolist() == [[300, 1]]
+
+
+def test_a_certificate_is_computed_again_from_the_arrays():
+    """Duals of another law prove less, and duals that fit no length are refused."""
+    solution = column_generation.solve(9, 3, "tc", 1e-4)
+    honest = solved.certified((9, 3, "tc"), solution)
+    assert solved.gap(honest) <= 1e-4
+    poor = solved.certified((9, 3, "tc"), solution._replace(duals=np.eye(8)[0]))
+    assert poor.certificate.value == honest.certificate.value and solved.gap(poor) > 0.1
+    with pytest.raises(ValueError, match=r"duals have shape \(7,\); use \[8\]"):
+        solved.certified((9, 3, "tc"), solution._replace(duals=np.ones(7)))
+    with pytest.raises(ValueError, match="prove nothing"):
+        solved.certified((9, 3, "tc"), solution._replace(duals=np.zeros(8)))
+
+
+def test_no_gap_where_the_constant_is_0():
+    assert solved.gap(minimax(6, 6, "both")) == 0.0
+
+
+@pytest.mark.parametrize("field", ["weights", "sizes", "duals"])
+def test_arrays_of_another_kind_are_refused(tmp_path, field):
+    solution = column_generation.solve(7, 2, "tc", 1e-3)
+    arrays = dict(zip(solution._fields, solution, strict=True))
+    arrays[field] = arrays[field].astype(np.float32)
+    np.savez(tmp_path / "a.npz", **{f"7-2-tc-{name}": array for name, array in arrays.items()})
+    with pytest.raises(ValueError, match=r"arrays of another kind: .*float32"):
+        solved.read(tmp_path / "a.npz", (7, 2, "tc"))
