@@ -61,7 +61,7 @@ def agrees(estimate: evaluate.Estimate, value: float) -> bool:
 @pytest.mark.parametrize("nested", [False, True])
 def test_cross_entropy_curve_is_that_of_enumeration(nested):
     key = jax.random.key(0)
-    measured = evaluate.cross_entropy_curve(imperfect(), target(), key, N, nested=nested, batch_size=4096)
+    measured = evaluate.cross_entropy_curve(key, imperfect(), target(), N, nested=nested, batch_size=4096)
     gap = exact_curve() - entropy_curve()
     for curve, truth in ((measured.cross_entropy, exact_curve()), (measured.learning_error, gap)):
         assert curve.n == N
@@ -90,7 +90,7 @@ def test_the_standard_error_of_any_weights_is_right(nested):
     for number in range(150):
         key = jax.random.fold_in(jax.random.key(7), number)
         curve = evaluate.cross_entropy_curve(
-            oracle(law_of_two), law_of_two, key, 64, nested=nested, batch_size=4 * 64
+            key, oracle(law_of_two), law_of_two, 64, nested=nested, batch_size=4 * 64
         ).cross_entropy
         found = [curve.dot(w) for w in weights]
         values.append([estimate.value for estimate in found])
@@ -108,7 +108,7 @@ def test_nested_sequences_make_differences_precise_and_sums_less_so():
     target = targets.table(easy)
     errors = []
     for nested in (False, True):
-        curve = evaluate.cross_entropy_curve(oracle(target), target, jax.random.key(9), 2048, nested=nested)
+        curve = evaluate.cross_entropy_curve(jax.random.key(9), oracle(target), target, 2048, nested=nested)
         errors.append([curve.cross_entropy.dot(np.array(w)).standard_error for w in ([1.0, -1, 0, 0], [1.0, 1, 1, 1])])
     (difference, total), (nested_difference, nested_total) = errors
     assert nested_difference < 0.6 * difference and nested_total > 1.6 * total, errors
@@ -120,7 +120,7 @@ def test_errors_and_covariances_of_few_sequences_are_those_of_the_definition(n, 
     """Sums of products over n - 1, then over n for the mean; a wrong divisor is off by a factor of up to 2 here."""
     terms = np.random.default_rng(n).normal(size=(2, LENGTH, n)).astype(np.float32)
     monkeypatch.setattr(devices, "in_batches", lambda *arguments: tuple(terms.reshape(2, -1)))
-    measured = evaluate.cross_entropy_curve(imperfect(), target(), jax.random.key(0), n, nested=nested)
+    measured = evaluate.cross_entropy_curve(jax.random.key(0), imperfect(), target(), n, nested=nested)
     weights = np.array([1.0, -2.0, 0.5, 3.0])
     for curve, mine in zip(measured, terms.astype(np.float64), strict=True):
         means = [math.fsum(row) / n for row in mine]
@@ -160,9 +160,8 @@ def test_a_measured_curve_does_not_depend_on_how_its_sequences_are_batched(neste
     reports = []
 
     def measure(batch_size, mesh=None):
-        return evaluate.cross_entropy_curve(
-            imperfect(), target(), jax.random.key(8), 11, nested=nested, batch_size=batch_size, mesh=mesh,
-            progress=lambda done, total: reports.append((done, total)),
+        return evaluate.cross_entropy_curve(jax.random.key(8), imperfect(), target(), 11, nested=nested, batch_size=batch_size,
+            mesh=mesh, progress=lambda done, total: reports.append((done, total)),
         )  # fmt: skip
 
     expected = measure(11)
@@ -178,7 +177,7 @@ def test_a_measured_curve_does_not_depend_on_how_its_sequences_are_batched(neste
 def test_a_curve_of_a_predictor_without_probabilities_is_refused(logit):
     broken = Predictor.wrap(lambda tokens: jnp.zeros((LENGTH, VOCAB)).at[0, 0].set(logit), LENGTH, VOCAB)
     with pytest.raises(ValueError, match=r"the predictor returned NaN, \+inf or -inf for all tokens"):
-        evaluate.cross_entropy_curve(broken, target(), jax.random.key(0), 4)
+        evaluate.cross_entropy_curve(jax.random.key(0), broken, target(), 4)
 
 
 def test_an_unvisited_count_adds_nothing_to_a_dot_product():
@@ -207,7 +206,7 @@ def test_the_covariance_of_two_sequences():
 
 def test_without_exact_conditionals_there_is_a_curve_and_no_learning_error():
     data = targets.data(np.asarray(evaluate.draw_tokens(jax.random.key(1), target(), 50)))
-    measured = evaluate.cross_entropy_curve(imperfect(), data, jax.random.key(0), 4)
+    measured = evaluate.cross_entropy_curve(jax.random.key(0), imperfect(), data, 4)
     assert measured.learning_error is None and measured.cross_entropy.values.shape == (LENGTH,)
     with pytest.raises(ValueError, match="no exact conditionals, so its learning error is unknown; use the NELBO"):
         evaluate.learning_error(measured)

@@ -40,7 +40,7 @@ def sampler_of(law: np.ndarray, calls: list | None = None):
 
 
 def test_a_report_passes_only_if_all_checks_do():
-    right = audit.audit(sampler_of(law()), target(), jax.random.key(0), n=1000)
+    right = audit.audit(jax.random.key(0), sampler_of(law()), target(), n=1000)
     assert right.passes() and right.p_value > 0.01
     for place, check in enumerate(right.checks):
         checks = list(right.checks)
