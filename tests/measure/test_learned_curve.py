@@ -160,7 +160,8 @@ def test_a_measured_curve_does_not_depend_on_how_its_sequences_are_batched(neste
     reports = []
 
     def measure(batch_size, mesh=None):
-        return evaluate.cross_entropy_curve(jax.random.key(8), imperfect(), target(), 11, nested=nested, batch_size=batch_size,
+        return evaluate.cross_entropy_curve(
+            jax.random.key(8), imperfect(), target(), 11, nested=nested, batch_size=batch_size,
             mesh=mesh, progress=lambda done, total: reports.append((done, total)),
         )  # fmt: skip
 
