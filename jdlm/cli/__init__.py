@@ -75,7 +75,7 @@ def guarded(command: Callable[[list[str]], int], arguments: list[str]) -> int:
             sys.stdout.flush()
         return code
     except BrokenPipeError:  # the reader of our output is gone, as in `... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
     except KeyboardInterrupt as stop:
         return _report(str(stop) or interrupt.message(), "", 130)

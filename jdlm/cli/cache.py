@@ -37,7 +37,8 @@ def compiled_programs() -> None:
     """Makes JAX keep compiled programs in the user's cache, unless the user chose a folder or it cannot be written."""
     import jax
 
-    path = None if jax.config.jax_compilation_cache_dir else _part("compiled")
+    chosen = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
+    path = None if chosen else _part("compiled")
     if path is None:
         return
     jax.config.update("jax_compilation_cache_dir", str(path))

@@ -18,7 +18,7 @@ def use(count: int | None = None) -> None:
 
     if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
         return
-    if jax.config.jax_num_cpu_devices > 0:
+    if jax.config.jax_num_cpu_devices > 0:  # pyright: ignore[reportAttributeAccessIssue]
         return
     with contextlib.suppress(RuntimeError):  # JAX has its devices already
         jax.config.update("jax_num_cpu_devices", count or number())
@@ -36,7 +36,8 @@ def start() -> None:
         jax.devices()
     except (RuntimeError, AssertionError) as error:  # the latter, without a word, for a platform that is not installed
         reason = " ".join(str(error).split()).partition(" (set JAX_PLATFORMS")[0].rstrip(".")
-        wanted = f" for JAX_PLATFORMS={jax.config.jax_platforms!r}" if jax.config.jax_platforms else ""
+        platforms = jax.config.jax_platforms  # pyright: ignore[reportAttributeAccessIssue]
+        wanted = f" for JAX_PLATFORMS={platforms!r}" if platforms else ""
         raise ValueError(
             f"JAX has no devices{wanted}{': ' if reason else ''}{reason}; "
             "unset it to take what there is, or set JAX_PLATFORMS=cpu"

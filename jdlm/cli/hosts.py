@@ -26,16 +26,16 @@ class HostOptions:
     def __post_init__(self):
         if self.devices is not None and self.devices < 1:
             raise ValueError(f"devices={self.devices} is less than 1; use at least 1, or leave it out")
-        given = (self.num_processes, self.process_id)
-        if self.coordinator in (None, "auto"):
-            if given != (None, None):
+        count, number = self.num_processes, self.process_id
+        if self.coordinator is None or self.coordinator == "auto":
+            if count is not None or number is not None:
                 raise ValueError("--num-processes and --process-id need --coordinator HOST:PORT")
             return
         if ":" not in self.coordinator:
             raise ValueError(f"coordinator={self.coordinator!r} is not an address; use HOST:PORT, or auto")
-        if None in given or not 0 <= self.process_id < self.num_processes:
+        if count is None or number is None or not 0 <= number < count:
             raise ValueError(
-                f"num_processes={self.num_processes}, process_id={self.process_id}; "
+                f"num_processes={count}, process_id={number}; "
                 "give both with --coordinator, process_id from 0 to num_processes - 1"
             )
 

@@ -54,7 +54,7 @@ def write(path: Path | None, text: str) -> None:
     A regular file appears, or is replaced, in one move; a link stays and what it points to is written. Pipes, devices
     and files in a folder that cannot be written are written through.
     """
-    if is_standard(path):
+    if path is None or is_standard(path):
         print(text, end="")
     elif _is_written_through(path):
         with path.open("w", encoding="utf-8", newline="\n") as file:

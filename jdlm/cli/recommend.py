@@ -141,6 +141,7 @@ def _entry(best: "Offer", target: str, given: Options) -> dict[str, Any]:
     """What is written: the sizes, the goal, and the numbers that are printed."""
     from jdlm.study import advice
 
+    assert best.schedule is not None and best.cost is not None and best.nelbo is not None  # as it is recommended
     goal = {"kl_nats": given.kl} if given.kl is not None else {"num_steps": given.num_steps}
     return advice.export(best.schedule) | {
         "target": target,
@@ -185,11 +186,13 @@ def _curves(resource, target, given: Options, mesh) -> "tuple[CurveEstimate, Cur
                 progress=lambda done, total, first=number: bar.update(first * total + done, 2 * total),
             )
             measured.append(half)
-    sequences = f"{given.samples} sequences for each revealed count, on each of two parts"
+    source = f"{given.samples} sequences for each revealed count, on each of two parts"
     if known is None or measured[0].learning_error is None:
-        return *(half.cross_entropy for half in measured), sequences
-    curves = [advice.known_curve(known, half.learning_error) for half in measured]
-    return *curves, f"the exact entropy curve of the target plus the learning error of {sequences}"
+        fit, test = (half.cross_entropy for half in measured)
+    else:
+        fit, test = (advice.known_curve(known, half.learning_error) for half in measured)
+        source = f"the exact entropy curve of the target plus the learning error of {source}"
+    return fit, test, source
 
 
 def _print(offers: "list[Offer]", test: "CurveEstimate", given: Options, source: str) -> None:

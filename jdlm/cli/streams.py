@@ -1,6 +1,7 @@
 """Standard streams that never lose a result: what a terminal cannot show is written in ASCII."""
 
 import codecs
+import io
 import sys
 
 _ERRORS = "jdlm.ascii"
@@ -21,5 +22,5 @@ codecs.register_error(_ERRORS, _in_ascii)
 def show_everything() -> None:
     """Makes stdout and stderr write ``+-`` for a plus-minus sign and ``\\xfc`` and the like for all else they lack."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure") and stream.errors != _ERRORS:
+        if isinstance(stream, io.TextIOWrapper) and stream.errors != _ERRORS:
             stream.reconfigure(errors=_ERRORS)

@@ -97,7 +97,7 @@ def _sweep_into(folder: Path | None, resource: Resource, mesh, draft: runs.Draft
     if not devices.is_main():
         interrupt.remains("process 0 says what is written")
     table, sampling = _measure(resource, mesh)
-    if not devices.is_main():
+    if folder is None or not devices.is_main():
         return 0
     sweep = dataclasses.asdict(resource.config.sweep)
     entry = {"command": options.command_line(), "started": started, "finished": None}
@@ -144,7 +144,7 @@ def _predictors(resource: Resource, target: "Target") -> tuple[dict[str, "Predic
     """The oracle (where there is one) and the network of a run, and what tells this network from others of the name."""
 
     network = load_network(resource, target)
-    if network is None:
+    if network is None or resource.folder is None:
         return {"oracle": load_predictor(resource, target, oracle=True)}, {}
     from jdlm.training import checkpoint as checkpoints
 

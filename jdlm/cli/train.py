@@ -5,7 +5,7 @@ import shlex
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -79,13 +79,12 @@ def main(arguments: list[str]) -> int:
     sections = {"target": given.target, "network": given.network, "training": given.training, "sweep": given.sweep}
     config = dataclasses.replace(config, **sections)
     cache.compiled_programs()
-    mesh = hosts.connect(given, config.training.batch_size)
+    mesh = hosts.connect(given, given.training.batch_size)
     from jdlm.training import network
 
     # Said in the run's files, so that it is the same network on any other platform.
-    config = dataclasses.replace(
-        config, network=dataclasses.replace(config.network, dtype=network.precision(config.network))
-    )
+    precise = dataclasses.replace(given.network, dtype=network.precision(given.network))
+    config = dataclasses.replace(config, network=precise)
     config = dataclasses.replace(config, target=config.target.pinned())
     target = config.target.build()  # an invalid distribution is refused before anything is written
     if not _writes():
@@ -105,7 +104,7 @@ def _resume(arguments: list[str], early: options.Early) -> int:
     if folder is None:
         raise runs.missing(given.resume, given.runs_folder)
     config, manifest = runs.read_config(folder), runs.read_manifest(folder)
-    if config.training is None:
+    if config.network is None or config.training is None:
         raise ValueError(f"{folder} is a run of the oracle alone; there is no training to continue")
     cache.compiled_programs()
     mesh = hosts.connect(given, config.training.batch_size, folder)
@@ -139,8 +138,10 @@ class _Listener:
     """Takes in what a training says and writes nothing: one process of a run does the writing."""
 
     def __init__(self, config: Config, step: int = 0):
-        self.config, self.step, self.last = config, step, None
-        self.folder = Path()
+        assert config.network is not None and config.training is not None  # as it is trained
+        self.config, self.network, self.training = config, config.network, config.training
+        self.step, self.folder = step, Path()
+        self.last: Any = None
 
     def record(self, state, chunk) -> None:
         """Takes in a chunk."""
@@ -166,10 +167,10 @@ class _Recorder(_Listener):
         from jdlm.study import metrics
 
         self._rows += metrics.metric_rows(
-            chunk, cell=metrics.cell(self.config), target=self.config.name, seed=self.config.training.seed
+            chunk, cell=metrics.cell(self.config), target=self.config.name, seed=self.training.seed
         )
         self.last = chunk
-        finished = chunk.step == self.config.training.steps
+        finished = chunk.step == self.training.steps
         if finished or time.monotonic() - self._saved >= _SECONDS_BETWEEN_CHECKPOINTS:
             self.save(state)
 
@@ -183,8 +184,8 @@ class _Recorder(_Listener):
             return
         rows.append(self.folder / runs.METRICS, self._rows)
         self._rows = []
-        checkpoints.save(self.folder / runs.CHECKPOINT, state, self.config.network)
-        finished = {"finished": runs.now()} if step == self.config.training.steps else {}
+        checkpoints.save(self.folder / runs.CHECKPOINT, state, self.network)
+        finished = {"finished": runs.now()} if step == self.training.steps else {}
         runs.write_manifest(self.folder, runs.read_manifest(self.folder) | {"steps_done": step} | finished)
         self.step, self._saved = step, time.monotonic()
         self.folder = self._draft.publish()
@@ -192,7 +193,7 @@ class _Recorder(_Listener):
 
     def _say(self) -> None:
         """Says what an interruption leaves."""
-        steps = self.config.training.steps
+        steps = self.training.steps
         saved = f"step {self.step} of {steps} is saved. Continue with: python train.py --resume"
         whole = f"{self.folder} is trained: all {steps} steps are saved"
         interrupt.remains(whole if self.step == steps else f"{saved} {shlex.quote(str(self.folder))}")
@@ -205,14 +206,13 @@ class _Recorder(_Listener):
         self._say()
         path = self.folder / runs.METRICS
         if path.is_file():
-            rows.write(path, [row for row in rows.read(path) if row.index <= step])
+            rows.write(path, [row for row in rows.read(path) if row.index is None or row.index <= step])
 
 
 def _train(recorder: _Listener, state, mesh) -> None:
     from jdlm import training
 
-    config = recorder.config
-    steps = config.training.steps
+    config, steps = recorder.config, recorder.training.steps
     if not _writes():
         interrupt.remains("process 0 says what is saved")
     with progress.Progress(f"training {config.name}", unit="step") as bar, interrupt.gentle() as stop:
@@ -229,7 +229,7 @@ def _train(recorder: _Listener, state, mesh) -> None:
                 stop.check()
 
         training.train(
-            config.network, config.target.build(), config.training, state=state, mesh=mesh, on_chunk=on_chunk
+            recorder.network, config.target.build(), recorder.training, state=state, mesh=mesh, on_chunk=on_chunk
         )
     error = recorder.last.learning_error
     if error is not None:
