@@ -1,6 +1,7 @@
 """The sampler's reference: all lanes step by step, side by side, logits at all positions, nothing shared or skipped.
 
-`jdlm.sampling._queue` gives the same samples with less work; tests compare the two. Both take a `jdlm.requests.Lanes`.
+`jdlm.sampling._queue` gives the same samples with less work; tests compare the two. Both take a
+`jdlm.sampling.request.Lanes`.
 """
 
 import functools
