@@ -7,7 +7,7 @@ single tokens and pairs, `audit` tests any sampler (`alarms` has the tests, `rep
 
 from jdlm.measure.estimate import Estimate, mean
 from jdlm.measure.learned_curve import CurveEstimate, MeasuredCurve, cross_entropy_curve, learning_error
-from jdlm.measure.path import check_complete, monte_carlo_path_kl, path_kl, path_request, reverse_path_kl
+from jdlm.measure.path import check_complete, monte_carlo_path_kl, path_kl_estimate, path_request, reverse_path_kl
 from jdlm.measure.sequences import distinct_share, draw_tokens, log_prob, outside_support_share
 
 __all__ = [
@@ -27,7 +27,7 @@ __all__ = [
     "mean",
     "monte_carlo_path_kl",
     "outside_support_share",
-    "path_kl",
+    "path_kl_estimate",
     "path_request",
     "reverse_path_kl",
     "state_space",
