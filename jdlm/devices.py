@@ -6,9 +6,10 @@ results, and process 0 alone writes files.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 AXIS = "rows"
+_Tree = TypeVar("_Tree")
 
 
 def on_cpu() -> bool:
@@ -101,12 +103,12 @@ def is_main() -> bool:
     return jax.process_index() == 0
 
 
-def spread(mesh: Mesh | None, tree: Any) -> Any:
+def spread(mesh: Mesh | None, tree: _Tree) -> _Tree:
     """Arrays whose first axis is cut into equal parts, one a device; every process gives all rows."""
     return _put(mesh, tree, PartitionSpec(AXIS))
 
 
-def replicate(mesh: Mesh | None, tree: Any) -> Any:
+def replicate(mesh: Mesh | None, tree: _Tree) -> _Tree:
     """Arrays that every device has whole."""
     return _put(mesh, tree, PartitionSpec())
 
@@ -119,7 +121,7 @@ def _put(mesh: Mesh | None, tree: Any, spec: PartitionSpec) -> Any:
         return jax.device_put(tree, sharding)
 
     def one(array: Any) -> jax.Array:
-        if isinstance(array, jax.Array) and jax.dtypes.issubdtype(array.dtype, jax.dtypes.prng_key):
+        if isinstance(array, jax.Array) and jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
             return jax.random.wrap_key_data(one(jax.random.key_data(array)), impl=jax.random.key_impl(array))
         array = np.asarray(array)
         return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
@@ -138,7 +140,7 @@ def fetch(tree: Any) -> Any:
     return jax.tree.map(one, tree)
 
 
-def own_copy(tree: Any) -> Any:
+def own_copy(tree: _Tree) -> _Tree:
     """Arrays on this process's first device, from arrays that every device has whole."""
     return jax.tree.map(lambda array: array.addressable_data(0) if isinstance(array, jax.Array) else array, tree)
 

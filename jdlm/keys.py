@@ -7,6 +7,7 @@ default can be changed from outside (``JAX_DEFAULT_PRNG_IMPL``), so jdlm names i
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Integer, Key
 
 __all__ = ["IMPL", "check", "key"]
@@ -34,7 +35,7 @@ def check(key: Any) -> None:
     """
     remedy = f'make it with jax.random.key(seed, impl="{IMPL}")'
     dtype = getattr(key, "dtype", None)
-    if dtype is None or not jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key):
+    if dtype is None or not jnp.issubdtype(dtype, jax.dtypes.prng_key):
         raise ValueError(f"key is {type(key).__name__ if dtype is None else dtype}, not a typed key; {remedy}")
     if (impl := str(jax.random.key_impl(key))) != IMPL:
         raise ValueError(f"key is of {impl}, whose bits for one sample depend on the others; {remedy}")

@@ -25,19 +25,19 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=solved.SHIPPED, help="file to write (the package's own)")
     options = parser.parse_args()
     powers = [2**power for power in range(1, 7)]
-    keys = [(n, k, weight) for n in options.lengths for k in powers if 2 * k <= n for weight in WEIGHTS]
+    problems = [(n, k, weight) for n in options.lengths for k in powers if 2 * k <= n for weight in WEIGHTS]
     laws = []
-    for index, key in enumerate(keys):
+    for index, problem in enumerate(problems):
         started = time.monotonic()
-        path = solved.cache_path(options.cache, key)
-        solution = solved.read(path, key)
+        path = solved.cache_path(options.cache, problem)
+        solution = solved.read(path, problem)
         if solution is None:
-            solution = solve(*key, TOLERANCE, lambda line: print(line, flush=True))
-            solved.write(path, [(key, solution)])
-        schedule = solved.certified(key, solution)
-        laws.append((key, solution))
+            solution = solve(*problem, TOLERANCE, lambda line: print(line, flush=True))
+            solved.write(path, [(problem, solution)])
+        schedule = solved.certified(problem, solution)
+        laws.append((problem, solution))
         print(
-            f"[{index + 1}/{len(keys)}] length={key[0]} num_steps={key[1]} weight={key[2]}: "
+            f"[{index + 1}/{len(problems)}] length={problem[0]} num_steps={problem[1]} weight={problem[2]}: "
             f"constant {schedule.certificate.value:.6g}, gap {solved.gap(schedule):.1e}, "
             f"{len(solution.weights)} size lists, {time.monotonic() - started:.1f} s",
             flush=True,

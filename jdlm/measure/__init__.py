@@ -10,7 +10,7 @@ from jdlm.measure.bound import nll_bound, output_kl_bound
 from jdlm.measure.estimate import Estimate, mean
 from jdlm.measure.learned_curve import CurveEstimate, MeasuredCurve, cross_entropy_curve, learning_error
 from jdlm.measure.order_gap import exact_order_gap, order_gap
-from jdlm.measure.path import check_complete, monte_carlo_path_kl, path_kl, path_request, reverse_path_kl
+from jdlm.measure.path import check_complete, monte_carlo_path_kl, path_kl_estimate, path_request, reverse_path_kl
 from jdlm.measure.sequences import distinct_share, draw_tokens, log_prob, outside_support_share
 
 __all__ = [
@@ -34,7 +34,7 @@ __all__ = [
     "order_gap",
     "output_kl_bound",
     "outside_support_share",
-    "path_kl",
+    "path_kl_estimate",
     "path_request",
     "reverse_path_kl",
     "state_space",

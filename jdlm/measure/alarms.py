@@ -118,8 +118,9 @@ def of_two(
     first, both = first[first + second > 0], (first + second)[first + second > 0]
     left = np.cumsum(first[::-1])[::-1][:-1]
     left_of_both = np.cumsum(both[::-1])[::-1][:-1]
-    law, counts = scipy.stats.hypergeom(left_of_both, both[:-1], left), first[:-1]
-    return _of_scores(_scores(law.cdf(counts - 1), law.pmf(counts), law.sf(counts), generator))
+    law, counts, urn = scipy.stats.hypergeom, first[:-1], (left_of_both, both[:-1], left)
+    tails = law.cdf(counts - 1, *urn), law.pmf(counts, *urn), law.sf(counts, *urn)
+    return _of_scores(_scores(*tails, generator))
 
 
 def _binomial(counts: np.ndarray, n: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -172,4 +173,5 @@ def detectable_tv(degrees_of_freedom: int, n: int | float, alarm: float, power: 
 
     if excess(largest) <= 0.0:
         return 1.0
-    return math.sqrt(scipy.optimize.brentq(excess, 1e-9, largest, rtol=1e-6) / largest)
+    root = scipy.optimize.root_scalar(excess, method="brentq", bracket=(1e-9, largest), rtol=1e-6).root
+    return math.sqrt(root / largest)

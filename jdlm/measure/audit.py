@@ -38,8 +38,13 @@ def chi_square(
       generator: of the random numbers of the test, see `jdlm.alarms`; the same in each call if None.
     """
     generator = np.random.default_rng(0) if generator is None else generator
-    cells = np.ravel_multi_index(tuple(tokens.T), law.shape)
-    return _of_tables([cells], [law.ravel()], generator)[0]
+    return _of_tables([_cells(tokens, law)], [law.ravel()], generator)[0]
+
+
+def _cells(tokens: np.ndarray, law: np.ndarray) -> np.ndarray:
+    """The place of each sequence in the flattened law."""
+    columns: tuple[np.ndarray, ...] = tuple(tokens.T)
+    return np.ravel_multi_index(columns, law.shape)
 
 
 def _of_tables(
@@ -95,11 +100,11 @@ def audit(
     if len(whole) < 2:
         raise ValueError(f"{n - len(whole)} of {n} sequences hold masks or ids above {vocab_size - 1} or below 0")
     floor = _true_tokens(key_floor, truth, len(whole))
-    if law is None:
-        log_probs = log_prob(truth, whole), log_prob(truth, floor)
-        possible = ~np.isneginf(log_probs[0])
+    if isinstance(law, Target):
+        scores = log_prob(law, whole), log_prob(law, floor)
+        possible = ~np.isneginf(scores[0])
     else:
-        log_probs, possible = None, law[tuple(whole.T)] > 0.0
+        scores, possible = law, law[tuple(whole.T)] > 0.0
     outside = ~inside
     outside[inside] = ~possible
     single, pair = marginals.errors(whole, reference)
@@ -112,32 +117,31 @@ def audit(
         pair_marginal_tv=pair,
         single_marginal_tv_floor=single_floor,
         pair_marginal_tv_floor=pair_floor,
-        checks=_checks(whole, law, reference, floor, log_probs, _generator(key_scores)),
+        checks=_checks(whole, scores, reference, floor, _generator(key_scores)),
     )
 
 
 def _checks(
     tokens: np.ndarray,
-    law: np.ndarray | None,
+    scores: np.ndarray | tuple[np.ndarray, np.ndarray],
     reference: marginals.Marginals,
     floor: np.ndarray,
-    log_probs: tuple[np.ndarray, np.ndarray] | None,
     generator: np.random.Generator,
 ) -> tuple[Check, ...]:
-    """All checks of ``tokens``; with the law, or with as many true sequences and the log probabilities of both."""
+    """All checks of ``tokens``: by the law, or by the log probabilities of them and of ``floor``, as many true ones."""
     n, (length, vocab_size) = len(tokens), reference.single.shape
     made = []  # of each check its name, its tests, and how many samples tell as much
     # Of one or two tokens these are the law itself, which would only take half of the alarm.
-    if law is None or length > 1:
+    if isinstance(scores, tuple) or length > 1:
         made.append(("single marginals", _of_tables(tokens.T, reference.single, generator), n))
-    if len(reference.pairs) and (law is None or length > 2):
+    if len(reference.pairs) and (isinstance(scores, tuple) or length > 2):
         cells = marginals.cells_of_pairs(tokens, vocab_size, reference.pairs)
         laws = reference.joint.reshape(len(reference.pairs), -1)
         made.append(("pair marginals", _of_tables(cells, laws, generator), n))
-    if law is None:
-        made.append(("log probabilities and repeats", [_against_floor(tokens, floor, log_probs, generator)], n / 2))
+    if isinstance(scores, tuple):
+        made.append(("log probabilities and repeats", [_against_floor(tokens, floor, scores, generator)], n / 2))
     else:
-        cells, law = np.ravel_multi_index(tuple(tokens.T), law.shape), law.ravel()
+        cells, law = _cells(tokens, scores), scores.ravel()
         made.append(("law", _of_tables([cells], [law], generator), n))
         bins = _log_probability_bins(law / law.sum())
         binned = _of_tables([bins[cells]], [np.bincount(bins, weights=law)], generator)
@@ -178,11 +182,12 @@ def _against_floor(
     _, place, times = np.unique(np.concatenate([tokens, floor]), axis=0, return_inverse=True, return_counts=True)
     times = times[place.ravel()]
     bins = np.where(times > 1, _BINS + np.log2(times).astype(np.int64), bins)
-    counts = [np.bincount(part, minlength=bins.max() + 1) for part in np.split(bins, [len(tokens)])]
-    return alarms.of_two(*counts, generator)
+    first, second = (np.bincount(part, minlength=bins.max() + 1) for part in np.split(bins, [len(tokens)]))
+    return alarms.of_two(first, second, generator)
 
 
-def _truth(truth: Target | exact.OutputLaw) -> tuple[np.ndarray | None, marginals.Marginals]:
+def _truth(truth: Target | exact.OutputLaw) -> tuple[np.ndarray | Target, marginals.Marginals]:
+    """The law of whole sequences, or the target where the space is too large for it, and the marginals."""
     if isinstance(truth, exact.OutputLaw):
         if truth.leftover > 1e-9:
             raise ValueError(f"the law leaves a mask with probability {truth.leftover:.3g}; give one without leftover")
@@ -192,7 +197,7 @@ def _truth(truth: Target | exact.OutputLaw) -> tuple[np.ndarray | None, marginal
     except ValueError as error:
         if not (truth.has("conditionals") and truth.has("log_prob")):
             raise ValueError(f"the target has no conditionals or no log_prob; {error}") from None
-        return None, marginals.of_target(keys.key(0), truth)  # exact, so that the key is not used
+        return truth, marginals.of_target(keys.key(0), truth)  # exact, so that the key is not used
     law = exact.target_law(truth)
     return law, marginals.of_law(law)
 

@@ -144,25 +144,28 @@ def errors(tokens: ArrayLike, reference: Marginals) -> tuple[Estimate, Estimate 
     if tokens.min() < 0 or tokens.max() >= vocab_size:
         wrong = tokens[(tokens < 0) | (tokens >= vocab_size)][0]
         raise ValueError(f"tokens holds {wrong}; marginals are those of sequences of 0 to {vocab_size - 1}")
-    single = _distance(tokens.T, reference.single)
+    single = _distance(tokens.T, reference.single, len(tokens))
     if not len(reference.pairs):
         return single, None
     cells = cells_of_pairs(tokens, vocab_size, reference.pairs)
-    return single, _distance(cells, reference.joint.reshape(len(reference.pairs), -1))
+    return single, _distance(cells, reference.joint.reshape(len(reference.pairs), -1), len(tokens))
 
 
-def _distance(places: Iterable[np.ndarray], truth: np.ndarray) -> Estimate:
-    """Mean over places of the total variation of the cells' frequencies from the rows of ``truth [places, cells]``."""
+def _distance(places: Iterable[np.ndarray], truth: np.ndarray, n: int) -> Estimate:
+    """Mean over places of the total variation of the cells' frequencies from the rows of ``truth [places, cells]``.
+
+    Each place has the cells of the same ``n`` sequences.
+    """
     whole, apart = 0.0, 0.0
+    blocks = min(_BLOCKS, 1 << (max(n // 4, 2).bit_length() - 1))
+    size = n // blocks
+    # Row b has every blocks-th sequence from the b-th on, ``size`` of them; the last row has what remains.
+    rows = np.where(np.arange(n) < blocks * size, np.arange(n) % blocks, blocks)
     for cells, law in zip(places, truth, strict=True):
-        n, unseen = len(cells), 0.0
+        unseen = 0.0
         if len(law) > n:  # cells that no sequence falls into differ by their probability, so none is counted
             seen, cells = np.unique(cells, return_inverse=True)
             law, unseen = law[seen], law.sum() - law[seen].sum()
-        blocks = min(_BLOCKS, 1 << (max(n // 4, 2).bit_length() - 1))
-        size = n // blocks
-        # Row b has every blocks-th sequence from the b-th on, ``size`` of them; the last row has what remains.
-        rows = np.where(np.arange(n) < blocks * size, np.arange(n) % blocks, blocks)
         counts = np.bincount(rows * len(law) + cells, minlength=(blocks + 1) * len(law)).reshape(blocks + 1, len(law))
         whole += 0.5 * (np.abs(counts.sum(axis=0) / n - law).sum() + unseen)
         one = _halves(blocks) @ counts[:blocks]

@@ -20,7 +20,7 @@ from jdlm.sampling import Info, draw_sizes, sample_all
 from jdlm.sampling.request import Request
 from jdlm.targets import Target
 
-__all__ = ["check_complete", "monte_carlo_path_kl", "path_kl", "path_request", "reverse_path_kl"]
+__all__ = ["check_complete", "monte_carlo_path_kl", "path_kl_estimate", "path_request", "reverse_path_kl"]
 
 _RANDOM = random()
 
@@ -55,7 +55,7 @@ def monte_carlo_path_kl(
     """
     check_pair(predictor, target)
     request = path_request(key, target, schedule, n, planner=planner)
-    return path_kl(request, sample_all(predictor, [request], batch_size=batch_size).parts[0][1], target)
+    return path_kl_estimate(request, sample_all(predictor, [request], batch_size=batch_size).parts[0][1], target)
 
 
 @jax.jit
@@ -89,8 +89,10 @@ def path_request(
     return Request(key_path, planner, sizes, forced=np.tile(tokens, (len(paths), 1)), indices=lanes)
 
 
-def path_kl(request: Request, info: Info, target: Target) -> Estimate:
-    """Path KL in nats per sequence from what a sampler said to a `path_request`."""
+def path_kl_estimate(request: Request, info: Info, target: Target) -> Estimate:
+    """Estimate the path KL in nats per sequence from what a sampler returned for a `path_request`."""
+    if request.forced is None:
+        raise ValueError("the request forces no tokens; make it with `path_request`")
     return mean(log_prob(target, request.forced) - np.asarray(info.path_log_prob, np.float64))
 
 

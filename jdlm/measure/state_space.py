@@ -8,7 +8,7 @@ positions at a time.
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -159,7 +159,7 @@ class StateSpace:
 
     def _set_probability(self, positions: tuple[int, ...], states: np.ndarray) -> np.ndarray:
         """Probability ``[n]`` that the planner picks exactly these positions, ties averaged over."""
-        size, chosen = len(positions), list(positions)
+        size, chosen = len(positions), np.array(positions)
         num_masked = self.length - self.revealed[states]
         if self.planner.costs is not None:
             costs = self.own[np.ix_(states, chosen)]
@@ -175,7 +175,7 @@ class StateSpace:
         probability = (skipped == 0) / scipy.special.comb(tied, taken)
         return probability if self.planner.count is None else probability * (self.own[states, 0] == size)
 
-    def kernels(self, schedule: Schedule | None) -> Iterator[tuple[float, list[np.ndarray | None]]]:
+    def kernels(self, schedule: Schedule | None) -> Iterator[tuple[float, Sequence[np.ndarray | None]]]:
         """Weights, and for each step ``[length + 1, length + 1]`` P(size | revealed), None if the planner counts."""
         if (schedule is None) != (self.planner.count is not None):
             remedy = "give a schedule" if schedule is None else "give schedule=None, it counts by itself"

@@ -19,9 +19,9 @@ from jdlm.planners import Planner
 from jdlm.predictor import Predictor, faults, map_lanes
 from jdlm.sampling import _step as steps
 from jdlm.sampling.filter import Draw
-from jdlm.sampling.request import Lanes
+from jdlm.sampling.request import Lanes, Rows
 
-__all__ = ["Kind", "Layout", "Progress", "Queue", "State", "advance"]
+__all__ = ["Kind", "LaneState", "Layout", "Queue", "State", "advance"]
 
 
 class Layout(NamedTuple):
@@ -44,30 +44,30 @@ class Queue(NamedTuple):
     """The lanes of one queue, longest first; ``count`` of them are real and ``limit`` need a slot."""
 
     lanes: Lanes  # [capacity, ...]
-    count: Array  # [1]
-    limit: Array  # [1]
+    count: Rows  # [1]
+    limit: Rows  # [1]
 
 
-class Progress(NamedTuple):
-    """How far lanes are, each array ``[lanes, ...]``."""
+class LaneState(NamedTuple):
+    """What lanes carry from step to step, each array ``[lanes, ...]``."""
 
-    tokens: Array  # [lanes, length]
-    path_log_prob: Array  # [lanes]
-    step: Array  # [lanes] steps done
-    revealed: Array  # [lanes] tokens that they revealed
-    order: Array | None  # [lanes, length] where it is known from the start
-    key_words: Array  # [lanes, 2, 2] the lane's own keys
-    fault: Array  # [lanes] what was wrong with logits, see `jdlm.predictor.faults`
+    tokens: Rows  # [lanes, length]
+    path_log_prob: Rows  # [lanes]
+    step: Rows  # [lanes] steps done
+    revealed: Rows  # [lanes] tokens that they revealed
+    order: Rows | None  # [lanes, length] where it is known from the start
+    key_words: Rows  # [lanes, 2, 2] the lane's own keys
+    fault: Rows  # [lanes] what was wrong with logits, see `jdlm.predictor.faults`
 
 
 class State(NamedTuple):
     """What the loop carries; one of each of the last arrays a device."""
 
-    lanes: Progress  # [capacity, ...]
-    slots: Array  # [slots] number of the lane; `capacity` where there is none
-    batch: Array  # [1] next batch of lanes to begin, `slots` lanes each
-    following: Array  # [1] first lane of the queue that has had no slot yet
-    evaluated: Array  # [1] lanes given to the predictor
+    lanes: LaneState  # [capacity, ...]
+    slots: Rows  # [slots] number of the lane; `capacity` where there is none
+    batch: Rows  # [1] next batch of lanes to begin, `slots` lanes each
+    following: Rows  # [1] first lane of the queue that has had no slot yet
+    evaluated: Rows  # [1] lanes given to the predictor
 
 
 class Kind(NamedTuple):
@@ -132,7 +132,7 @@ def _round(predictor: Predictor, first_logits: Array, table: Array, queue: Queue
     whole = (lanes.start == predictor.vocab_size).all(axis=1) & (lanes.num_steps > 0)
     active = jnp.where(begins, whole, (rows < queue.limit) & ~_finished(predictor, lanes, mine, kind))
 
-    def chunk(inputs: tuple[Lanes, Progress, Array]) -> Progress:
+    def chunk(inputs: tuple[Lanes, LaneState, Array]) -> LaneState:
         step = functools.partial(_step, predictor, first_logits, kind, begins)
         return jax.lax.cond(jnp.any(inputs[2]), step, lambda lanes, mine, active: mine, *inputs)
 
@@ -145,23 +145,23 @@ def _round(predictor: Predictor, first_logits: Array, table: Array, queue: Queue
         cut = jax.tree.map(lambda array: array.reshape(chunks, width, *array.shape[1:]), (lanes, mine, active))
         mine = jax.tree.map(lambda array: array.reshape(slots, *array.shape[2:]), jax.lax.map(chunk, cut))
     evaluated = jnp.where(begins, 0, jnp.any(active.reshape(chunks, width), axis=1).sum(dtype=jnp.int32) * width)
-    progress = jax.tree.map(lambda array, new: array.at[rows].set(new, mode="drop"), state.lanes, mine)
+    after = jax.tree.map(lambda array, new: array.at[rows].set(new, mode="drop"), state.lanes, mine)
 
     free = ~begins & ((taken >= queue.limit) | _finished(predictor, lanes, mine, kind))
     place = state.following + jnp.cumsum(free, dtype=jnp.int32) - 1
     taken = jnp.where(free, jnp.where(place < queue.limit, place, capacity), taken)
     following = jnp.minimum(state.following + free.sum(dtype=jnp.int32), capacity)
-    return State(progress, taken, state.batch + begins, following, state.evaluated + evaluated)
+    return State(after, taken, state.batch + begins, following, state.evaluated + evaluated)
 
 
-def _finished(predictor: Predictor, lanes: Lanes, mine: Progress, kind: Kind) -> Array:
+def _finished(predictor: Predictor, lanes: Lanes, mine: LaneState, kind: Kind) -> Array:
     done = mine.step >= lanes.num_steps
     if any(planner.count is not None for planner in kind.planners):
         done |= ~jnp.any(mine.tokens == predictor.vocab_size, axis=1)
     return done
 
 
-def _prepare(predictor: Predictor, table: Array, kind: Kind, lanes: Lanes, mine: Progress) -> Progress:
+def _prepare(predictor: Predictor, table: Array, kind: Kind, lanes: Lanes, mine: LaneState) -> LaneState:
     """Makes the lanes' keys and, where it is known from the start, the order of their positions."""
     key_order, key_tokens = lanes.keys()
     words = jnp.stack([jax.random.key_data(key_order), jax.random.key_data(key_tokens)], axis=1)
@@ -180,14 +180,14 @@ def _step(
     kind: Kind,
     begins: Array,
     lanes: Lanes,
-    mine: Progress,
+    mine: LaneState,
     active: Array,
-) -> Progress:
+) -> LaneState:
     """One step of the active lanes of a chunk; with ``first_logits`` if it begins."""
     length, lane = predictor.length, jnp.arange(len(active))
     size = jnp.where(active, lanes.sizes[lane, jnp.minimum(mine.step, length - 1)], 0)
     keys = jax.random.wrap_key_data(mine.key_words, impl=IMPL)
-    if kind.planners:
+    if mine.order is None:
         logits = _all_logits(predictor, first_logits, begins, mine.tokens)
         masked = mine.tokens == predictor.vocab_size
         seen = jnp.where(masked & active[:, None], faults(logits), 0).max(axis=1)  # also where nothing is drawn yet

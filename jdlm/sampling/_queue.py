@@ -25,7 +25,7 @@ from jaxtyping import Array
 from jdlm import devices
 from jdlm.planners import Planner, fixed_priority, has_fixed_order
 from jdlm.predictor import Predictor, fault_message, logits_dtype
-from jdlm.sampling._loop import Kind, Layout, Progress, Queue, State, advance
+from jdlm.sampling._loop import Kind, LaneState, Layout, Queue, State, advance
 from jdlm.sampling.filter import Draw
 from jdlm.sampling.request import Lanes
 
@@ -152,7 +152,7 @@ def _drive(
     parts, rows = devices.size(mesh), len(queue.lanes.start)
     zeros, one = np.zeros(rows, np.int32), np.zeros(parts, np.int32)
     order = None if kind.planners else np.zeros((rows, predictor.length), np.int32)
-    fresh = Progress(
+    fresh = LaneState(
         queue.lanes.start, np.zeros(rows, kind.dtype), zeros, zeros, order, np.zeros((rows, 2, 2), np.uint32), zeros
     )
     state = State(fresh, np.tile(np.arange(slots, dtype=np.int32), parts), one, one + slots, one)

@@ -1,7 +1,7 @@
 """Requests to the sampler, checked, as plain arrays with one row per lane."""
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -14,7 +14,10 @@ from jdlm.planners import Planner
 from jdlm.predictor import Predictor
 from jdlm.targets import validation
 
-__all__ = ["Lanes", "Request", "lanes_of", "sample_numbers"]
+__all__ = ["Lanes", "Request", "Rows", "lanes_of", "sample_numbers"]
+
+Rows = Any
+"""An array whose first axis is one of lanes: of numpy on the host, of JAX within a program."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Request:
 
 
 class Lanes(NamedTuple):
-    """Rows of work; arrays of numpy on the host, or of JAX within a program.
+    """Rows of work, one for each lane.
 
     Attributes:
       start: int32 ``[lanes, length]`` tokens known from the start, with masks.
@@ -59,13 +62,13 @@ class Lanes(NamedTuple):
       planner: int32 ``[lanes]`` number of the lane's planner in a list of them.
     """
 
-    start: np.ndarray
-    forced: np.ndarray
-    sizes: np.ndarray
-    num_steps: np.ndarray
-    indices: np.ndarray
-    key_words: np.ndarray
-    planner: np.ndarray
+    start: Rows
+    forced: Rows
+    sizes: Rows
+    num_steps: Rows
+    indices: Rows
+    key_words: Rows
+    planner: Rows
 
     def keys(self) -> tuple[Key[Array, " lanes"], Key[Array, " lanes"]]:
         """The lanes' own keys of order and tokens."""

@@ -59,7 +59,9 @@ class Origin:
           index: place on a curve; None for a scalar.
           nfe: expected number of predictor calls where no schedule says it.
         """
-        estimate = value if isinstance(value, measure.Estimate) else measure.Estimate(value, None, None)
+        standard_error = n = None
+        if isinstance(value, measure.Estimate):
+            value, standard_error, n = value
         return Row(
             cell=self.cell,
             target=self.target,
@@ -70,11 +72,11 @@ class Origin:
             nfe=self.schedule.mean_nfe if self.schedule else nfe,
             metric=metric,
             index=index,
-            value=float(estimate.value),
-            standard_error=estimate.standard_error,
-            n=estimate.n,
+            value=float(value),
+            standard_error=standard_error,
+            n=n,
             method=method,
-            seed=None if estimate.n is None else self.seed,
+            seed=None if n is None else self.seed,
         )
 
     @property

@@ -23,18 +23,18 @@ def cell(config: Config) -> str:
     )
 
 
-def metric_rows(progress: training.Progress, *, cell: str, target: str, seed: int) -> list[Row]:
+def metric_rows(info: training.TrainingInfo, *, cell: str, target: str, seed: int) -> list[Row]:
     """Return the rows of one chunk: loss, steps per second and, where it is known, the learning error.
 
     Args:
-      progress: what the training said of the chunk.
+      info: what the training said of the chunk.
       cell: of the rows, see `cell`.
       target: name of the target.
       seed: of the training.
     """
-    metrics = {"loss_nats": progress.loss, "steps_per_second": measure.Estimate(progress.steps_per_second, None, None)}
-    if progress.learning_error is not None:
-        metrics["learning_error_nats"] = progress.learning_error
+    metrics = {"loss_nats": info.loss, "steps_per_second": measure.Estimate(info.steps_per_second, None, None)}
+    if info.learning_error is not None:
+        metrics["learning_error_nats"] = info.learning_error
     return [
         Row(
             cell=cell,
@@ -45,7 +45,7 @@ def metric_rows(progress: training.Progress, *, cell: str, target: str, seed: in
             num_steps=None,
             nfe=None,
             metric=name,
-            index=progress.step,
+            index=info.step,
             value=estimate.value,
             standard_error=estimate.standard_error,
             n=estimate.n,

@@ -101,9 +101,9 @@ def exact_laws(origin: Origin, predictor: Predictor, target: Target, schedules: 
         yield cell.row("path_kl_nats", exact.path_kl_of(space, schedule, law).path, "exact", nfe=nfe)
 
 
-def floor(origin: Origin, target: Target, reference: marginals.Marginals, samples: int) -> Iterator[Row]:
+def floor(origin: Origin, target: Target, reference: marginals.Marginals, n: int) -> Iterator[Row]:
     """Marginal errors of as many true samples: what sampling noise alone gives."""
-    yield from _marginal_rows(origin, measure.draw_tokens(origin.key("floor"), target, samples), reference, "_floor")
+    yield from _marginal_rows(origin, measure.draw_tokens(origin.key("floor"), target, n), reference, "_floor")
 
 
 def sampled(

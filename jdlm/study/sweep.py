@@ -41,8 +41,8 @@ def sweep(
     schedules: Sequence[Schedule],
     *,
     target_name: str,
-    samples: int,
-    curve_samples: int,
+    n: int,
+    curve_n: int,
     seed: int,
     planners: Sequence[Planner] = (random(),),
     identities: Mapping[str, str] | None = None,
@@ -65,8 +65,8 @@ def sweep(
       predictors: by name, such as ``{"oracle": oracle(target), "network": network}``; a name is a label and no more.
       schedules: laws of the reveal sizes, of the target's length, none of which leaves masks.
       target_name: the name of the target in the rows.
-      samples: sequences for each Monte Carlo number of a cell, at least 2.
-      curve_samples: sequences for each revealed count of a measured curve, at least 2.
+      n: sequences for each Monte Carlo number of a cell, at least 2.
+      curve_n: sequences for each revealed count of a measured curve, at least 2.
       seed: names all random numbers.
       planners: which positions a step reveals. Each that takes its sizes from a schedule is run with all schedules.
       identities: by predictor name, what tells it apart from others of the name (a checkpoint's hash).
@@ -83,7 +83,7 @@ def sweep(
       ValueError: a schedule of another length or one that leaves masks, two schedules or planners of one name, a
         predictor of other sizes, an identity of an unknown predictor, too few samples.
     """
-    _check(target, predictors, schedules, planners, identities or {}, samples, curve_samples, seed)
+    _check(target, predictors, schedules, planners, identities or {}, n, curve_n, seed)
     made: list[Row] = []
 
     def emit(part: Iterable[Row]) -> None:
@@ -100,24 +100,24 @@ def sweep(
 
     measured = [name for name, mine in predictors.items() if entropy_curve is None or not is_oracle_of(mine, target)]
     cells = _cells(base, planners, schedules)
-    each = sum(_calls(target, cell, samples) for cell in cells) * (2 if target.has("log_prob") else 1)
-    tally = _Tally(each * len(predictors) + curve_samples * target.length * len(measured), progress)
+    each = sum(_calls(target, cell, n) for cell in cells) * (2 if target.has("log_prob") else 1)
+    tally = _Tally(each * len(predictors) + curve_n * target.length * len(measured), progress)
     tally.say("marginals of the target")
     reference = marginals.of_target(base.key("reference"), target)
-    emit(parts.floor(base, target, reference, samples))
+    emit(parts.floor(base, target, reference, n))
     for name, predictor in predictors.items():
         origin = dataclasses.replace(base, predictor=name, identity=(identities or {}).get(name, ""))
         curve = None
         if name in measured:
-            with tally.during(f"cross-entropy curve of the {name}", curve_samples * target.length):
-                curve = measure.cross_entropy_curve(origin.key("curve"), predictor, target, curve_samples, mesh=mesh)
+            with tally.during(f"cross-entropy curve of the {name}", curve_n * target.length):
+                curve = measure.cross_entropy_curve(origin.key("curve"), predictor, target, curve_n, mesh=mesh)
             emit(parts.of_curve(origin, curve))
         if _is_small(target) and target.has("log_prob"):
             tally.say(f"exact laws of the {name}")
             for planner in planners:
                 emit(parts.exact_laws(dataclasses.replace(origin, planner=planner), predictor, target, schedules))
         mine = _cells(origin, planners, schedules)
-        requests = _requests(mine, target, samples)
+        requests = _requests(mine, target, n)
         with tally.during(f"{len(mine)} cells with the {name}", each) as follow:
             results = sample_all(predictor, requests, batch_size=batch_size, mesh=mesh, progress=follow)
         if on_samples is not None:
@@ -133,13 +133,13 @@ def _check(
     schedules: Sequence[Schedule],
     planners: Sequence[Planner],
     identities: Mapping[str, str],
-    samples: int,
-    curve_samples: int,
+    n: int,
+    curve_n: int,
     seed: int,
 ) -> None:
     """Raises ValueError unless all belong to the target and each cell has a name, and with it keys, of its own."""
-    if min(validation.integer("samples", samples), validation.integer("curve_samples", curve_samples)) < 2:
-        raise ValueError(f"samples={samples}, curve_samples={curve_samples}; use at least 2 of each")
+    if min(validation.integer("n", n), validation.integer("curve_n", curve_n)) < 2:
+        raise ValueError(f"n={n}, curve_n={curve_n}; use at least 2 of each")
     check_seed(validation.integer("seed", seed, 0))
     for schedule in schedules:
         if schedule.length != target.length:
@@ -193,9 +193,9 @@ def _cells(origin: Origin, planners: Sequence[Planner], schedules: Sequence[Sche
     ]
 
 
-def _calls(target: Target, cell: Origin, samples: int) -> int:
+def _calls(target: Target, cell: Origin, n: int) -> int:
     """Predictor calls of a cell's samples; at most, if the planner counts."""
-    return samples * target.length if cell.schedule is None else round(samples * cell.schedule.mean_nfe)
+    return n * target.length if cell.schedule is None else round(n * cell.schedule.mean_nfe)
 
 
 def _is_small(target: Target) -> bool:
@@ -208,20 +208,19 @@ def _is_small(target: Target) -> bool:
     return True
 
 
-def _requests(cells: Sequence[Origin], target: Target, samples: int) -> list[Request]:
+def _requests(cells: Sequence[Origin], target: Target, n: int) -> list[Request]:
     """What is sampled for each cell, then what is teacher-forced, where the target's distribution is known."""
-    requests = [_sample_request(cell, samples) for cell in cells]
+    requests = [_sample_request(cell, n) for cell in cells]
     if target.has("log_prob"):
         requests += [
-            measure.path_request(cell.key("path"), target, cell.schedule, samples, planner=cell.planner)
-            for cell in cells
+            measure.path_request(cell.key("path"), target, cell.schedule, n, planner=cell.planner) for cell in cells
         ]
     return requests
 
 
-def _sample_request(origin: Origin, samples: int) -> Request:
-    sizes = None if origin.schedule is None else draw_sizes(origin.key("sizes"), origin.schedule, samples)
-    return Request(origin.key("tokens"), origin.planner, sizes, indices=np.arange(samples))
+def _sample_request(origin: Origin, n: int) -> Request:
+    sizes = None if origin.schedule is None else draw_sizes(origin.key("sizes"), origin.schedule, n)
+    return Request(origin.key("tokens"), origin.planner, sizes, indices=np.arange(n))
 
 
 def _parts_of_cells(
@@ -239,6 +238,6 @@ def _parts_of_cells(
             yield parts.identities(cell, entropy_curve, curve)
         if target.has("log_prob"):
             path = number + len(cells)
-            kl = measure.path_kl(requests[path], results.parts[path][1], target)
+            kl = measure.path_kl_estimate(requests[path], results.parts[path][1], target)
             yield [cell.row("path_kl_nats", kl, "monte_carlo")]
         yield parts.sampled(cell, *results.parts[number], target, reference)

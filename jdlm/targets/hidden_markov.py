@@ -110,5 +110,5 @@ def hidden_markov(initial: ArrayLike, transition: ArrayLike, emission: ArrayLike
         )
     if len(emission) != states:
         raise ValueError(f"emission has {len(emission)} rows; with {states} states give one row each")
-    logs = [validation.log(law) for law in (initial, transition, emission)]
-    return HiddenMarkov(*logs, length, emission.shape[1])
+    log_initial, log_transition, log_emission = (validation.log(law) for law in (initial, transition, emission))
+    return HiddenMarkov(log_initial, log_transition, log_emission, length, emission.shape[1])

@@ -82,9 +82,9 @@ class Markov(Target):
         """
         length = self.length
         marginals = np.exp(self.log_marginals)
-        first = validation.entropy(marginals)
+        first = validation.entropies(marginals)
         gaps = np.arange(1, length)
-        row_entropies = validation.entropy(np.exp(self.log_powers[gaps]))  # [gap, vocab]
+        row_entropies = validation.entropies(np.exp(self.log_powers[gaps]))  # [gap, vocab]
         visits = np.cumsum(marginals, axis=0)[::-1][1:]  # [gap, vocab], summed over the places with a successor
         following = (visits * row_entropies).sum(1)
         sizes = np.arange(length + 1)

@@ -90,7 +90,7 @@ class Mixture(Target):
             posterior = np.exp(log_joint - peak)
             evidence = posterior.sum(1)
             probability = np.exp(log_arrangements + peak[:, 0]) * evidence
-            total += probability @ validation.entropy(posterior @ marginals / evidence[:, None])
+            total += probability @ validation.entropies(posterior @ marginals / evidence[:, None])
         return total
 
     def _expanded(self):
@@ -147,7 +147,7 @@ def mixture(weights: ArrayLike, marginals: ArrayLike, length: int | None = None)
     if marginals.ndim == 3:
         if length is not None:
             raise ValueError(f"length={length} does not apply to marginals by position; leave it out")
-        length = marginals.shape[1]
+        length = int(marginals.shape[1])
     elif length is None:
         raise ValueError("length=None with marginals of shape [components, vocab]; give the number of tokens")
     else:

@@ -42,7 +42,7 @@ class Product(Target):
 
     def entropy_curve(self) -> Float64[np.ndarray, " length"]:
         """The mean entropy of a marginal, at every count; nats ``[length]``."""
-        return np.full(self.length, validation.entropy(np.exp(self.log_marginals)).mean())
+        return np.full(self.length, validation.entropies(np.exp(self.log_marginals)).mean())
 
     def _log_marginals_at(self, tokens):
         tokens = jnp.minimum(tokens, self.vocab_size - 1)[:, None]

@@ -103,7 +103,7 @@ def text(path: str | Path | None = None, length: int = 64, sha256: str | None = 
     starts = np.concatenate([group.ravel() for group in groups]).astype(np.int32)
     alphabet = bytes(sorted(set(content)))
     stream = np.searchsorted(np.frombuffer(alphabet, np.uint8), np.frombuffer(content, np.uint8)).astype(np.uint8)
-    counts = tuple(group.size for group in groups)
+    counts = groups[0].size, groups[1].size, groups[2].size
     return Text(stream, starts, counts, "train", length, len(alphabet), alphabet, digest)
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float64
 from numpy.typing import ArrayLike
 from scipy.special import entr
 
-__all__ = ["ROUNDING", "array", "entropy", "integer", "laws", "log", "prime", "real"]
+__all__ = ["ROUNDING", "array", "entropies", "integer", "laws", "log", "prime", "real"]
 
 ROUNDING = 1e-6
 """Largest deviation of a sum of probabilities from 1 that passes as rounding (of float32 input) and is divided out."""
@@ -126,6 +126,6 @@ def log(probabilities: Float64[np.ndarray, "..."]) -> Float64[np.ndarray, "..."]
         return np.log(probabilities)
 
 
-def entropy(probabilities: Float64[np.ndarray, "..."]) -> Float64[np.ndarray, "..."]:
-    """Entropy in nats of each law along the last axis, with ``0 log 0 = 0``."""
+def entropies(probabilities: Float64[np.ndarray, "..."]) -> Float64[np.ndarray, "..."]:
+    """Entropies in nats, of each law along the last axis, with ``0 log 0 = 0``."""
     return np.asarray(entr(probabilities).sum(-1))

@@ -1,5 +1,5 @@
 """Training of mask predictors: the network, its objective, the loop, and checkpoints."""
 
-from jdlm.training.loop import Progress, TrainingState, accumulated, init, optimizer, train
+from jdlm.training.loop import TrainingInfo, TrainingState, accumulated, init, optimizer, train
 
-__all__ = ["Progress", "TrainingState", "accumulated", "init", "optimizer", "train"]
+__all__ = ["TrainingInfo", "TrainingState", "accumulated", "init", "optimizer", "train"]

@@ -76,7 +76,7 @@ def load(
     # Copied: a training run overwrites what it is given, and JAX may use memory of numpy as it is.
     state = jax.tree.map(jnp.array, _rebuild(Path(folder), like, tensors))
     try:
-        key = jax.random.wrap_key_data(np.array(record["key"]["data"], np.uint32), impl=record["key"]["impl"])
+        key = jax.random.wrap_key_data(jnp.array(record["key"]["data"], jnp.uint32), impl=record["key"]["impl"])
         return state._replace(step=jnp.asarray(record["step"], jnp.int32), key=key)
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(Path(folder) / _RECORD, error) from None

@@ -26,7 +26,7 @@ from jdlm.predictor import Predictor
 from jdlm.targets import Target
 from jdlm.training import network, objective
 
-__all__ = ["Progress", "TrainingState", "accumulated", "init", "optimizer", "train"]
+__all__ = ["TrainingInfo", "TrainingState", "accumulated", "init", "optimizer", "train"]
 
 _BETA2 = 0.99  # of Adam: runs here are too short for the usual 0.999
 _INIT, _DATA, _EVALUATION = range(3)  # what a key made from the seed is for
@@ -50,7 +50,7 @@ class TrainingState(NamedTuple):
     key: Key[Array, ""]
 
 
-class Progress(NamedTuple):
+class TrainingInfo(NamedTuple):
     """What is known after a chunk of steps.
 
     Attributes:
@@ -107,7 +107,7 @@ def train(
     state: TrainingState | None = None,
     chunk: int | None = None,
     mesh: Mesh | None = None,
-    on_chunk: Callable[[TrainingState, Progress], None] | None = None,
+    on_chunk: Callable[[TrainingState, TrainingInfo], None] | None = None,
 ) -> TrainingState:
     """Trains a network on a target.
 
@@ -135,41 +135,41 @@ def train(
         raise ValueError(
             f"labels='oracle' needs exact conditionals, which {type(target).__name__} has not; use 'sampled'"
         )
-    state = init(network_config, target, config) if state is None else state
-    step = int(state.step)
+    now = init(network_config, target, config) if state is None else state
+    step = int(now.step)
     if step > config.steps:
         raise ValueError(f"the state is at step {step}, beyond steps={config.steps}; use steps={step} or more")
     if step == config.steps:
-        return state
-    if config.batch_size % devices.size(mesh):
+        return now
+    if config.batch_size % (parts := devices.size(mesh)):
         raise ValueError(
-            f"batch_size={config.batch_size} is not a multiple of the {mesh.size} devices; "
-            f"use {-(-config.batch_size // mesh.size) * mesh.size}, or fewer devices"
+            f"batch_size={config.batch_size} is not a multiple of the {parts} devices; "
+            f"use {-(-config.batch_size // parts) * parts}, or fewer devices"
         )
-    state, laws = devices.replicate(mesh, (state, target))
+    now, laws = devices.replicate(mesh, (now, target))
     if chunk is None:
         chunk = network.chunk_size(network_config, target.length, gradient=True, num_devices=devices.size_here(mesh))
     run = functools.partial(_run_chunk, _for_compilation(config), network_config, chunk, mesh)
-    evaluation_key = jax.random.fold_in(devices.own_copy(state.key), _EVALUATION)
-    state, *_ = run(state, laws, step)  # compiles, and does nothing
+    evaluation_key = jax.random.fold_in(devices.own_copy(now.key), _EVALUATION)
+    now, *_ = run(now, laws, step)  # compiles, and does nothing
     while step < config.steps:
         first, step = step, min(step + config.chunk_steps, config.steps)
         started = time.perf_counter()
-        state, losses, finite = run(state, laws, step)
+        now, losses, finite = run(now, laws, step)
         losses = devices.fetch(losses).astype(np.float64)[: step - first]
         seconds = time.perf_counter() - started
         _check_finite(losses, bool(devices.fetch(finite)), first, config)
         error = None
         if exact:
-            model = _predictor(network_config, target, devices.own_copy(state.ema))
+            model = _predictor(network_config, target, devices.own_copy(now.ema))
             measured = cross_entropy_curve(evaluation_key, model, target, config.evaluation_draws, mesh=mesh)
             error = learning_error(measured)
         if on_chunk is not None:
             # Batches are independent, the sequences of one batch are not: their counts are stratified.
             spread = float(losses.std(ddof=1) / np.sqrt(len(losses))) if len(losses) > 1 else float("nan")
             mean = Estimate(float(losses.mean()), spread, len(losses) * config.batch_size)
-            on_chunk(devices.own_copy(state), Progress(step, mean, len(losses) / seconds, error))
-    return state
+            on_chunk(devices.own_copy(now), TrainingInfo(step, mean, len(losses) / seconds, error))
+    return now
 
 
 def _predictor(network_config: NetworkConfig, target: Target, params: Any) -> Predictor:
@@ -242,8 +242,8 @@ def accumulated(
     Returns:
       The same as ``jax.value_and_grad(loss)(params, batch)``, to rounding.
     """
-    batch_size = batch.tokens.shape[0]
-    if chunk is None or chunk >= batch_size:
+    n = batch.tokens.shape[0]
+    if chunk is None or chunk >= n:
         return jax.value_and_grad(loss)(params, batch)
     parts = objective.split(batch, chunk)
     width = parts.tokens.shape[1]
@@ -253,7 +253,7 @@ def accumulated(
 
     nothing = (jnp.zeros(()), jax.tree.map(jnp.zeros_like, params))
     total, _ = jax.lax.scan(add, nothing, parts)
-    return jax.tree.map(lambda leaf: leaf * np.float32(width / batch_size), total)
+    return jax.tree.map(lambda leaf: leaf * np.float32(width / n), total)
 
 
 def _check_finite(losses: np.ndarray, finite: bool, first: int, config: TrainingConfig) -> None:

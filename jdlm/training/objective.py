@@ -26,7 +26,7 @@ class Masked(NamedTuple):
     weight: Float[Array, " batch"]
 
 
-def draw_batch(key: Key[Array, ""], target: Target, batch_size: int) -> Masked:
+def draw_batch(key: Key[Array, ""], target: Target, n: int) -> Masked:
     """Sequences of the target with random sets of masked positions.
 
     The revealed counts are equally spaced with a common random offset: together they cover 0..length-1 evenly, and
@@ -35,20 +35,20 @@ def draw_batch(key: Key[Array, ""], target: Target, batch_size: int) -> Masked:
     Args:
       key: typed key.
       target: the distribution that the sequences come from.
-      batch_size: number of sequences B.
+      n: sequences.
 
     Returns:
-      int32 tokens ``[B, length]``, the positions to mask ``[B, length]`` and the weights length / (length - j) ``[B]``.
+      int32 tokens ``[n, length]``, the positions to mask ``[n, length]`` and the weights length / (length - j) ``[n]``.
     """
     keys.check(key)
     length = target.length
     key_offset, key_tokens, key_order = jax.random.split(key, 3)
-    # B points at distance `length` on a circle of B * length whole numbers, of which B belong to each count.
-    offset = jax.random.randint(key_offset, (), 0, batch_size * length)
-    revealed = (offset + length * jnp.arange(batch_size)) % (batch_size * length) // batch_size
-    tokens = jax.vmap(target.sample)(jax.random.split(key_tokens, batch_size))
+    # n points at distance `length` on a circle of n * length whole numbers, of which n belong to each count.
+    offset = jax.random.randint(key_offset, (), 0, n * length)
+    revealed = (offset + length * jnp.arange(n)) % (n * length) // n
+    tokens = jax.vmap(target.sample)(jax.random.split(key_tokens, n))
     # As jax.random.permutation does it for short arrays, which takes three times as long to compile for many rows.
-    order = jnp.argsort(jax.random.bits(key_order, (batch_size, length)), axis=1)
+    order = jnp.argsort(jax.random.bits(key_order, (n, length)), axis=1)
     return Masked(tokens, order >= revealed[:, None], length / (length - revealed))
 
 

@@ -229,7 +229,7 @@ def test_the_stated_power_is_the_share_of_audits_that_see_such_an_error():
     for _ in range(200):
         flat = generator.choice(81, size=n, p=wrong.ravel())
         tokens = np.stack(np.unravel_index(flat, right.shape), axis=1)
-        checks = audit._checks(tokens, right, reference, tokens, None, generator)
+        checks = audit._checks(tokens, right, reference, tokens, generator)
         p_values.append(reports._together(checks))
         of_law.append(checks[2].p_value * len(checks))
     assert 0.8 < np.mean(np.array(of_law) < 1e-4) < 0.98

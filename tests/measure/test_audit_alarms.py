@@ -23,12 +23,12 @@ def p_values(truth, draw, n, runs=RUNS):
         tokens = draw(generator, n)
         if law is not None:
             outside = (law[tuple(tokens.T)] == 0.0).any()
-            checks = audit._checks(tokens, law, known, tokens, None, generator)
+            checks = audit._checks(tokens, law, known, tokens, generator)
         else:
             floor = draw_tokens(jax.random.fold_in(jax.random.key(1), run), truth, n)
             log_probs = log_prob(truth, np.concatenate([tokens, floor]))
             outside = np.isneginf(log_probs[:n]).any()
-            checks = audit._checks(tokens, None, known, floor, tuple(np.split(log_probs, 2)), generator)
+            checks = audit._checks(tokens, tuple(np.split(log_probs, 2)), known, floor, generator)
         found.append(0.0 if outside else report._together(checks))
     return np.array(found)
 

@@ -162,8 +162,8 @@ def test_no_pairs_at_length_one():
         {"oracle": oracle(target)},
         [schedules.uniform(1, 1)],
         target_name="one",
-        samples=16,
-        curve_samples=2,
+        n=16,
+        curve_n=2,
         seed=0,
     )
     assert not [row for row in made if "pair" in row.metric or np.isnan(row.value)]

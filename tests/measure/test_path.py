@@ -72,7 +72,9 @@ def test_path_kls_of_few_sequences_are_those_of_the_definition(n):
     tokens = np.array([[0, 1, 2, 0], [1, 1, 0, 2], [2, 2, 1, 0]])[:n]
     log_q = np.array([-3.5, -2.0, -7.25])[:n]
     info = Info(np.zeros(n, np.int32), np.zeros(n, np.int32), log_q)
-    forward = evaluate.path_kl(Request(jax.random.key(0), planners.random(), None, forced=tokens), info, target())
+    forward = evaluate.path_kl_estimate(
+        Request(jax.random.key(0), planners.random(), None, forced=tokens), info, target()
+    )
     reverse = evaluate.reverse_path_kl(log_q, tokens, target())
     terms = [math.log(law()[tuple(x)]) - q for x, q in zip(tokens, log_q, strict=True)]
     mean = math.fsum(terms) / n
@@ -156,7 +158,7 @@ def test_marginals_are_those_of_enumeration():
 
 def test_a_sweep_of_data_without_a_law_reports_what_can_be_known():
     data = targets.data(np.asarray(evaluate.draw_tokens(jax.random.key(5), target(), 1000)))
-    settings = {"target_name": "data", "samples": 512, "curve_samples": 64, "seed": 1, "batch_size": 2048}
+    settings = {"target_name": "data", "n": 512, "curve_n": 64, "seed": 1, "batch_size": 2048}
     rows = sweeps.sweep(data, {"network": imperfect()}, [schedules.uniform(LENGTH, 2)], **settings)
     metrics = {row.metric for row in rows}
     assert {"nelbo_nats", "cross_entropy_curve_nats", "pair_marginal_tv", "distinct_share"} <= metrics

@@ -86,7 +86,7 @@ oracle = predictor.oracle(law)
 for use in (
     lambda: sampling.sample_with_info(jax.random.key(0), oracle, [[2]], planner=planners.random),
     lambda: exact.output_law(oracle, schedules.fixed([2]), planners.random),
-    lambda: sweeps.sweep(law, {}, [], planners=[planners.random], samples=9, curve_samples=9, seed=0, target_name=""),
+    lambda: sweeps.sweep(law, {}, [], planners=[planners.random], n=9, curve_n=9, seed=0, target_name=""),
 ):
     try:
         use()

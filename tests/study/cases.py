@@ -134,7 +134,7 @@ class Case:
             name: predict_wrong if mine is wrong() else functools.partial(reference.conditionals, law)
             for name, mine in predictors.items()
         }
-        self.options = {"target_name": "law", "samples": N, "curve_samples": CURVE_N, "planners": who, **options}
+        self.options = {"target_name": "law", "n": N, "curve_n": CURVE_N, "planners": who, **options}
         self.arguments = (target, predictors, plan)
         self.rows = sweeps.sweep(
             *self.arguments,

@@ -51,7 +51,7 @@ WHO = (planners.random(), planners.left_to_right())
 def sweep(predictors=None, plan=PLAN, who=WHO, seed=1, target_name="law", law=None, **options):
     law = target() if law is None else law
     predictors = {"oracle": oracle(law), "wrong": wrong()} if predictors is None else predictors
-    options = {"samples": 64, "curve_samples": 8, "batch_size": 64} | options
+    options = {"n": 64, "curve_n": 8, "batch_size": 64} | options
     return sweeps.sweep(law, predictors, plan, planners=who, seed=seed, target_name=target_name, **options)
 
 
@@ -109,7 +109,7 @@ def test_no_two_uses_share_a_key(monkeypatch):
 
     Also not with another seed, or another target's name.
     """
-    watched = functools.partial(keys_of_a_sweep, monkeypatch, samples=2, curve_samples=2)
+    watched = functools.partial(keys_of_a_sweep, monkeypatch, n=2, curve_n=2)
     options = {"predictors": {"one": wrong(), "two": wrong()}, "who": (*WHO, planners.threshold(0.7))}
     used = watched(**options)
     sized, counting = len(PLAN) * 2, 1
@@ -257,8 +257,8 @@ def test_one_token_has_no_pairs():
             {"identities": {"network": "0"}},
             r"identities has 'network', not a predictor; .* \['oracle', 'wrong'\]",
         ),
-        ({"samples": 1}, r"samples=1, curve_samples=8; use at least 2"),
-        ({"curve_samples": 1}, r"samples=64, curve_samples=1; use at least 2"),
+        ({"n": 1}, r"n=1, curve_n=8; use at least 2"),
+        ({"curve_n": 1}, r"n=64, curve_n=1; use at least 2"),
         (
             {"plan": [schedules.Schedule("idle", LENGTH, 1, schedules.Chain(np.eye(LENGTH + 1)[None]))]},
             "idle leaves a mask with probability 1; build it with final_reveal=True",
@@ -297,7 +297,7 @@ def test_progress_ends_once_all_calls_are_made():
 @pytest.mark.parametrize("shape", [(2, 500), (1, 20000)], ids=str)
 def test_a_space_of_few_states_and_a_large_table_has_no_exact_laws(shape):
     target = targets.product(np.full(shape, 1 / shape[1]))
-    settings = {"target_name": "flat", "samples": 4, "curve_samples": 2, "seed": 0}
+    settings = {"target_name": "flat", "n": 4, "curve_n": 2, "seed": 0}
     rows = sweeps.sweep(target, {"oracle": predictor.oracle(target)}, [schedules.uniform(shape[0], 1)], **settings)
     assert {row.metric for row in rows} >= {"path_kl_nats", "distinct_share"}
     assert "output_kl_nats" not in {row.metric for row in rows}
@@ -308,11 +308,11 @@ def test_a_space_of_few_states_and_a_large_table_has_no_exact_laws(shape):
     [
         ({"seed": -1}, "seed=-1"),
         ({"seed": 2**32}, "seed=4294967296 is outside"),
-        ({"curve_samples": True}, "curve_samples=True"),
+        ({"curve_n": True}, "curve_n=True"),
     ],
 )
 def test_seeds_and_numbers_of_samples_are_checked_first(settings, message):
     target = targets.repetition(2, 2)
-    settings = {"target_name": "two", "samples": 4, "curve_samples": 2, "seed": 0} | settings
+    settings = {"target_name": "two", "n": 4, "curve_n": 2, "seed": 0} | settings
     with pytest.raises(ValueError, match=message):
         sweeps.sweep(target, {"oracle": predictor.oracle(target)}, [schedules.uniform(2, 1)], **settings)

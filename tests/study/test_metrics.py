@@ -22,7 +22,7 @@ def written_cell(folder, target, **options):
     """The cell of the rows that ``train.py`` writes for a run of that target."""
     recorder = train_module._Recorder(runs.Draft(folder, folder, exact=True, published=True), config(target, **options))
     recorder._saved = math.inf  # nothing is written here
-    recorder.record(None, training.Progress(1, Estimate(1.0, 0.1, 8), 1.0, None))
+    recorder.record(None, training.TrainingInfo(1, Estimate(1.0, 0.1, 8), 1.0, None))
     (cell,) = {row.cell for row in recorder._rows}
     return cell
 

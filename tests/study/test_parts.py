@@ -39,7 +39,7 @@ def test_floors_are_those_of_the_sequences_drawn_for_them(monkeypatch):
     drawn, whole = [], evaluate.draw_tokens
     monkeypatch.setattr(evaluate, "draw_tokens", lambda *given: drawn.append(whole(*given)) or drawn[-1])
     target = targets.table(table_law())
-    made = sweeps.sweep(target, {}, [], target_name="law", samples=N, curve_samples=2, seed=0)
+    made = sweeps.sweep(target, {}, [], target_name="law", n=N, curve_n=2, seed=0)
     (tokens,) = drawn
     assert tokens.shape == (N, LENGTH) and reference.chi_square_p_value(tokens, table_law()) > 1e-5
     counts = np.zeros_like(table_law())
@@ -80,7 +80,7 @@ def test_guarantees_are_the_least_worst_case_times_the_targets_own_correlation()
     target = targets.table(table_law())
     plan = [schedules.minimax(LENGTH, 2, word) for word in ("tc", "dtc", "both")]
     plan += [schedules.minimax(LENGTH, 3, "dtc"), schedules.tc_equalizer(LENGTH, 2)]
-    found = sweeps.sweep(target, {}, plan, target_name="law", samples=2, curve_samples=2, seed=0)
+    found = sweeps.sweep(target, {}, plan, target_name="law", n=2, curve_n=2, seed=0)
     guarantees = {(r.schedule, r.num_steps): r for r in found if r.metric == "guarantee_nats"}
     known = correlations(table_law())
     for word, steps in (("tc", 2), ("dtc", 2), ("both", 2), ("dtc", 3)):

@@ -62,43 +62,45 @@ def minimax(
     if num_steps == length:
         law = first_hitting(length).law()
         return Schedule(f"minimax_{weight}", length, num_steps, law, Certificate(0.0, 0.0, weight))
-    key = (length, num_steps, weight)
-    schedule = _certified(key, tolerance, cache, progress)
+    problem = (length, num_steps, weight)
+    schedule = _certified(problem, tolerance, cache, progress)
     if tolerance == _TOLERANCE:
         return schedule
     return dataclasses.replace(schedule, name=f"{schedule.name}:{float(tolerance)!r}")
 
 
 def _certified(
-    key: solved.Key, tolerance: float, cache: str | PathLike | None, progress: Callable[[str], None] | None
+    problem: solved.Problem, tolerance: float, cache: str | PathLike | None, progress: Callable[[str], None] | None
 ) -> Schedule:
     """The law shipped, kept or solved, whichever comes first."""
-    shipped = solved.read(solved.SHIPPED, key)
+    shipped = solved.read(solved.SHIPPED, problem)
     if shipped is not None:
-        schedule = solved.certified(key, shipped)
+        schedule = solved.certified(problem, shipped)
         if solved.gap(schedule) <= tolerance:
             return schedule
     if cache is None:
-        return solved.certified(key, column_generation.solve(*key, tolerance, progress))
-    path = solved.cache_path(Path(cache), key)
+        return solved.certified(problem, column_generation.solve(*problem, tolerance, progress))
+    path = solved.cache_path(Path(cache), problem)
     path.parent.mkdir(parents=True, exist_ok=True)
-    kept = _kept(path, key, tolerance, progress)
+    kept = _kept(path, problem, tolerance, progress)
     if kept is not None:
         return kept
-    solution = column_generation.solve(*key, tolerance, progress)
-    solved.write(path, [(key, solution)])
-    return solved.certified(key, solution)
+    solution = column_generation.solve(*problem, tolerance, progress)
+    solved.write(path, [(problem, solution)])
+    return solved.certified(problem, solution)
 
 
-def _kept(path: Path, key: solved.Key, tolerance: float, progress: Callable[[str], None] | None) -> Schedule | None:
+def _kept(
+    path: Path, problem: solved.Problem, tolerance: float, progress: Callable[[str], None] | None
+) -> Schedule | None:
     """The law in the cache if it is there and good enough; what is wrong with it goes to ``progress``."""
     if not path.exists():
         return None
     try:
-        solution = solved.read(path, key)
+        solution = solved.read(path, problem)
         if solution is None:
             raise ValueError("another law")
-        schedule = solved.certified(key, solution)
+        schedule = solved.certified(problem, solution)
         if not solved.gap(schedule) <= tolerance:
             raise ValueError(f"a gap of {solved.gap(schedule):.2g} where {tolerance:.2g} is wanted")
     except ValueError as error:

@@ -18,23 +18,23 @@ from jdlm.schedules.atoms import Atoms
 from jdlm.schedules.minimax.column_generation import Solution, lower_bound
 from jdlm.schedules.schedule import Certificate, Schedule
 
-__all__ = ["SHIPPED", "Key", "cache_path", "certified", "gap", "read", "write"]
+__all__ = ["SHIPPED", "Problem", "cache_path", "certified", "gap", "read", "write"]
 
-Key = tuple[int, int, curves.Weight]
+Problem = tuple[int, int, curves.Weight]
 SHIPPED = Path(str(resources.files("jdlm.schedules.minimax") / "data" / "minimax.npz"))
 
 
-def certified(key: Key, solution: Solution) -> Schedule:
+def certified(problem: Problem, solution: Solution) -> Schedule:
     """The schedule of a solution, with value and lower bound computed from its arrays.
 
     Args:
-      key: length, number of steps and weight.
+      problem: length, number of steps and weight.
       solution: size lists with their weights, and duals.
 
     Raises:
       ValueError: the arrays do not make such a schedule, or the duals prove nothing.
     """
-    length, num_steps, weight = key
+    length, num_steps, weight = problem
     if solution.duals.shape != (length - 1,):
         raise ValueError(f"duals have shape {solution.duals.shape}; use [{length - 1}]")
     atoms = Atoms(solution.weights, solution.sizes)
@@ -46,19 +46,21 @@ def certified(key: Key, solution: Solution) -> Schedule:
 
 def gap(schedule: Schedule) -> float:
     """Share of a certified schedule's constant that its lower bound leaves open: ``(value - lower_bound) / value``."""
+    if schedule.certificate is None:
+        raise ValueError(f"schedule {schedule.name} has no certificate; give one made by `certified`")
     value, bound, _ = schedule.certificate
     return (value - bound) / value if value > 0.0 else 0.0
 
 
-def read(path: Path, key: Key) -> Solution | None:
-    """The law of ``key`` in a file, not yet certified; None if there is no such file or no such law in it.
+def read(path: Path, problem: Problem) -> Solution | None:
+    """The law of ``problem`` in a file, not yet certified; None if there is no such file or no such law in it.
 
     Raises:
       ValueError: the file is damaged or holds arrays of another kind, with the reason.
     """
     try:
         with open(path, "rb") as file, np.load(file) as archive:
-            names = [_name(key, field) for field in Solution._fields]
+            names = [_name(problem, field) for field in Solution._fields]
             if names[0] not in archive:
                 return None
             weights, sizes, duals = (archive[name] for name in names)
@@ -71,23 +73,23 @@ def read(path: Path, key: Key) -> Solution | None:
     return Solution(weights, sizes, duals)
 
 
-def write(path: Path, solutions: Iterable[tuple[Key, Solution]]) -> None:
+def write(path: Path, solutions: Iterable[tuple[Problem, Solution]]) -> None:
     """Writes laws to a file in one move; equal laws make equal bytes."""
     arrays = {}
-    for key, solution in solutions:
+    for problem, solution in solutions:
         smallest = np.uint8 if solution.sizes.max() < 256 else np.uint16
         for field, array in zip(Solution._fields, solution, strict=True):
-            arrays[_name(key, field)] = array.astype(smallest) if field == "sizes" else array
+            arrays[_name(problem, field)] = array.astype(smallest) if field == "sizes" else array
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)
     path.parent.mkdir(parents=True, exist_ok=True)
     files.write(path, content.getvalue())
 
 
-def cache_path(folder: Path, key: Key) -> Path:
+def cache_path(folder: Path, problem: Problem) -> Path:
     """File of one law in a cache folder."""
-    return folder / f"minimax-{'-'.join(map(str, key))}.npz"
+    return folder / f"minimax-{'-'.join(map(str, problem))}.npz"
 
 
-def _name(key: Key, field: str) -> str:
-    return "-".join([*map(str, key), field])
+def _name(problem: Problem, field: str) -> str:
+    return "-".join([*map(str, problem), field])
