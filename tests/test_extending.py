@@ -171,7 +171,7 @@ def test_what_was_added_passes_all_common_checks_and_a_sweep(copy):
     files += [f"jdlm/{family}" for family in ("schedules", "planners", "targets")]
     files += ["tests/config", "tests/schedules/test_names.py", "tests/targets/test_config.py", "tests/test_words.py"]
     files += ["tests/test_lazy.py", "tests/test_layers.py"]
-    files += ["tests/study/figures/test_figures.py::test_colours_of_all_schedules_can_be_told_apart"]
+    files += ["tests/study/figures/test_look.py::test_colours_of_all_schedules_can_be_told_apart"]
     done = run(copy, "-m", "pytest", "-n", "0", "-p", "no:cacheprovider", *files)
     assert done.returncode == 0, done.stdout[-3000:]
     done = run(copy, "sample.py", "staircase")

@@ -1,25 +1,28 @@
-"""The interface of a distribution of sizes: both forms have it, and a third form is one class."""
+"""The interface of a distribution of sizes: all forms have it, and another form is one class."""
 
+import ast
 import inspect
 import itertools
 import math
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+import jdlm
 from jdlm import schedules, targets
 from jdlm.measure import exact
 from jdlm.predictor import oracle
 from jdlm.sampling import draw_sizes
-from jdlm.schedules import Atoms, Chain, Schedule
+from jdlm.schedules import Atoms, Chain, Schedule, Thinning
 from jdlm.schedules.law import Law, choose
 
 
-def test_both_forms_have_all_members_and_their_arguments():
+def test_all_forms_have_all_members_and_their_arguments():
     members = [name for name, value in vars(Law).items() if inspect.isfunction(value) and not name.startswith("_")]
     assert len(members) == 12
-    for form in (Atoms, Chain):
+    for form in (Atoms, Chain, Thinning):
         for name in members:
             mine, wanted = (list(inspect.signature(getattr(kind, name)).parameters) for kind in (form, Law))
             assert mine == wanted, (form.__name__, name)
@@ -46,7 +49,7 @@ def test_choose_takes_one_row_for_all_and_does_not_end_outside():
 
 
 class Coins:
-    """A third form: each step reveals one token or two, with probability 1/2 each. Its members walk all paths."""
+    """Another form: each step reveals one token or two, with probability 1/2 each. Its members walk all paths."""
 
     def __init__(self, steps):
         self.steps = steps
@@ -96,7 +99,7 @@ class Coins:
         return None
 
 
-def test_a_third_form_is_one_class():
+def test_another_form_is_one_class():
     """All that takes a schedule takes it with a law of another class, and finds what its mixture of lists has."""
     lists = list(itertools.product((1, 2), repeat=2))
     mixture = Schedule("lists", 4, 2, Atoms(np.full(4, 0.25), np.array(lists)))
@@ -114,6 +117,17 @@ def test_a_third_form_is_one_class():
     assert laws[0].leftover == 0.75
 
 
-def test_every_schedule_of_the_package_has_one_of_the_two_forms():
+def test_schedules_have_a_law_of_this_interface():
     for build in (schedules.cosine, schedules.random_cuts, schedules.tc_equalizer, schedules.random_phase_equal):
         assert isinstance(build(6, 3).law(), Law)
+
+
+def test_nothing_outside_asks_which_form_a_law_has():
+    root = Path(jdlm.__file__).parent
+    for path in root.rglob("*.py"):
+        if path.is_relative_to(root / "schedules"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("isinstance", "issubclass"):
+                asked = {getattr(n, "id", getattr(n, "attr", "")) for n in ast.walk(node.args[1])}
+                assert not {"Atoms", "Chain", "Thinning"} & asked, path

@@ -106,5 +106,5 @@ def test_logarithms_and_entropies_with_zeros():
     """Filter warnings are errors, so none is given."""
     rows = np.array([[0.5, 0.0, 0.5], [1.0, 0.0, 0.0]])
     assert np.isneginf(validation.log(rows)[:, 1]).all() and validation.log(rows)[1, 0] == 0.0
-    np.testing.assert_allclose(validation.entropy(rows), [laws.entropy(row) for row in rows], atol=1e-15)
-    assert validation.entropy(rows[0]).shape == () and isinstance(validation.entropy(rows[0]), np.ndarray)
+    np.testing.assert_allclose(validation.entropies(rows), [laws.entropy(row) for row in rows], atol=1e-15)
+    assert validation.entropies(rows[0]).shape == () and isinstance(validation.entropies(rows[0]), np.ndarray)
