@@ -26,7 +26,8 @@ class Options(options.FolderOptions):
     Nothing is sampled. The cost of a schedule is its NELBO above that of one token per step with the same predictor, in
     nats per sequence. Give --kl for the fewest steps that cost at most that, or --num-steps for the least cost.
     Schedules are chosen on one part of the data (or of the draws) and judged on another; under --kl one is recommended
-    only if it is shown to keep the goal, else the exit code is 1 and nothing is written.
+    only if it is shown to keep the goal, else the exit code is 1 and nothing is written. There minimax, and beyond 64
+    tokens every randomized schedule, is tried at powers of two and half-way between them.
     """
 
     run: options.RunOrPreset = None
@@ -35,9 +36,7 @@ class Options(options.FolderOptions):
     num_steps: int | None = None
     """Goal: the number of steps, at most the length (thinning: any)."""
     schedule: str | None = None
-    """Word of the schedule to recommend, such as minimax_both or geometric:0.5; by default the best list of sizes for
-    the measured curve. Under --kl minimax, and beyond 64 tokens every randomized one, is tried at powers of two and
-    half-way between them."""
+    """Word of a schedule, such as minimax_both or geometric:0.5; by default the best sizes for the measured curve."""
     confidence: float = 0.84
     """Probability with which the recommended schedule keeps --kl; 0.84 is one standard error."""
     samples: int = 512
