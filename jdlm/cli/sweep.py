@@ -38,7 +38,6 @@ class PresetOptions(Options):
     """Samples the oracle of a preset under schedules side by side, in a new run, and draws the figures."""
 
     target: TargetConfig
-    """The target to sample; its kind is the preset's."""
     name: str | None = None
     """Name of the run folder; by default the preset's, with a number if it is taken."""
 
