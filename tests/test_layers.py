@@ -30,6 +30,7 @@ ELSEWHERE = {
     "cli/cores": "test_devices",
     "cli/doctor": "test_environments",
     "cli/escape": "cli/test_tokens",
+    "cli/figures": "cli/test_sweep",
     "cli/hosts": "test_devices",
     "cli/interrupt": "cli/test_sweep",
     "cli/options": "cli/test_commands",
@@ -38,6 +39,7 @@ ELSEWHERE = {
     "cli/streams": "test_environments",
     "cli/summary": "cli/test_sweep",
     "cli/train": "cli/test_commands",
+    "sampling/_rounds": "sampling/test_speculation",
 }
 LEVEL = {name: number for number, names in enumerate(LAYERS) for name in names}
 PUBLIC = (
