@@ -20,14 +20,13 @@ from typing import NamedTuple
 
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array
 
 from jdlm import devices
 from jdlm.planners import Planner, fixed_priority, has_fixed_order
 from jdlm.predictor import Predictor, fault_message, logits_dtype
 from jdlm.sampling._loop import Kind, LaneState, Layout, Queue, State, advance
 from jdlm.sampling.filter import Draw
-from jdlm.sampling.request import Lanes
+from jdlm.sampling.request import Lanes, Rows
 
 __all__ = ["MOST_FIXED", "Usage", "layout", "run"]
 
@@ -138,7 +137,7 @@ def _added(progress: Callable[[int], None] | None, before: int) -> Callable[[int
 
 def _drive(
     predictor: Predictor,
-    table: Array,
+    table: Rows,
     queue: Queue,
     kind: Kind,
     mesh: Mesh | None,

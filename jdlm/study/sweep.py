@@ -213,14 +213,14 @@ def _requests(cells: Sequence[Origin], target: Target, n: int) -> list[Request]:
     requests = [_sample_request(cell, n) for cell in cells]
     if target.has("log_prob"):
         requests += [
-            measure.path_request(cell.key("path"), target, cell.schedule, n, planner=cell.planner) for cell in cells
+            measure.path_request(cell.key("path"), target, cell.schedule, n, planner=cell.planned()) for cell in cells
         ]
     return requests
 
 
 def _sample_request(origin: Origin, n: int) -> Request:
     sizes = None if origin.schedule is None else draw_sizes(origin.key("sizes"), origin.schedule, n)
-    return Request(origin.key("tokens"), origin.planner, sizes, indices=np.arange(n))
+    return Request(origin.key("tokens"), origin.planned(), sizes, indices=np.arange(n))
 
 
 def _parts_of_cells(
