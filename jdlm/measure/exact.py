@@ -173,7 +173,7 @@ def path_kl_of(space: StateSpace, schedule: Schedule | None, law: Float[np.ndarr
 
 
 def tabulate(predictor: Predictor) -> Predictor:
-    """A predictor with the same logits that looks them up in a table of all states; all of one size share programs.
+    """A predictor with the same logits that looks them up in a table of all states; tables of one shape share programs.
 
     Raises:
       ValueError: the space is too large.

@@ -38,7 +38,7 @@ __all__ = [
 CONFIDENCE = 0.84
 """One standard error, for a normal law: P(a recommended schedule keeps its goal) is at least this by default."""
 _OPTIMAL = "optimal"  # the name of the schedule that is made for the curve itself
-_POWER = 0.9  # probability with which the number of sequences that is named is to do
+_POWER = 0.9  # probability that the number of sequences it names is enough
 
 
 class Offer(NamedTuple):
@@ -53,8 +53,8 @@ class Offer(NamedTuple):
       limit: upper limit of the cost at the confidence asked for: what was compared with a goal in nats.
       nelbo: NELBO in nats per sequence on the other measurement.
       difference: NELBO above that of the recommended offer, on the other measurement.
-      sequences: sequences for each of the two measurements that would probably show what was not shown: a schedule at
-        all where ``schedule`` is None, else fewer steps. None where the measurement says that no number would do.
+      sequences: how many each of the two measurements would probably need to show more: some schedule that reaches the
+        goal where ``schedule`` is None, else fewer steps. None where no number would be enough.
     """
 
     name: str
@@ -81,7 +81,7 @@ def cost(schedule: Schedule, curve: CurveEstimate) -> Estimate:
 
 
 def upper_limit(estimate: Estimate, confidence: float) -> float:
-    """Upper limit of a measured mean: Student's, so that few sequences are not taken for many.
+    """Upper confidence limit of a measured mean, by Student's t, which allows for few sequences.
 
     Args:
       estimate: a mean with its standard error; without one (``n = 0``, exact) it is its own limit.

@@ -27,7 +27,7 @@ class Row:
     """One number with its origin.
 
     Attributes:
-      cell: 12 hexadecimal digits that name the settings the number belongs to, see :func:`cell`.
+      cell: 12 hexadecimal digits that name the settings the number belongs to, see `cell`.
       target: name of the target.
       predictor: name of the predictor, ``""`` where none enters.
       schedule: name of the schedule, ``""`` where none enters.
@@ -104,7 +104,7 @@ def append(path: str | Path, rows: Iterable[Row]) -> None:
 
 
 def read(path: str | Path) -> list[Row]:
-    """The rows of a file that :func:`write` or :func:`append` made.
+    """The rows of a file that `write` or `append` made.
 
     Raises:
       ValueError: the header is not that of a row, or a line has a wrong number of columns or a value of another type.

@@ -52,7 +52,7 @@ def sweep(
     on_samples: Callable[[str, Results], None] | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> list[Row]:
-    """Rows of every schedule with every planner and predictor; `docs/theory.md` says what each metric means.
+    """Make the rows of every schedule with every planner and predictor; docs/theory.md defines each metric.
 
     Identities hold for the random planner alone; the other planners have Monte Carlo rows, and where the space is small
     enough every cell also has exact ones: KL and total variation of the output law, and path KL by enumeration.
@@ -165,19 +165,19 @@ def _check(
 
 
 class _Tally:
-    """The predictor calls done of those of a whole sweep, told as they grow."""
+    """Predictor calls done and in all, reported as a sweep goes on."""
 
     def __init__(self, total: int, progress: Callable[[int, int, str], None] | None):
         self._done, self._total, self._progress = 0, total, progress
 
     def say(self, what: str, more: int = 0) -> None:
-        """Says what is going on, with ``more`` calls than those that are counted."""
+        """Report what is going on, ``more`` calls beyond those counted."""
         if self._progress is not None:
             self._progress(self._done + more, self._total, what)
 
     @contextlib.contextmanager
     def during(self, what: str, calls: int) -> Iterator[Callable[[int], None] | None]:
-        """Says what begins and what has ended, which is expected to take ``calls``; yields what tells it in between."""
+        """Report when work of about ``calls`` begins and ends; yield a callback for reports in between."""
         self.say(what)
         yield self._progress and (lambda steps: self.say(what, min(steps, calls)))
         self._done += calls

@@ -50,7 +50,7 @@ _ROUNDING = 2e-6  # nats per token: an oracle measured against itself in float32
 
 
 def text(name: str, limit: int = 40) -> str:
-    """A name from outside as text of a figure: what is seen are its characters, whatever they mean to matplotlib.
+    """Return a name as text of a figure that shows its characters, whatever they mean to matplotlib.
 
     Characters that the font lacks, and those that cannot be seen, are written as in Python (``\\u4e2d``, ``\\n``); long
     names are cut in the middle.
