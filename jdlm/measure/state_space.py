@@ -188,7 +188,7 @@ class StateSpace:
         yield from schedule.law().kernels(self.length)
 
     def moves(self, mass: np.ndarray, kernel: np.ndarray | None) -> Iterator[tuple[np.ndarray, ...]]:
-        """Of one step: states ``[n, 1]``, the probability to be there and reveal one set, successors and marginals."""
+        """For each set that a step may reveal: states ``[n, 1]``, their mass that reveals it, successors, marginals."""
         for reveal in self.reveals:
             size = len(reveal.positions)
             if kernel is not None and not kernel[:, size].any():

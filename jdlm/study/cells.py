@@ -79,6 +79,26 @@ class Origin:
             seed=None if n is None else self.seed,
         )
 
+    def scheduled(self) -> Schedule:
+        """The schedule of a cell that must have one.
+
+        Raises:
+          ValueError: none enters.
+        """
+        if self.schedule is None:
+            raise ValueError(f"the cell of target {self.target!r} has no schedule; give one")
+        return self.schedule
+
+    def planned(self) -> Planner:
+        """The planner of a cell that must have one.
+
+        Raises:
+          ValueError: none enters.
+        """
+        if self.planner is None:
+            raise ValueError(f"the cell of target {self.target!r} has no planner; give one")
+        return self.planner
+
     @property
     def _settings(self) -> dict[str, str | int | None]:
         return {

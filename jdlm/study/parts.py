@@ -4,7 +4,7 @@ What each metric means is in `docs/theory.md`.
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from jdlm.targets import Target
 
 __all__ = ["exact_laws", "floor", "identities", "of_curve", "of_schedule", "of_target", "sampled"]
 
-_CORRELATIONS = {
+_CORRELATIONS: dict[curves.Weight, Callable[[np.ndarray], float]] = {
     "tc": curves.total_correlation,
     "dtc": curves.dual_total_correlation,
     "both": curves.effective_correlation,
@@ -40,8 +40,8 @@ def of_target(origin: Origin, entropy_curve: np.ndarray | None) -> Iterator[Row]
 
 
 def of_schedule(origin: Origin, entropy_curve: np.ndarray | None) -> Iterator[Row]:
-    """Exposure, mean progress and worst cases of a schedule; its guarantee on a target of known entropy curve."""
-    schedule = origin.schedule
+    """Exposure, expected revealed counts and worst cases of a schedule; its guarantee where the curve is known."""
+    schedule = origin.scheduled()
     exposure = schedule.exposure()
     for j, value in enumerate(exposure):
         yield origin.row("exposure", value, "exact", index=j)
@@ -72,27 +72,38 @@ def identities(
     origin: Origin, entropy_curve: np.ndarray | None, measured: measure.MeasuredCurve | None
 ) -> Iterator[Row]:
     """NELBO, path KL and its split, from one curve and the exposure (THEORY's identities (1) and (2))."""
-    exposure = origin.schedule.exposure()
+    exposure = origin.scheduled().exposure()
     if entropy_curve is None:
+        if measured is None:
+            raise ValueError("neither the entropy curve nor a measured curve is known; measure the predictor's")
         yield origin.row("nelbo_nats", measured.cross_entropy.dot(exposure), "identity")
         return
     factorization = curves.path_kl(exposure, entropy_curve)
-    if measured is None:
-        learning = measure.Estimate(0.0, None, None)
-    else:
-        learning = measured.learning_error.dot(exposure)
+    learning = 0.0 if measured is None else _learning_kl(measured, exposure)
     entropy = curves.entropy(entropy_curve)
     yield origin.row("factorization_kl_nats", factorization, "identity")
     yield origin.row("learning_kl_nats", learning, "identity")
-    yield origin.row("path_kl_nats", learning._replace(value=factorization + learning.value), "identity")
-    yield origin.row("nelbo_nats", learning._replace(value=entropy + factorization + learning.value), "identity")
+    yield origin.row("path_kl_nats", _above(factorization, learning), "identity")
+    yield origin.row("nelbo_nats", _above(entropy + factorization, learning), "identity")
+
+
+def _learning_kl(measured: measure.MeasuredCurve, exposure: np.ndarray) -> measure.Estimate:
+    if measured.learning_error is None:
+        raise ValueError("the target has no exact conditionals, so its learning error is unknown; use the NELBO")
+    return measured.learning_error.dot(exposure)
+
+
+def _above(base: float, more: float | measure.Estimate) -> float | measure.Estimate:
+    """The sum of an exact number and one that may be an estimate."""
+    return more._replace(value=base + more.value) if isinstance(more, measure.Estimate) else base + more
 
 
 def exact_laws(origin: Origin, predictor: Predictor, target: Target, schedules: Sequence[Schedule]) -> Iterator[Row]:
     """The output distribution and the path KL of one planner with all schedules, with no Monte Carlo error."""
-    space = StateSpace(predictor, origin.planner)
+    planner = origin.planned()
+    space = StateSpace(predictor, planner)
     law = exact.target_law(target)
-    for schedule in schedules if origin.planner.count is None else [None]:
+    for schedule in schedules if planner.count is None else [None]:
         cell = dataclasses.replace(origin, schedule=schedule)
         out = exact.output_law_of(space, schedule)
         nfe = float(out.nfe @ np.arange(len(out.nfe)))

@@ -56,7 +56,7 @@ _SCHEMA = 1
 
 
 class Draft:
-    """A run folder in the making; ``folder`` is hidden until :meth:`publish` and the run's own after it."""
+    """A run folder in the making; ``folder`` is hidden until `publish` and the run's own after it."""
 
     def __init__(self, folder: Path, target: Path, exact: bool, published: bool = False):
         self.folder, self.published = folder, published
