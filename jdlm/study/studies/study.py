@@ -9,7 +9,7 @@ from jdlm.study.cells import Origin
 from jdlm.study.rows import Row
 from jdlm.targets import Target
 
-__all__ = ["Report", "Study", "shape"]
+__all__ = ["Report", "Study", "cite", "shape"]
 
 Report = Callable[[int, int, str], None]
 """Called with (parts done, parts in all, what is being done)."""
@@ -44,3 +44,18 @@ def shape(origin: Origin, target: Target) -> Iterator[Row]:
     """
     yield origin.row("length", target.length, "exact")
     yield origin.row("vocab_size", target.vocab_size, "exact")
+
+
+def cite(row: Row, digits: int = 4) -> str:
+    """A number as texts quote it: its value, its standard error and n if it is an estimate, and its cell.
+
+    >>> row = Row("0123456789ab", "", "", "", "", None, None, "tv", None, 0.25, 0.01, 400, "monte_carlo", 0)
+    >>> cite(row)
+    '0.25 ± 0.01 (n = 400) [cell 012345]'
+    """
+    shown = f"{row.value:.{digits}g}"
+    if row.standard_error is not None:
+        shown += f" ± {row.standard_error:.2g}"
+    if row.n is not None:
+        shown += f" (n = {row.n:,})"
+    return f"{shown} [cell {row.cell[:6]}]"
