@@ -46,16 +46,21 @@ def shape(origin: Origin, target: Target) -> Iterator[Row]:
     yield origin.row("vocab_size", target.vocab_size, "exact")
 
 
-def cite(row: Row, digits: int = 4) -> str:
+def cite(row: Row, digits: int = 4, error: bool = True) -> str:
     """A number as texts quote it: its value, its standard error and n if it is an estimate, and its cell.
+
+    Args:
+      row: the number.
+      digits: significant digits of the value.
+      error: whether standard error and n are said.
 
     >>> row = Row("0123456789ab", "", "", "", "", None, None, "tv", None, 0.25, 0.01, 400, "monte_carlo", 0)
     >>> cite(row)
     '0.25 ± 0.01 (n = 400) [cell 012345]'
     """
     shown = f"{row.value:.{digits}g}"
-    if row.standard_error is not None:
+    if error and row.standard_error is not None:
         shown += f" ± {row.standard_error:.2g}"
-    if row.n is not None:
+    if error and row.n is not None:
         shown += f" (n = {row.n:,})"
     return f"{shown} [cell {row.cell[:6]}]"
