@@ -1,12 +1,13 @@
 """``sample.py sweep`` and ``sample.py figures``: rows and figures of a run."""
 
 import dataclasses
+import os
 import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jdlm.cli import cache, drawing, hosts, interrupt, options, progress, summary
+from jdlm.cli import cache, hosts, interrupt, options, progress, summary
 from jdlm.cli.resource import Resource, data_sha256, load_network, load_predictor, resolve
 from jdlm.config import SweepConfig, build_planner, build_schedules, presets
 from jdlm.study import runs
@@ -22,9 +23,8 @@ __all__ = ["figures_main", "main"]
 _DESCRIPTION = (
     "Samples a trained run (or the oracle of a preset) under schedules side by side and draws the figures. "
     "Usage: sample.py [COMMAND] [RUN or PRESET] [OPTIONS]. COMMAND is sweep (this one, the default), tokens (prints "
-    "samples), recommend (which schedule to use), study (answers a question about schedules), verify (makes the "
-    "results of the studies again), figures (draws again from sweep.csv) or doctor (checks installation and run); each "
-    "explains itself with --help. RUN is a folder or its name under the runs folder, by default the "
+    "samples), recommend (which schedule to use), figures (draws again from sweep.csv) or doctor (checks installation "
+    "and run); each explains itself with --help. RUN is a folder or its name under the runs folder, by default the "
     "newest run. PRESET is one of {presets}, or the path of a TOML file; it makes a new run without training, and its "
     "target has options of its own."
 )
@@ -177,7 +177,7 @@ def _write(folder: Path, table: list["Row"], entry: dict[str, Any], draft: runs.
         runs.write_manifest(folder, manifest)
         if draft is not None:
             folder = draft.publish()
-        interrupt.remains(f"{folder / runs.SWEEP} is written, the figures are not complete. {_again(folder)}")
+        _say_incomplete(folder)
         stop.check()
     return folder
 
@@ -191,9 +191,12 @@ def _usage(results) -> dict:
     }
 
 
-def _again(folder: Path) -> str:
-    """How to draw what an interruption left out."""
-    return f"Draw them with: python sample.py figures {shlex.quote(str(folder))}"
+def _say_incomplete(folder: Path) -> None:
+    """Says what an interruption leaves while figures are drawn."""
+    interrupt.remains(
+        f"{folder / runs.SWEEP} is written, the figures are not complete. "
+        f"Draw them with: python sample.py figures {shlex.quote(str(folder))}"
+    )
 
 
 def _draw(folder: Path) -> int:
@@ -203,7 +206,28 @@ def _draw(folder: Path) -> int:
     table = rows.read(folder / runs.SWEEP)
     if (folder / runs.METRICS).is_file():
         table += rows.read(folder / runs.METRICS)
-    return drawing.draw(table, folder, runs.SWEEP, again=_again(folder))
+    # Notebooks name a backend that may not be there, and then matplotlib is not even imported. None is needed here.
+    os.environ.pop("MPLBACKEND", None)
+    _say_incomplete(folder)
+    try:
+        with progress.Progress("figures", unit="figure") as bar, interrupt.gentle() as stop:
+
+            def report(done: int, total: int, what: str) -> None:
+                bar.update(done, total, what)
+                stop.check()
+
+            from jdlm.study import figures
+
+            files = figures.draw(table, folder / runs.FIGURES, progress=report)
+    except Exception as error:
+        if sys.flags.dev_mode:
+            raise
+        reason = " ".join(str(error).split()) or type(error).__name__
+        print(f"error: {reason}; {folder / runs.SWEEP} is whole", file=sys.stderr)
+        return 1
+    interrupt.remains(f"{folder / runs.SWEEP} and {folder / runs.FIGURES} are written")
+    print(f"drew {len(files)} files in {folder / runs.FIGURES}")
+    return 0
 
 
 def _known_curve(target):

@@ -73,7 +73,7 @@ def of_codes(origin: Origin) -> Iterator[Row]:
     schedule = origin.schedule
     length, overshoot = schedule.length, curves.overshoot(schedule.exposure())
     prime = smallest_prime(length)
-    yield origin.row("code_field_size", prime, "exact")
+    yield origin.row("code_field_size", float(prime), "exact")
     for weight in ("tc", "dtc"):
         for m, share in enumerate(overshoot / curves.weights(length, weight), start=1):
             yield origin.row(f"code_path_kl_over_{weight}", share, "identity", index=m)

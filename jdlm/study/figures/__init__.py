@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from jdlm import files
 from jdlm.study.figures import style
+from jdlm.study.figures.adaptation import adaptation
 from jdlm.study.figures.curves import entropy_curve, sizes, training
 from jdlm.study.figures.exact import exact_laws
 from jdlm.study.figures.kl import kl_split, nelbo, path_kl
@@ -18,6 +19,7 @@ from jdlm.study.rows import Row
 __all__ = [
     "FIGURES",
     "FigureError",
+    "adaptation",
     "draw",
     "entropy_curve",
     "exact_laws",
@@ -31,6 +33,7 @@ __all__ = [
 ]
 
 FIGURES = {
+    "adaptation": adaptation,
     "entropy_curve": entropy_curve,
     "path_kl": path_kl,
     "nelbo": nelbo,

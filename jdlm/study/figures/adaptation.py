@@ -34,10 +34,11 @@ _TOP = 1.15  # of the panels of shares; what is larger is written at the edge
 def adaptation(rows: Sequence[Row]) -> Figure | None:
     """What each schedule costs wherever the dependence sits: shares of TC and of DTC, and the KL of the output."""
     found = [row for row in rows if row.metric in _SHARES or row.metric == "code_output_kl_nats"]
-    if not found:
+    if all(row.value < 1e-9 for row in found):  # none, or every schedule is exact
         return None
-    names = {row.schedule for row in found}
-    strokes = Strokes(rows, _FEW if len(names) > 8 else sorted(names))
+    names = sorted({row.schedule for row in found})
+    few = [name for name in names if name in _FEW]
+    strokes = Strokes(rows, names if len(names) <= 8 else few if len(few) > 2 else names[:8])
     shown = [row for row in found if row.schedule in strokes.names]
     length = 1 + max(row.index for row in shown)
     steps, field = max(row.num_steps for row in shown), style.select(rows, "code_field_size")[0].value

@@ -20,7 +20,7 @@ from jdlm.sampling.request import Request
 from jdlm.schedules import Schedule
 from jdlm.study import parts, slopes
 from jdlm.study.cells import Origin
-from jdlm.study.figures import adaptation as figures
+from jdlm.study.figures.adaptation import FIGURES
 from jdlm.study.rows import Row
 from jdlm.study.studies import adaptation_words
 from jdlm.study.studies.study import Report, Study, shape
@@ -247,4 +247,4 @@ def _smooth(seed: int, name: str, target: Target) -> Iterator[Row]:
         yield _of(origin, schedule).row("output_kl_nats", both.output, "exact")
 
 
-STUDY = Study("adaptation", rows, figures.FIGURES, adaptation_words.conclude)
+STUDY = Study("adaptation", rows, FIGURES, adaptation_words.conclude)

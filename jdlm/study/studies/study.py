@@ -42,8 +42,8 @@ def shape(origin: Origin, target: Target) -> Iterator[Row]:
       origin: of the target alone, without predictor, planner and schedule.
       target: the distribution that the name in ``origin`` stands for.
     """
-    yield origin.row("length", target.length, "exact")
-    yield origin.row("vocab_size", target.vocab_size, "exact")
+    yield origin.row("length", float(target.length), "exact")
+    yield origin.row("vocab_size", float(target.vocab_size), "exact")
 
 
 def cite(row: Row, digits: int = 4, error: bool = True) -> str:
