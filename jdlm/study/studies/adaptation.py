@@ -26,7 +26,7 @@ from jdlm.study.studies import adaptation_words
 from jdlm.study.studies.study import Report, Study, shape
 from jdlm.targets import Target
 
-__all__ = ["STUDY"]
+__all__ = ["BUILDERS", "STUDY", "built", "glance"]
 
 
 class Codes(NamedTuple):
@@ -47,8 +47,8 @@ class Codes(NamedTuple):
 
 CODES = (Codes(64, (4, 8, 16, 32), 8, (5, 29, 59)), Codes(128, (8, 16, 32, 64), 16, (5, 61, 123)))
 GLANCE = (32, 8)
-SAMPLED = 4096  # sequences for each point
-SAMPLED_DIMENSIONS = (29, 5, 59)  # the first in the quick part
+SAMPLED = 2048  # sequences for each point
+SAMPLED_DIMENSIONS = (13, 3, 29)  # of codes of the length at one glance; the first in the quick part
 SAMPLED_SCHEDULES = ("random_cuts", "random_phase_equal", "tc_equalizer", "minimax_both", "thinning_uniform")
 SMALL = (8, 4)  # length and steps of the smooth targets whose output is enumerated
 _RANDOM = planners.random()
@@ -117,7 +117,7 @@ def rows(seed: int, quick: bool, report: Report) -> Iterator[Row]:
         done += 1
 
     begin("codes at one glance")
-    yield from _glance(seed)
+    yield from glance(seed)
     for some in codes:
         made = []
         for num_steps in some.num_steps:
@@ -127,7 +127,7 @@ def rows(seed: int, quick: bool, report: Report) -> Iterator[Row]:
         yield from _exponents(seed, some, made)
     for dimension in dimensions:
         begin(f"samples of dimension {dimension}")
-        yield from _sampled(seed, CODES[0], dimension)
+        yield from _sampled(seed, dimension)
     for name, target in smooth.items():
         begin(f"{name} by enumeration")
         yield from _smooth(seed, name, target)
@@ -146,7 +146,7 @@ def _code_shape(origin: Origin, length: int) -> Iterator[Row]:
     return shape(origin, targets.reed_solomon(length, 2, parts.smallest_prime(length)))
 
 
-def _glance(seed: int) -> Iterator[Row]:
+def glance(seed: int) -> Iterator[Row]:
     """Every place of the dependence, at one length and number of steps: the figure at the top of the README."""
     length, num_steps = GLANCE
     origin = _origin(length, seed)
@@ -199,9 +199,10 @@ def _exponents(seed: int, codes: Codes, made: Sequence[Row]) -> Iterator[Row]:
                     yield origin.row(f"{what}_kl_exponent", slope, "fit", index=k)
 
 
-def _sampled(seed: int, codes: Codes, dimension: int) -> Iterator[Row]:
+def _sampled(seed: int, dimension: int) -> Iterator[Row]:
     """Share of samples inside the code: its closed form, which has no free parameter, and as it is sampled."""
-    length, prime, num_steps = codes.length, parts.smallest_prime(codes.length), codes.all_at
+    length, num_steps = GLANCE
+    prime = parts.smallest_prime(length)
     target = targets.reed_solomon(length, dimension, prime)
     cells = [_of(_origin(length, seed), schedule) for schedule in built(length, num_steps, SAMPLED_SCHEDULES)]
     requests = [
