@@ -28,6 +28,7 @@ LAYERS = [
 ELSEWHERE = {
     "cli/cache": "cli/test_commands",
     "cli/cores": "test_devices",
+    "cli/drawing": "cli/test_sweep",
     "cli/doctor": "test_environments",
     "cli/escape": "cli/test_tokens",
     "cli/figures": "cli/test_sweep",

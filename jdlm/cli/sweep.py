@@ -178,7 +178,7 @@ def _write(folder: Path, table: list["Row"], entry: dict[str, Any], draft: runs.
         runs.write_manifest(folder, manifest)
         if draft is not None:
             folder = draft.publish()
-        figures.say_incomplete(folder)
+        interrupt.remains(f"{folder / runs.SWEEP} is written, the figures are not complete. {figures.again(folder)}")
         stop.check()
     return folder
 

@@ -95,8 +95,8 @@ def sweep(
     base = Origin(target_name, seed, digest(target))
     entropy_curve = target.entropy_curve() if target.has("entropy_curve") else None
     emit(parts.of_target(base, entropy_curve))
-    for schedule in schedules:
-        emit(parts.of_schedule(dataclasses.replace(base, schedule=schedule), entropy_curve))
+    for part in _of_schedules(base, schedules, entropy_curve):
+        emit(part)
 
     measured = [name for name, mine in predictors.items() if entropy_curve is None or not is_oracle_of(mine, target)]
     cells = _cells(base, planners, schedules)
@@ -125,6 +125,19 @@ def sweep(
         for part in _parts_of_cells(mine, requests, results, target, reference, entropy_curve, curve):
             emit(part)
     return made
+
+
+def _of_schedules(
+    base: Origin, schedules: Sequence[Schedule], entropy_curve: np.ndarray | None
+) -> Iterator[Iterable[Row]]:
+    """Rows of each schedule; with codes of all places at the number of steps nearest to 8 among the most frequent."""
+    counts = [schedule.num_steps for schedule in schedules]
+    shown = min(counts, key=lambda count: (-counts.count(count), abs(count - 8)), default=None)
+    for schedule in schedules:
+        mine = dataclasses.replace(base, schedule=schedule)
+        yield parts.of_schedule(mine, entropy_curve)
+        if schedule.num_steps == shown:
+            yield parts.of_codes(mine)
 
 
 def _check(
