@@ -40,7 +40,10 @@ ELSEWHERE = {
     "cli/streams": "test_environments",
     "cli/summary": "cli/test_sweep",
     "cli/train": "cli/test_commands",
+    "cli/verify": "cli/test_study",
     "sampling/_rounds": "sampling/test_speculation",
+    "study/figures/strokes": "study/figures/test_adaptation",
+    "study/studies/adaptation_words": "study/studies/test_adaptation",
 }
 LEVEL = {name: number for number, names in enumerate(LAYERS) for name in names}
 PUBLIC = (

@@ -53,7 +53,8 @@ def main(arguments: list[str]) -> int:
     word = given.study
     if word is None:
         if given != Options(runs_folder=given.runs_folder):
-            raise ValueError(f"options without a study; name one of {', '.join(studies.STUDIES)}")
+            option = next(word for word in arguments if not word.startswith("--runs"))
+            raise ValueError(f"{option} belongs to a study; name one of {', '.join(studies.STUDIES)}")
         print("\n".join(listing()))
         return 0
     if word not in studies.STUDIES:
