@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> int:
     word = given.study
     if word is None:
         if given != Options(runs_folder=given.runs_folder):
-            option = next(word for word in arguments if not word.startswith("--runs"))
+            option = next(word for word in arguments if word.startswith("--") and not word.startswith("--runs"))
             raise ValueError(f"{option} belongs to a study; name one of {', '.join(studies.STUDIES)}")
         print("\n".join(listing()))
         return 0
