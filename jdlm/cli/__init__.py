@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from jdlm.cli import interrupt, streams
 
-_SUBCOMMANDS = ("sweep", "tokens", "recommend", "figures", "doctor")
+_SUBCOMMANDS = ("sweep", "tokens", "recommend", "study", "verify", "figures", "doctor")
 _RESERVED = ("exact", "compare", "bench")
 
 
@@ -59,6 +59,10 @@ def run_sample(arguments: list[str]) -> int:
         from jdlm.cli.tokens import main
     elif command == "recommend":
         from jdlm.cli.recommend import main
+    elif command == "study":
+        from jdlm.cli.study import main
+    elif command == "verify":
+        from jdlm.cli.verify import main
     elif command == "figures":
         from jdlm.cli.sweep import figures_main as main
     elif command == "doctor":

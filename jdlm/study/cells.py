@@ -32,6 +32,8 @@ class Origin:
       identity: tells apart predictors of one name, such as the hash of a checkpoint.
       planner: which positions a step reveals; None where none enters.
       schedule: None where none enters, or where the planner counts by itself.
+      name: of a schedule at all its numbers of steps, for a number that belongs to no single one, such as a fitted
+        slope; in place of ``schedule``.
     """
 
     target: str
@@ -41,6 +43,7 @@ class Origin:
     identity: str = ""
     planner: Planner | None = None
     schedule: Schedule | None = None
+    name: str = ""
 
     def row(
         self,
@@ -64,7 +67,7 @@ class Origin:
             cell=self.cell,
             target=self.target,
             predictor=self.predictor,
-            schedule=self.schedule.name if self.schedule else "",
+            schedule=self.schedule.name if self.schedule else self.name,
             planner=self.planner.name if self.planner else "",
             num_steps=self.schedule.num_steps if self.schedule else None,
             nfe=self.schedule.mean_nfe if self.schedule else nfe,
@@ -85,7 +88,7 @@ class Origin:
             "predictor": self.predictor,
             "identity": self.identity,
             "planner": self.planner.name if self.planner else "",
-            "schedule": self.schedule.name if self.schedule else "",
+            "schedule": self.schedule.name if self.schedule else self.name,
             "num_steps": self.schedule.num_steps if self.schedule else None,
         }
 

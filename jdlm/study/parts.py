@@ -18,7 +18,17 @@ from jdlm.study.cells import Origin
 from jdlm.study.rows import Row
 from jdlm.targets import Target
 
-__all__ = ["exact_laws", "floor", "identities", "of_curve", "of_schedule", "of_target", "sampled"]
+__all__ = [
+    "exact_laws",
+    "floor",
+    "identities",
+    "of_codes",
+    "of_curve",
+    "of_schedule",
+    "of_target",
+    "sampled",
+    "smallest_prime",
+]
 
 _CORRELATIONS = {
     "tc": curves.total_correlation,
@@ -52,6 +62,36 @@ def of_schedule(origin: Origin, entropy_curve: np.ndarray | None) -> Iterator[Ro
         if schedule.certificate is not None and schedule.certificate.weight == weight and entropy_curve is not None:
             guarantee = schedule.certificate.value * correlation(entropy_curve)
             yield origin.row("guarantee_nats", guarantee, "identity")
+
+
+def of_codes(origin: Origin) -> Iterator[Row]:
+    """What a schedule costs on every ``[length, m]`` MDS code over the smallest prime field that has them all.
+
+    The dependence of the code sits at one place, ``m`` revealed tokens (``index``), and every target is a mixture of
+    such places by its spectrum. So the shares of TC and DTC that the path KL takes show the schedule on all targets.
+    """
+    schedule = origin.schedule
+    length, overshoot = schedule.length, curves.overshoot(schedule.exposure())
+    prime = smallest_prime(length)
+    yield origin.row("code_field_size", float(prime), "exact")
+    for weight in ("tc", "dtc"):
+        for m, share in enumerate(overshoot / curves.weights(length, weight), start=1):
+            yield origin.row(f"code_path_kl_over_{weight}", share, "identity", index=m)
+    for m in range(1, length):
+        output = curves.mds_output_kl(schedule.overshoot_law(m), prime)
+        yield origin.row("code_output_kl_nats", output, "exact", index=m)
+
+
+def smallest_prime(least: int) -> int:
+    """The smallest prime number of at least ``least``.
+
+    >>> [smallest_prime(n) for n in (1, 32, 64, 128)]
+    [2, 37, 67, 131]
+    """
+    number = max(least, 2)
+    while any(number % divisor == 0 for divisor in range(2, int(number**0.5) + 1)):
+        number += 1
+    return number
 
 
 def of_curve(origin: Origin, measured: measure.MeasuredCurve) -> Iterator[Row]:

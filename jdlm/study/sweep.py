@@ -95,8 +95,12 @@ def sweep(
     base = Origin(target_name, seed, digest(target))
     entropy_curve = target.entropy_curve() if target.has("entropy_curve") else None
     emit(parts.of_target(base, entropy_curve))
+    shown = _glance(schedules)
     for schedule in schedules:
-        emit(parts.of_schedule(dataclasses.replace(base, schedule=schedule), entropy_curve))
+        mine = dataclasses.replace(base, schedule=schedule)
+        emit(parts.of_schedule(mine, entropy_curve))
+        if schedule.num_steps == shown:
+            emit(parts.of_codes(mine))
 
     measured = [name for name, mine in predictors.items() if entropy_curve is None or not is_oracle_of(mine, target)]
     cells = _cells(base, planners, schedules)
@@ -125,6 +129,12 @@ def sweep(
         for part in _parts_of_cells(mine, requests, results, target, reference, entropy_curve, curve):
             emit(part)
     return made
+
+
+def _glance(schedules: Sequence[Schedule]) -> int | None:
+    """The number of steps nearest to 8 among those that most schedules have, at which codes of all places are shown."""
+    counts = [schedule.num_steps for schedule in schedules]
+    return min(counts, key=lambda count: (-counts.count(count), abs(count - 8)), default=None)
 
 
 def _check(

@@ -25,7 +25,9 @@ class Entry(NamedTuple):
     minutes: int
 
 
-STUDIES: dict[str, Entry] = {}
+STUDIES: dict[str, Entry] = {
+    "adaptation": Entry("do random sizes adapt to a dependence that they do not know? MDS codes, smooth targets", 2),
+}
 
 
 def load(name: str) -> "Study":
