@@ -10,12 +10,14 @@ from jdlm.schedules.random_cuts import random_cuts, random_phase_equal
 from jdlm.schedules.random_phase import random_phase
 from jdlm.schedules.schedule import Certificate, Schedule
 from jdlm.schedules.thinning import adaptive_times, ancestral, euler, exponential_times, tau_leaping, uniform_times
+from jdlm.schedules.thinning_law import Thinning
 
 __all__ = [
     "Atoms",
     "Certificate",
     "Chain",
     "Schedule",
+    "Thinning",
     "adaptive_times",
     "ancestral",
     "best_fixed",

@@ -45,12 +45,12 @@ class Atoms(NamedTuple):
         check_probabilities(weights, "weights")
         return Atoms(weights, sizes.astype(np.int32))
 
-    def draw(self, key: Shaped[PRNGKeyArray, ""]) -> Int[Array, " num_steps"]:
+    def draw(self, key: Shaped[PRNGKeyArray, ""], length: int) -> Int[Array, " num_steps"]:
         """One draw of the sizes, unbiased down to float32 probabilities of about 1e-38."""
         atom = jax.random.categorical(key, jnp.log(jnp.asarray(self.weights)), mode="high")
         return jnp.asarray(self.sizes, dtype=jnp.int32)[atom]
 
-    def invert(self, uniforms: Float[np.ndarray, "lanes any"]) -> Int[np.ndarray, "lanes num_steps"]:
+    def invert(self, uniforms: Float[np.ndarray, "lanes any"], length: int) -> Int[np.ndarray, "lanes num_steps"]:
         """Sizes of many sequences on the host: the first uniform of each draws its list."""
         return self.sizes[choose(self.weights[None, :], uniforms[:, 0])]
 

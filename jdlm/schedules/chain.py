@@ -38,7 +38,7 @@ class Chain(NamedTuple):
         check_probabilities(steps, "kernel rows")
         return Chain(steps)
 
-    def draw(self, key: Shaped[PRNGKeyArray, ""]) -> Int[Array, " num_steps"]:
+    def draw(self, key: Shaped[PRNGKeyArray, ""], length: int) -> Int[Array, " num_steps"]:
         """One draw of the sizes, unbiased down to float32 probabilities of about 1e-38."""
 
         def step(revealed, inputs):
@@ -49,7 +49,7 @@ class Chain(NamedTuple):
         kernels = jnp.asarray(self.steps)
         return jax.lax.scan(step, jnp.int32(0), (kernels, jax.random.split(key, len(kernels))))[1]
 
-    def invert(self, uniforms: Float[np.ndarray, "lanes any"]) -> Int[np.ndarray, "lanes num_steps"]:
+    def invert(self, uniforms: Float[np.ndarray, "lanes any"], length: int) -> Int[np.ndarray, "lanes num_steps"]:
         """Sizes of many sequences on the host: one uniform per step."""
         counts = np.zeros((len(uniforms), len(self.steps) + 1), np.int32)
         for step, kernel in enumerate(self.steps):

@@ -1,7 +1,7 @@
 """The interface of a distribution of step sizes.
 
-Each form is one file: a NamedTuple of arrays with the members of `Law`. `jdlm.schedules.atoms` and
-`jdlm.schedules.chain` are the two forms; nothing else asks which one a schedule has.
+Each form is one file: a NamedTuple of arrays with the members of `Law`. `jdlm.schedules.atoms`, `jdlm.schedules.chain`
+and `jdlm.schedules.thinning_law` are the three forms; nothing else asks which one a schedule has.
 """
 
 from collections.abc import Iterator
@@ -24,11 +24,11 @@ class Law(Protocol):
         """This law with numpy arrays of the right dtypes; ValueError where it is not a probability distribution."""
         ...
 
-    def draw(self, key: Shaped[PRNGKeyArray, ""]) -> Int[Array, " num_steps"]:
+    def draw(self, key: Shaped[PRNGKeyArray, ""], length: int) -> Int[Array, " num_steps"]:
         """One draw of the sizes, int32; works under ``jit`` and ``vmap``."""
         ...
 
-    def invert(self, uniforms: Float[np.ndarray, "lanes any"]) -> Int[np.ndarray, "lanes num_steps"]:
+    def invert(self, uniforms: Float[np.ndarray, "lanes any"], length: int) -> Int[np.ndarray, "lanes num_steps"]:
         """Sizes of many sequences on the host, from as many uniforms on [0, 1) each as there are steps."""
         ...
 

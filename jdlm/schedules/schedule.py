@@ -1,8 +1,8 @@
 """A schedule: the distribution of how many tokens each step reveals.
 
-It has one of the forms of `jdlm.schedules.law`: a mixture of size lists (`Atoms`) or a chain of revealed counts
-(`Chain`). Everything else (drawn sizes, exposure, number of predictor calls, leftover masks) is derived from it; a new
-schedule is a builder that makes such a form and nothing more.
+It has one of the forms of `jdlm.schedules.law`: a mixture of size lists (`Atoms`), a chain of revealed counts (`Chain`)
+or the rates of thinning (`Thinning`). Everything else (drawn sizes, exposure, number of predictor calls, leftover
+masks) is derived from it; a new schedule is a builder that makes such a form and nothing more.
 """
 
 import functools
@@ -69,7 +69,7 @@ class Schedule:
         object.__setattr__(self, "_law", self._law.checked(self.length, self.num_steps))
 
     def law(self) -> Law:
-        """The law of the sizes in the form it was built: a mixture of size lists or a chain of revealed counts."""
+        """The law of the sizes in the form it was built: size lists, a chain of counts or the rates of thinning."""
         return self._law
 
     def sizes(self, key: Shaped[PRNGKeyArray, ""]) -> Int[Array, " num_steps"]:
@@ -84,7 +84,7 @@ class Schedule:
           ValueError: the key is another one.
         """
         keys.check(key)
-        return self._law.draw(key)
+        return self._law.draw(key, self.length)
 
     def sizes_from(self, uniforms: Float[np.ndarray, "lanes any"]) -> Int[np.ndarray, "lanes steps"]:
         """Step sizes of many sequences at once, on the host: the same law as `sizes`, with nothing to compile.
@@ -100,7 +100,7 @@ class Schedule:
         """
         if uniforms.shape[1] < self.num_steps:
             raise ValueError(f"got {uniforms.shape[1]} uniforms per lane; {self.num_steps} steps need as many")
-        return self._law.invert(uniforms)
+        return self._law.invert(uniforms, self.length)
 
     def exposure(self) -> Float[np.ndarray, " length"]:
         """Exposure ``x[j]``: expected size of the step taken from ``j`` revealed tokens (0 if never visited).

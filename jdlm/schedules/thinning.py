@@ -22,12 +22,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
-from scipy.special import gammaln, xlog1py, xlogy
 
-from jdlm.schedules.chain import Chain
-from jdlm.schedules.checks import LONGEST, check_length, check_memory, whole
+from jdlm.schedules.checks import LONGEST, check_length, whole
 from jdlm.schedules.fixed_sizes import digest
 from jdlm.schedules.schedule import Schedule
+from jdlm.schedules.thinning_law import Thinning
 
 __all__ = ["Masking", "adaptive_times", "ancestral", "euler", "exponential_times", "tau_leaping", "uniform_times"]
 
@@ -61,8 +60,8 @@ def ancestral(length: int, times: ArrayLike, masking: Masking, final_reveal: boo
         left (``times`` that end at 0).
 
     Returns:
-      A schedule whose law is a :class:`~jdlm.schedules.Chain` with binomial rows. ``num_steps`` may exceed ``length``.
-      Without the final reveal ``leftover`` can be above 0, and the path KL is not defined.
+      A schedule whose law is a :class:`~jdlm.schedules.Thinning`. ``num_steps`` may exceed ``length``. Without the
+      final reveal ``leftover`` can be above 0, and the path KL is not defined.
 
     Raises:
       ValueError: times that do not decrease or leave the range of the masking schedule, or an unknown masking.
@@ -217,19 +216,13 @@ def _decreasing(times: ArrayLike) -> np.ndarray:
 def _thinning(
     method: str, length: int, times: ArrayLike, masking: Masking, probabilities: np.ndarray, final_reveal: bool
 ) -> Schedule:
-    """The chain in which step ``t`` reveals each masked token with ``probabilities[t]``."""
+    """Thinning in which step ``t`` reveals each masked token with ``probabilities[t]``."""
     length = check_length(length)
     open_ended = bool(np.all(probabilities < 1.0))
     name = _name(method, length, _decreasing(times), masking) + (":leftover" if open_ended and not final_reveal else "")
     if final_reveal and open_ended:
         probabilities = np.append(probabilities, 1.0)
-    check_memory(length, 2 * len(probabilities))
-    counts = np.arange(length + 1)
-    masked, revealed = length - counts[:, None], np.maximum(counts[None, :] - counts[:, None], 0)
-    kept = np.maximum(masked - revealed, 0)
-    log_choices = gammaln(masked + 1) - gammaln(revealed + 1) - gammaln(kept + 1)
-    kernels = np.asarray([np.triu(np.exp(log_choices + xlogy(revealed, r) + xlog1py(kept, -r))) for r in probabilities])
-    return Schedule(name, length, len(kernels), Chain(kernels / kernels.sum(axis=-1, keepdims=True)))
+    return Schedule(name, length, len(probabilities), Thinning(probabilities))
 
 
 def _name(method: str, length: int, tau: np.ndarray, masking: Masking) -> str:

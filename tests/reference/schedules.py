@@ -6,18 +6,35 @@ itertools, float64 numpy and a linear program; imports nothing of jdlm. A law of
 
 import itertools
 import math
+from fractions import Fraction
 
 import numpy as np
 from scipy import sparse
 from scipy.optimize import linprog
 
 
-def size_lists(law):
-    """Every list of sizes with its probability, from atoms (weights, sizes) or from a chain (kernels,)."""
+def kernels(law, length):
+    """P(m revealed after | n before) of each step, from a chain (kernels,) or from thinning (rates,)."""
+    return law[0] if np.ndim(law[0]) > 1 else binomial_kernels(length, law[0])
+
+
+def binomial_kernels(length, rates):
+    """Kernels of thinning: each of ``length - n`` masked tokens is revealed with the rate of the step."""
+    return [
+        [
+            [0] * n + [math.comb(length - n, s) * r**s * (1 - r) ** (length - n - s) for s in range(length - n + 1)]
+            for n in range(length + 1)
+        ]
+        for r in rates
+    ]
+
+
+def size_lists(law, length=None):
+    """Every list of sizes with its probability, from atoms (weights, sizes), a chain (kernels,) or (rates,)."""
     if len(law) == 2:
         return [(w, tuple(int(s) for s in sizes)) for w, sizes in zip(*law, strict=True)]
     lists = [(1.0, 0, ())]
-    for kernel in law[0]:
+    for kernel in kernels(law, length):
         lists = [
             (p * kernel[n][m], m, (*sizes, m - n))
             for p, n, sizes in lists
@@ -33,7 +50,7 @@ def moments(law, length):
     first, second = np.zeros(length), np.zeros(length)
     nfe, leftover = np.zeros(steps + 1), 0.0
     if len(law) == 2:
-        for p, sizes in size_lists(law):
+        for p, sizes in size_lists(law, length):
             revealed = 0
             for s in sizes:
                 if s > 0:
@@ -44,7 +61,7 @@ def moments(law, length):
             leftover += p * (revealed < length)
         return first, second, nfe, leftover
     states = {(0, 0): 1.0}  # (revealed, calls)
-    for kernel in law[0]:
+    for kernel in kernels(law, length):
         following = {}
         for (n, calls), p in states.items():
             for m in range(n, length + 1):
@@ -228,3 +245,36 @@ def thinning(length, probabilities):
         nfe += 1.0 - (1.0 - (following - revealed)) ** length
         revealed = following
     return exposure, nfe, 1.0 - revealed**length
+
+
+def exact_thinning(length, rates):
+    """Rational numbers, by walking the chain of counts with binomial steps.
+
+    Args:
+      rates: fractions, or floats, which are fractions too.
+
+    Returns:
+      Exposure, P(number of calls), visits of 1..length-1, P(a mask is left), and for each count m the distribution of
+      (first visited count >= m) - m.
+    """
+    steps = binomial_kernels(length, [Fraction(rate) for rate in rates])
+    exposure, visits = [Fraction(0)] * length, [Fraction(0)] * (length + 1)
+    overshoot = [[Fraction(0)] * (length - m + 1) for m in range(length + 1)]
+    states = {(0, 0): Fraction(1)}  # (revealed, calls)
+    overshoot[0][0] = Fraction(1)
+    for kernel in steps:
+        following = {}
+        for (n, calls), p in states.items():
+            for m in range(n, length + 1):
+                q = p * kernel[n][m]
+                if n < length:
+                    exposure[n] += q * (m - n)
+                if m > n:
+                    visits[m] += q
+                    for count in range(n + 1, m + 1):
+                        overshoot[count][m - count] += q
+                state = (m, calls + (m > n))
+                following[state] = following.get(state, Fraction(0)) + q
+        states = following
+    nfe = [sum(p for (_, calls), p in states.items() if calls == k) for k in range(len(rates) + 1)]
+    return exposure, nfe, visits[1:length], sum(p for (n, _), p in states.items() if n < length), overshoot

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jdlm import schedules
-from jdlm.schedules import Atoms, Chain, Schedule, checks
+from jdlm.schedules import Atoms, Chain, Schedule, Thinning, checks
 from jdlm.schedules.minimax import column_generation
 from jdlm.schedules.random_phase import spacing
 
@@ -42,6 +42,10 @@ def chain(*kernels):
     return Schedule("test", 1, len(kernels), Chain(np.array(kernels)))
 
 
+def thinning(rates):
+    return Schedule("test", 4, len(rates), Thinning(np.array(rates)))
+
+
 EYE = [[0.5, 0.5], [0.0, 1.0]]
 
 
@@ -71,7 +75,7 @@ EYE = [[0.5, 0.5], [0.0, 1.0]]
         (lambda: schedules.minimax(100_000, 4, "tc"), "length=100000 needs"),
         (lambda: schedules.random_phase(100_000, 4, "tc"), "length=100000 needs"),
         (lambda: schedules.optimal(np.ones(100_000), 4), "length=100000 needs"),
-        (lambda: schedules.euler(100_000, [1.0, 0.5], "linear"), "length=100000 needs"),
+        (lambda: schedules.euler(100_000, [1.0, 0.5], "linear").law().dense(100_000), "length=100000 needs"),
         (lambda: schedules.uniform_times(2**24 + 1), "num_steps=16777217 is too many"),
         (lambda: schedules.exponential_times(8, 2**24 + 1), "num_steps=16777217"),
         (lambda: schedules.adaptive_times(1e-9), "kappa=1e-09 takes about 4605170186 steps"),
@@ -96,6 +100,10 @@ EYE = [[0.5, 0.5], [0.0, 1.0]]
         (lambda: atoms([0.5, 0.6], [[2, 2], [3, 1]]), "weights sum to 1.1"),
         (lambda: atoms([-0.5, 1.5], [[2, 2], [3, 1]]), "weights hold -0.5"),
         (lambda: atoms([1.0], [[2, 2], [3, 1]]), r"weights \(1,\) and sizes \(2, 2\) do not fit"),
+        (lambda: thinning([0.5, 1.1]), "rates hold 1.1; a token is revealed with a probability from 0 to 1"),
+        (lambda: thinning([-0.5]), "rates hold -0.5"),
+        (lambda: thinning([0.5, np.nan]), "rates hold nan"),
+        (lambda: thinning([[0.5]]), r"rates have shape \(1, 1\); use \[1\], one for each step"),
         (lambda: chain(EYE, [[0.5, 0.4], [0.0, 1.0]]), "kernel rows sum to 0.9"),
         (lambda: chain([[0.5, 0.5], [0.5, 0.5]]), "masks revealed tokens again"),
         (lambda: chain(np.eye(3)), r"kernels have shape \(1, 3, 3\); use \[1, 2, 2\]"),

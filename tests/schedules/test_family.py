@@ -1,9 +1,13 @@
 """What every schedule must do, for each line of the registry in family.py."""
 
+import ast
+from pathlib import Path
+
 import jax
 import numpy as np
 import pytest
 
+import jdlm
 from jdlm import curves
 from jdlm.sampling import draw_sizes
 from jdlm.schedules import Atoms, Schedule
@@ -76,7 +80,7 @@ def test_derived_numbers_follow_the_law(member, shape):
         np.testing.assert_allclose(schedule.exposure().sum(), shape[0], rtol=1e-11)
         assert np.all(curves.overshoot(schedule.exposure()) >= -1e-9)
         for weight in ("tc", "dtc", "both"):
-            lists = reference.size_lists(schedule.law()) if isinstance(schedule.law(), Atoms) else None
+            lists = reference.size_lists(schedule.law(), shape[0]) if isinstance(schedule.law(), Atoms) else None
             if lists is not None:
                 expected = reference.worst_case(lists, weight)
                 np.testing.assert_allclose(curves.worst_case(schedule.exposure(), weight), expected, atol=1e-10)
@@ -92,7 +96,7 @@ def test_path_kl_is_the_average_over_orders_and_sizes(member, law):
             with pytest.raises(ValueError, match="final_reveal=True"):
                 curves.path_kl(schedule.exposure(), curve)
             continue
-        expected = reference.mean_path_kl(law, reference.size_lists(schedule.law()))
+        expected = reference.mean_path_kl(law, reference.size_lists(schedule.law(), law.ndim))
         np.testing.assert_allclose(curves.path_kl(schedule.exposure(), curve), expected, rtol=0, atol=1e-10)
 
 
@@ -133,3 +137,14 @@ def test_a_schedule_is_a_pytree_of_its_law():
     again = jax.tree.unflatten(tree, leaves)
     assert isinstance(again, Schedule) and (again.length, again.num_steps) == (LENGTH, NUM_STEPS)
     np.testing.assert_array_equal(again.exposure(), schedule.exposure())
+
+
+def test_nothing_outside_asks_which_form_a_law_has():
+    root = Path(jdlm.__file__).parent
+    for path in root.rglob("*.py"):
+        if path.is_relative_to(root / "schedules"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("isinstance", "issubclass"):
+                asked = {getattr(n, "id", getattr(n, "attr", "")) for n in ast.walk(node.args[1])}
+                assert not {"Atoms", "Chain", "Thinning"} & asked, path

@@ -1,4 +1,4 @@
-"""Thinning against its closed forms, which are no second code path: the schedules come from their chains."""
+"""Thinning against its closed forms, with the rates from the definitions."""
 
 import numpy as np
 import pytest
