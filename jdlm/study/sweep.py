@@ -95,12 +95,8 @@ def sweep(
     base = Origin(target_name, seed, digest(target))
     entropy_curve = target.entropy_curve() if target.has("entropy_curve") else None
     emit(parts.of_target(base, entropy_curve))
-    shown = _glance(schedules)
-    for schedule in schedules:
-        mine = dataclasses.replace(base, schedule=schedule)
-        emit(parts.of_schedule(mine, entropy_curve))
-        if schedule.num_steps == shown:
-            emit(parts.of_codes(mine))
+    for part in _of_schedules(base, schedules, entropy_curve):
+        emit(part)
 
     measured = [name for name, mine in predictors.items() if entropy_curve is None or not is_oracle_of(mine, target)]
     cells = _cells(base, planners, schedules)
@@ -131,10 +127,17 @@ def sweep(
     return made
 
 
-def _glance(schedules: Sequence[Schedule]) -> int | None:
-    """The number of steps nearest to 8 among those that most schedules have, at which codes of all places are shown."""
+def _of_schedules(
+    base: Origin, schedules: Sequence[Schedule], entropy_curve: np.ndarray | None
+) -> Iterator[Iterable[Row]]:
+    """Rows of each schedule; with codes of all places at the number of steps nearest to 8 among the most frequent."""
     counts = [schedule.num_steps for schedule in schedules]
-    return min(counts, key=lambda count: (-counts.count(count), abs(count - 8)), default=None)
+    shown = min(counts, key=lambda count: (-counts.count(count), abs(count - 8)), default=None)
+    for schedule in schedules:
+        mine = dataclasses.replace(base, schedule=schedule)
+        yield parts.of_schedule(mine, entropy_curve)
+        if schedule.num_steps == shown:
+            yield parts.of_codes(mine)
 
 
 def _check(

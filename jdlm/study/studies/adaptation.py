@@ -26,7 +26,7 @@ from jdlm.study.studies import adaptation_words
 from jdlm.study.studies.study import Report, Study, shape
 from jdlm.targets import Target
 
-__all__ = ["BUILDERS", "STUDY", "built", "glance"]
+__all__ = ["BUILDERS", "CODES", "STUDY", "built", "glance", "of_codes"]
 
 
 class Codes(NamedTuple):
@@ -119,12 +119,7 @@ def rows(seed: int, quick: bool, report: Report) -> Iterator[Row]:
     begin("codes at one glance")
     yield from glance(seed)
     for some in codes:
-        made = []
-        for num_steps in some.num_steps:
-            begin(f"codes of length {some.length} in {num_steps} steps")
-            made += _codes(seed, some, num_steps)
-        yield from made
-        yield from _exponents(seed, some, made)
+        yield from of_codes(seed, some, begin)
     for dimension in dimensions:
         begin(f"samples of dimension {dimension}")
         yield from _sampled(seed, dimension)
@@ -158,7 +153,17 @@ def glance(seed: int) -> Iterator[Row]:
         yield from parts.of_codes(mine)
 
 
-def _codes(seed: int, codes: Codes, num_steps: int) -> Iterator[Row]:
+def of_codes(seed: int, codes: Codes, begin: Callable[[str], None]) -> Iterator[Row]:
+    """All rows of the codes of one length; says what it begins with."""
+    made = []
+    for num_steps in codes.num_steps:
+        begin(f"codes of length {codes.length} in {num_steps} steps")
+        made += _in_steps(seed, codes, num_steps)
+    yield from made
+    yield from _exponents(seed, codes, made)
+
+
+def _in_steps(seed: int, codes: Codes, num_steps: int) -> Iterator[Row]:
     """Both divergences over the dimensions, what they are in TC / K and DTC / K, and the worst of all dimensions."""
     length, prime = codes.length, parts.smallest_prime(codes.length)
     origin = _origin(length, seed)
