@@ -1,10 +1,12 @@
 """Measurements, each number with its sample size and standard error; scripts import this package as `jdlm.evaluate`.
 
-The names below measure predictors (`learned_curve`), paths of samplers (`path`) and sampled sequences (`sequences`).
+The names below measure predictors (`learned_curve`), paths of samplers (`path`; `bound` for many paths to a sequence)
+and sampled sequences (`sequences`).
 The modules: `exact` enumerates small spaces (`state_space` is its engine), `marginals` compares the distributions of
 single tokens and pairs, `audit` tests any sampler (`alarms` has the tests, `report` the text).
 """
 
+from jdlm.measure.bound import nll_bound, output_kl_bound
 from jdlm.measure.estimate import Estimate, mean
 from jdlm.measure.learned_curve import CurveEstimate, MeasuredCurve, cross_entropy_curve, learning_error
 from jdlm.measure.path import check_complete, monte_carlo_path_kl, path_kl, path_request, reverse_path_kl
@@ -26,6 +28,8 @@ __all__ = [
     "marginals",
     "mean",
     "monte_carlo_path_kl",
+    "nll_bound",
+    "output_kl_bound",
     "outside_support_share",
     "path_kl",
     "path_request",

@@ -63,18 +63,30 @@ def _three(key: Array) -> tuple[Array, ...]:
     return tuple(jax.random.split(key, 3))
 
 
-def path_request(key: Key[Array, ""], target: Target, schedule: Any, n: int, *, planner: Planner = _RANDOM) -> Request:
+def path_request(
+    key: Key[Array, ""],
+    target: Target,
+    schedule: Any,
+    n: int,
+    *,
+    planner: Planner = _RANDOM,
+    paths: range = range(1),
+) -> Request:
     """The request to a sampler behind `monte_carlo_path_kl`, to be run together with others by `sample_all`.
 
     Args and Raises: see `monte_carlo_path_kl`.
+
+    Args:
+      paths: numbers of independent paths to each sequence; path m of sequence i has the sample number ``m * n + i``.
     """
     keys.check(key)
     if schedule is not None:
         check_complete(schedule)
     key_tokens, key_sizes, key_path = _three(key)
     tokens = draw_tokens(key_tokens, target, n)
-    sizes = None if schedule is None else draw_sizes(key_sizes, schedule, n)
-    return Request(key_path, planner, sizes, forced=tokens)
+    lanes = np.add.outer(np.asarray(paths) * n, np.arange(n)).ravel()
+    sizes = None if schedule is None else draw_sizes(key_sizes, schedule, indices=lanes)
+    return Request(key_path, planner, sizes, forced=np.tile(tokens, (len(paths), 1)), indices=lanes)
 
 
 def path_kl(request: Request, info: Info, target: Target) -> Estimate:

@@ -1,5 +1,7 @@
 """The rates of thinning against rational numbers, their dense chain, and closed forms at lengths no chain reaches."""
 
+import decimal
+import math
 import tracemalloc
 from fractions import Fraction
 
@@ -58,6 +60,21 @@ def test_everything_to_its_last_digits(case):
         masked *= 1 - Fraction(rate)
         fractions.append(1 - masked)
     np.testing.assert_allclose(law.expected_revealed(length), length * floats(fractions), rtol=1e-14)
+
+
+def test_binomials_of_long_sequences_keep_their_digits():
+    """Against decimal numbers of 50 digits; without long doubles some digits of large logarithms are lost."""
+    length, rates = 4000, np.full(700, 0.001)
+    found = Schedule("long", length, 700, Thinning(rates)).exposure()
+    tolerance = 2e-12 if np.finfo(np.longdouble).eps < 1e-18 else 1e-9
+    for count in (1, 1000, 1950):
+        with decimal.localcontext(prec=50):
+            masked, expected = decimal.Decimal(1), decimal.Decimal(0)
+            for rate in map(decimal.Decimal, rates):
+                expected += rate * (1 - masked) ** count * masked ** (length - count)
+                masked *= 1 - rate
+            expected *= math.comb(length, count) * (length - count)
+        np.testing.assert_allclose(found[count], float(expected), rtol=tolerance)
 
 
 def test_the_dense_chain_has_the_same_numbers():
