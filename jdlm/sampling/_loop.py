@@ -234,7 +234,7 @@ def _some_logits(
     most: Array,
     kind: Kind,
 ) -> Array:
-    """Logits ``[lanes, length, vocab]`` at ``positions``: the predictor's for the first ``most``, else zeros."""
+    """Logits ``[lanes, length, vocab]`` at ``positions``: for at least the first ``most`` the predictor's, else 0."""
     widths = kind.layout.widths
 
     def shared(tokens: Array, positions: Array) -> Array:
