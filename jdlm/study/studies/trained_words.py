@@ -55,8 +55,8 @@ def _flips(rows: Sequence[Row]) -> Iterator[str]:
             rows, row.metric, target=row.target, predictor="oracle", schedule=row.schedule, num_steps=row.num_steps
         )
         yield (
-            f"The largest exception: on {row.target} in {row.num_steps} steps {row.schedule} is above the oracle's best "
-            f"schedule by {cite(oracles[0], 3)} nats for the oracle and by {cite(row, 3)} for the network."
+            f"The largest exception: on {row.target} in {row.num_steps} steps {row.schedule} is above the oracle's "
+            f"best schedule by {cite(oracles[0], 3)} nats for the oracle and by {cite(row, 3)} for the network."
         )
     near = [row for cell in _cells(rows) for row in cell if not _clear(row)]
     total = sum(map(len, _cells(rows)))
@@ -80,8 +80,8 @@ def _shares(rows: Sequence[Row]) -> Iterator[str]:
 def _gaps(rows: Sequence[Row]) -> Iterator[str]:
     found = sorted(_find(rows, "order_gap_nats"), key=lambda row: row.value)
     yield (
-        f"The networks' conditionals belong to no single distribution: the order gap goes from {cite(found[0], 3)} nats "
-        f"({found[0].target}) to {cite(found[-1], 3)} ({found[-1].target}); it is 0 for the oracle."
+        f"The networks' conditionals belong to no single distribution: the order gap is {cite(found[0], 3)} "
+        f"nats ({found[0].target}) to {cite(found[-1], 3)} ({found[-1].target}); it is 0 for the oracle."
     )
 
 
