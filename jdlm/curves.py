@@ -2,7 +2,7 @@
 
 A target of ``length`` tokens enters through its entropy curve ``h[j]`` (mean entropy of a masked token given ``j``
 revealed ones), a schedule through its exposure ``x[j]`` (expected size of the step taken from ``j`` revealed tokens).
-Everything is in nats. The theory is in docs/theory.md; the identity behind :func:`path_kl` is Theorem 4 of Chen, Cong,
+Everything is in nats. The theory is in docs/theory.md; the identity behind `path_kl` is Theorem 4 of Chen, Cong,
 Li 2025 (arXiv 2511.04647), rewritten so that target and schedule each enter through one vector.
 """
 
@@ -115,7 +115,7 @@ def weights(length: int, weight: Weight) -> Float[np.ndarray, " length_minus_1"]
 def overshoot(exposure: ArrayLike) -> Float[np.ndarray, " length_minus_1"]:
     """Overshoot ``o[m] = sum_{j<m} x[j] - m``, ``m = 1..length-1``: how far past ``m`` the first count >= m lies.
 
-    ``path_kl = sum_m d[m] * o[m]`` with the target's :func:`spectrum` ``d``. At least 0 up to rounding.
+    ``path_kl = sum_m d[m] * o[m]`` with the target's `spectrum` ``d``. At least 0 up to rounding.
 
     Args:
       exposure: ``[length]`` expected step size taken from each revealed count; sums to ``length``.
@@ -134,7 +134,7 @@ def path_kl(exposure: ArrayLike, entropy_curve: ArrayLike) -> float:
 
     ``x . h - H(X)``, with the schedule's exposure ``x`` and the target's entropy curve ``h``, whose sum is H(X).
     An upper bound on the KL divergence of the sampler's output distribution. With a measured cross-entropy curve in
-    place of ``h`` subtract the true H(X) from :func:`nelbo` instead: this function would subtract the curve's own sum.
+    place of ``h`` subtract the true H(X) from `nelbo` instead: this function would subtract the curve's own sum.
 
     Args:
       exposure: ``[length]`` expected step size taken from each revealed count; sums to ``length``.
@@ -181,7 +181,7 @@ def worst_case(exposure: ArrayLike, weight: Weight) -> float:
 
     Args:
       exposure: ``[length]`` expected step size taken from each revealed count; sums to ``length``.
-      weight: "tc", "dtc" or "both" (for D, at most the smaller of the two); see :func:`weights`.
+      weight: "tc", "dtc" or "both" (for D, at most the smaller of the two); see `weights`.
 
     Returns:
       The constant; 0 for a single token and for one token per step.
@@ -220,7 +220,7 @@ def mds_output_kl(overshoot_law: ArrayLike, prime: int) -> float:
 def mds_output_tv(overshoot_law: ArrayLike, prime: int) -> float:
     """Total variation of a sampler's output distribution from an MDS code, ``1 - E[prime^-R]``: its share outside it.
 
-    Args and Raises: see :func:`mds_output_kl`.
+    Args and Raises: see `mds_output_kl`.
 
     >>> mds_output_tv([0.5, 0.5], 2)
     0.25

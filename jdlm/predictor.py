@@ -1,6 +1,7 @@
 """Mask predictors: the oracle, a network or any function, behind one call that a sampler cannot tell apart."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -9,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jdlm import pytrees
-from jdlm.targets import Target
+from jdlm import keys, pytrees
+from jdlm.targets import Target, validation
 
 __all__ = [
     "CACHE_BYTES",
@@ -19,10 +20,12 @@ __all__ = [
     "chunk_size",
     "fault_message",
     "faults",
+    "is_of_target",
     "is_oracle_of",
     "logits_dtype",
     "map_lanes",
     "oracle",
+    "perturbed",
     "split",
 ]
 
@@ -155,6 +158,66 @@ def is_oracle_of(predictor: Predictor, target: Target) -> bool:
         return True
     (mine, kind), (others, other_kind) = jax.tree.flatten(predictor.params), jax.tree.flatten(target)
     return kind == other_kind and all(np.array_equal(one, other) for one, other in zip(mine, others, strict=True))
+
+
+@pytrees.register
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Perturbation:
+    """The parameters of a perturbed predictor."""
+
+    predictor: Predictor
+    scale: Any
+    seed: Any  # uint32
+
+
+def perturbed(predictor: Predictor, scale: float, seed: int) -> Predictor:
+    """A predictor that is wrong by a known amount: its logits are ``log p + scale * g(state, position, token)``.
+
+    ``g`` is uniform with mean 0 and variance 1, so at most ``sqrt(3)``, and fixed: a hash of the seed and the partly
+    masked sequence gives it, the same whatever the batch, the step or the precision. Impossible tokens stay impossible.
+    Its score error on a small target is exact, see `jdlm.measure.score_error`.
+
+    Args:
+      predictor: what is perturbed; any predictor, of any precision.
+      scale: standard deviation of the logits' errors, at least 0; 0 gives the predictor's own logits.
+      seed: which errors, 0 to 2**32 - 1.
+
+    Raises:
+      ValueError: a scale that is negative or not finite, or a seed out of range.
+    """
+    scale, seed = validation.real("scale", scale), validation.integer("seed", seed, 0)
+    if not (np.isfinite(scale) and scale >= 0.0):
+        raise ValueError(f"scale={scale} is not a size of errors; use a finite number of at least 0")
+    if seed > 2**32 - 1:
+        raise ValueError(f"seed={seed} is too large; use at most {2**32 - 1}")
+    params = _Perturbation(predictor, np.float64(scale), np.uint32(seed))
+    return dataclasses.replace(predictor, params=params, apply=_perturbed_apply)
+
+
+def _perturbed_apply(params: _Perturbation, tokens: Array, positions: Array | None) -> Array:
+    own = params.predictor
+    logits = _in_full_precision(own.apply(own.params, tokens, positions))
+    noise = functools.partial(_noise, params.seed, own.vocab_size)
+    g = jnp.vectorize(noise, signature="(n)->(n,v)")(tokens)
+    if positions is not None:
+        g = jnp.take_along_axis(g, positions[..., None], axis=-2)
+    return logits + jnp.asarray(params.scale, logits.dtype) * g.astype(logits.dtype)
+
+
+def _noise(seed: Any, vocab_size: int, tokens: Array) -> Array:
+    """``g`` of one state, float32 ``[length, vocab]``: bits of a key that two linear hashes of the state give."""
+    key = keys.key(seed)
+    factors = jax.random.bits(key, (2, len(tokens)), jnp.uint32) | 1  # odd, so that no token's change is lost
+    for number in jnp.sum(factors * (tokens[None] + 1).astype(jnp.uint32), axis=1, dtype=jnp.uint32):
+        key = jax.random.fold_in(key, number)
+    bits = jax.random.bits(key, (len(tokens), vocab_size), jnp.uint32) >> 8  # as many as float32 holds exactly
+    return np.float32(12**0.5) * (bits.astype(jnp.float32) / np.float32(2**24) - np.float32(0.5))
+
+
+def is_of_target(predictor: Predictor) -> bool:
+    """Whether `oracle` made it, or `perturbed` of an oracle: its precision is then that of the target's numbers."""
+    own = predictor.params
+    return isinstance(own, Target) or (isinstance(own, _Perturbation) and is_of_target(own.predictor))
 
 
 def check_pair(predictor: Predictor, target: Target) -> None:

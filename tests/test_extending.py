@@ -149,7 +149,6 @@ def test_the_help_shows_it_without_jax(copy):
     assert "Staircase from a random first token." in shown and "--target.vocab" in shown
 
 
-@pytest.mark.skipif(not (ROOT / "jdlm" / "cli" / "commands.py").exists(), reason="there is no table of commands")
 def test_a_command_is_run_and_listed(copy):
     apply("command", copy)
     assert run(copy, "sample.py", "hello", "--name", "you").stdout == "hello, you\n"

@@ -1,16 +1,14 @@
 """``sample.py figures``: draws the figures of a run again."""
 
-import os
 import shlex
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from jdlm.cli import interrupt, options, progress
+from jdlm.cli import drawing, options
 from jdlm.cli.resource import resolve
 from jdlm.study import runs
 
-__all__ = ["Options", "draw", "main", "say_incomplete"]
+__all__ = ["Options", "again", "draw", "main"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +29,9 @@ def main(arguments: list[str]) -> int:
     return draw(resource.folder)
 
 
-def say_incomplete(folder: Path) -> None:
-    """Says what an interruption leaves while figures are drawn."""
-    interrupt.remains(
-        f"{folder / runs.SWEEP} is written, the figures are not complete. "
-        f"Draw them with: python sample.py figures {shlex.quote(str(folder))}"
-    )
+def again(folder: Path) -> str:
+    """How to draw what an interruption left out."""
+    return f"Draw them with: python sample.py figures {shlex.quote(str(folder))}"
 
 
 def draw(folder: Path) -> int:
@@ -46,25 +41,4 @@ def draw(folder: Path) -> int:
     table = rows.read(folder / runs.SWEEP)
     if (folder / runs.METRICS).is_file():
         table += rows.read(folder / runs.METRICS)
-    # Notebooks name a backend that may not be there, and then matplotlib is not even imported. None is needed here.
-    os.environ.pop("MPLBACKEND", None)
-    say_incomplete(folder)
-    try:
-        with progress.Progress("figures", unit="figure") as bar, interrupt.gentle() as stop:
-
-            def report(done: int, total: int, what: str) -> None:
-                bar.update(done, total, what)
-                stop.check()
-
-            from jdlm.study import figures
-
-            files = figures.draw(table, folder / runs.FIGURES, progress=report)
-    except Exception as error:
-        if sys.flags.dev_mode:
-            raise
-        reason = " ".join(str(error).split()) or type(error).__name__
-        print(f"error: {reason}; {folder / runs.SWEEP} is whole", file=sys.stderr)
-        return 1
-    interrupt.remains(f"{folder / runs.SWEEP} and {folder / runs.FIGURES} are written")
-    print(f"drew {len(files)} files in {folder / runs.FIGURES}")
-    return 0
+    return drawing.draw(table, folder, runs.SWEEP, again=again(folder))

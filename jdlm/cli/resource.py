@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jdlm.cli import options
+from jdlm.cli.commands import COMMANDS
 from jdlm.config import Config, presets
 from jdlm.study import runs
 
@@ -50,7 +51,11 @@ def resolve(word: str | None, root: Path, *, fresh: bool = False) -> Resource:
         return Resource(word, presets.load(word), None)
     if Path(word).is_dir():
         raise ValueError(f"{word} is a folder without {runs.MANIFEST}, so no run; give a run or a preset")
-    raise runs.missing(word, root)
+    import difflib  # only for errors, so that `--help` is instant
+
+    missing = runs.missing(word, root)
+    commands = difflib.get_close_matches(word, [command.name for command in COMMANDS], n=1)
+    raise ValueError(f"{missing}; there is also the command {commands[0]!r}") if commands else missing
 
 
 def load_network(resource: Resource, target: "Target") -> "Predictor | None":

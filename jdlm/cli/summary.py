@@ -14,7 +14,8 @@ def lines(rows: "Iterable[Row]", name: str) -> list[str]:
     """KL along the path of each cell, or the NELBO where it is not known; one block for each planner.
 
     A column is a predictor, with the method that all its numbers have: an identity without error or an enumeration
-    where there is one, else Monte Carlo.
+    where there is one, else Monte Carlo. With random positions follow the exact predictor's KL as a share of TC and of
+    DTC, each beside the largest such share over all targets.
 
     Args:
       rows: of one sweep.
@@ -33,7 +34,10 @@ def lines(rows: "Iterable[Row]", name: str) -> list[str]:
     for planner in planned:
         mine = [row for row in values if row.planner == planner]
         positions = "random positions" if planner == "random" else f"positions by {planner}"
-        text += ["", *(_block(mine, cells, predictors, positions) if mine else [_unknown(positions)])]
+        block = _block(mine, cells, predictors, positions) if mine else [_unknown(positions)]
+        if mine and planner == "random":
+            block = _with_shares(block, mine, cells, rows)
+        text += ["", *block]
     for planner in free:
         mine = [row for row in values if row.planner == planner]
         calls = {row.predictor: row for row in rows if row.planner == planner and row.metric == "measured_nfe"}
@@ -60,6 +64,32 @@ def _block(values: "Sequence[Row]", cells: "Sequence[Row]", predictors: Sequence
             line += f"{_number(found[0]) if found else '-':>{_wide(head)}}"
         text.append(line)
     return text
+
+
+def _with_shares(block: list[str], values: "Sequence[Row]", cells: "Sequence[Row]", rows: "Sequence[Row]") -> list[str]:
+    """The block with the worst case over all targets beside what is lost on this one, as shares of TC and DTC."""
+    here = {_place(row): row.value for row in values if row.standard_error is None and row.metric == "path_kl_nats"}
+    columns, totals = [], []
+    for name, metric in (("TC", "total_correlation_nats"), ("DTC", "dual_total_correlation_nats")):
+        worst = {_place(row): row.value for row in rows if row.metric == f"worst_case_{name.lower()}"}
+        total = [row.value for row in rows if row.metric == metric and row.value > 0.0]
+        if total and here and worst:
+            columns.append((f"/ {name}", {place: value / total[0] for place, value in here.items()}))
+            totals.append(f"{name} = {total[0]:.4f} nats")
+        if worst:
+            columns.append((f"worst / {name}", worst))
+    for head, shares in columns:
+        block[0] += f"{head:>13}"
+        for number, cell in enumerate(cells, start=1):
+            shown = f"{shares[_place(cell)]:.4f}" if _place(cell) in shares else "-"
+            block[number] += f"{shown:>13}"
+    notes = [f"{' and '.join(totals)} here, of which the path KL takes these shares"] if totals else []
+    notes += ["worst: the largest share over all targets, with exact conditionals"] if columns else []
+    return [*block, *notes]
+
+
+def _place(row: "Row") -> tuple[str, int | None]:
+    return row.schedule, row.num_steps
 
 
 def _own_sizes(values: "Sequence[Row]", predictors: Sequence[str], calls: "dict[str, Row]", planner: str) -> list[str]:

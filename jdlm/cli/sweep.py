@@ -38,7 +38,6 @@ class PresetOptions(Options):
     """Samples the oracle of a preset under schedules side by side, in a new run, and draws the figures."""
 
     target: TargetConfig
-    """The target to sample; its kind is the preset's."""
     name: str | None = None
     """Name of the run folder; by default the preset's, with a number if it is taken."""
 
@@ -179,7 +178,7 @@ def _write(folder: Path, table: list["Row"], entry: dict[str, Any], draft: runs.
         runs.write_manifest(folder, manifest)
         if draft is not None:
             folder = draft.publish()
-        figures.say_incomplete(folder)
+        interrupt.remains(f"{folder / runs.SWEEP} is written, the figures are not complete. {figures.again(folder)}")
         stop.check()
     return folder
 

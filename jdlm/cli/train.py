@@ -44,7 +44,6 @@ class Options(options.FolderOptions, hosts.HostOptions):
     resume: str | None = None
     """An interrupted run to continue, in place of a preset; --resume RUN --help lists the options that it takes."""
     target: TargetConfig
-    """The target to learn; its kind is the preset's."""
     network: NetworkConfig
     """The transformer."""
     training: TrainingConfig

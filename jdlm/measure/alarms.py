@@ -22,11 +22,11 @@ from jaxtyping import Float, Int
 __all__ = ["LEAST_EXPECTED", "ChiSquare", "detectable_tv", "groups", "of_laws", "of_two"]
 
 LEAST_EXPECTED = 5.0
-_TINY = 1e-300  # smallest tail probability that is told from 0; no score is beyond 37
+_TINY = 1e-300  # smallest tail probability told apart from 0, which keeps scores below 37
 
 
 class ChiSquare(NamedTuple):
-    """A test of counts by the squares of normal scores, chi-square by construction; see `jdlm.alarms`.
+    """A test of counts by the squares of normal scores, chi-square by construction; see `jdlm.measure.alarms`.
 
     Attributes:
       statistic: sum of the squared scores; infinite if an outcome of probability 0 was seen.
@@ -42,7 +42,7 @@ class ChiSquare(NamedTuple):
 def groups(
     probabilities: Float[np.ndarray, " cells"], n: int, generator: np.random.Generator
 ) -> Int[np.ndarray, " cells"]:
-    """Groups of outcomes, each of which expects at least 5 of ``n`` samples: common outcomes alone, rare ones together.
+    """Group outcomes so that each group expects at least 5 of ``n`` samples: common ones alone, rare ones together.
 
     Rare outcomes are grouped with others of like probability, equal ones in random order. What remains too rare joins
     the smallest group that is left.
@@ -82,11 +82,11 @@ def of_laws(
     probabilities: Sequence[np.ndarray],
     generator: np.random.Generator,
 ) -> list[ChiSquare]:
-    """Tests tables of counts, each against the probabilities of its cells; no cell is too rare.
+    """Test tables of counts, each against the probabilities of its cells, however rare.
 
     Args:
       observed: int ``[cells]`` counts of independent samples, for each table.
-      probabilities: float ``[cells]`` of the cells of each table; their sum is taken for 1.
+      probabilities: float ``[cells]`` of the cells of each table; they are divided by their sum.
       generator: of the random numbers within the jumps.
     """
     counts, left, share = [], [], []
@@ -107,7 +107,7 @@ def of_laws(
 def of_two(
     first: Int[np.ndarray, " cells"], second: Int[np.ndarray, " cells"], generator: np.random.Generator
 ) -> ChiSquare:
-    """Tests whether two samples have one law, by their counts in the same cells.
+    """Test whether two samples have the same distribution, by their counts in the same cells.
 
     The cells may depend on both samples together, but not on which sequence belongs to which.
 
@@ -148,7 +148,7 @@ def _of_scores(scores: np.ndarray) -> ChiSquare:
 
 @functools.lru_cache
 def detectable_tv(degrees_of_freedom: int, n: int | float, alarm: float, power: float = 0.9) -> float:
-    """The total variation from which on a chi-square test of ``n`` samples sees that their law is another.
+    """Return the smallest total variation that a chi-square test of ``n`` samples detects.
 
     Laws p and q of the cells give the noncentrality ``n sum (q - p)^2 / p``, which is at least ``4 n TV^2``, with
     equality where all probabilities are off by one factor up or down. So any q at that distance raises the alarm with

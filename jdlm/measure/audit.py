@@ -28,14 +28,14 @@ def chi_square(
     law: Float[np.ndarray, "..."],
     generator: np.random.Generator | None = None,
 ) -> ChiSquare:
-    """Tests sequences without masks against a law ``[vocab] * length``; the p-value is exact for any law and n.
+    """Test sequences without masks against a law ``[vocab] * length``; the p-value is exact for any law and n.
 
     Rare outcomes are tested in groups of like probability, each of which expects at least 5 sequences.
 
     Args:
       tokens: ``[n, length]``.
       law: probability of each sequence.
-      generator: of the random numbers of the test, see `jdlm.alarms`; the same in each call if None.
+      generator: draws the random numbers of the test, see `jdlm.measure.alarms`; the same in each call if None.
     """
     generator = np.random.default_rng(0) if generator is None else generator
     return _of_tables([_cells(tokens, law)], [law.ravel()], generator)[0]
@@ -50,7 +50,7 @@ def _cells(tokens: np.ndarray, law: np.ndarray) -> np.ndarray:
 def _of_tables(
     places: Iterable[np.ndarray], laws: Iterable[np.ndarray], generator: np.random.Generator
 ) -> list[ChiSquare]:
-    """Tests the cells of ``n`` sequences at each place against the law of all cells there."""
+    """Test the cells of ``n`` sequences at each place against the law of the cells there."""
     observed, probabilities = [], []
     for cells, law in zip(places, laws, strict=True):
         law = law / law.sum()
@@ -66,12 +66,12 @@ def audit(
     truth: Target | exact.OutputLaw,
     n: int = 10_000,
 ) -> Report:
-    """Tests a sampler against the distribution that its tokens should have.
+    """Test a sampler against the distribution that its tokens should have.
 
-    The law of each token and of each pair of tokens is tested everywhere. Where the space is small enough
-    (`jdlm.exact`), the law of whole sequences is, too, with rare ones in groups, and that of their log probability in
-    20 bins. Elsewhere, log probabilities are compared with those of as many true samples, and so is how often each
-    sequence is repeated in the two together. All p-values are exact (`jdlm.alarms`).
+    The distributions of single tokens and of pairs are always tested. On a space small enough for `jdlm.exact`, so are
+    those of whole sequences, rare ones in groups, and of their log probability, in 20 bins. On a larger space, log
+    probabilities and repeated sequences are compared with those of as many true samples. All p-values are exact
+    (`jdlm.measure.alarms`).
 
     Args:
       key: typed key.
@@ -172,9 +172,9 @@ def _log_probability_bins(law: np.ndarray) -> np.ndarray:
 def _against_floor(
     tokens: np.ndarray, floor: np.ndarray, log_probs: tuple[np.ndarray, np.ndarray], generator: np.random.Generator
 ) -> ChiSquare:
-    """Compares log probabilities in 20 bins of sequences seen once, and numbers of those seen 2-3, 4-7, ... times.
+    """Compare two samples: log probabilities of what was seen once, in 20 bins, and what was seen 2-3, 4-7, ... times.
 
-    Bins and numbers are those of both samples together, so that a right sampler's sequences are a random half of them.
+    Bins and repeats are those of both samples together, of which a correct sampler's sequences are a random half.
     """
     both = np.concatenate(log_probs)
     edges = np.unique(np.sort(both)[len(both) * np.arange(1, _BINS) // _BINS])

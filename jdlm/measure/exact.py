@@ -29,6 +29,7 @@ __all__ = [
     "output_law_of",
     "path_kl",
     "path_kl_of",
+    "pattern_law",
     "speculative_law",
     "target_law",
     "total_variation",
@@ -88,6 +89,13 @@ def target_law(target: Target) -> Float[np.ndarray, "..."]:
 
 def _log_probs(target: Target, rows: Array) -> Array:
     return jax.vmap(target.log_prob)(rows)
+
+
+def pattern_law(law: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """Probability of each state's revealed tokens, ``[vocab + 1] * length``: the mask stands for any token."""
+    for axis in range(law.ndim):
+        law = np.concatenate([law, law.sum(axis=axis, keepdims=True)], axis=axis)
+    return law
 
 
 def output_law(
@@ -165,10 +173,7 @@ def output_law_of(space: StateSpace, schedule: Schedule | None) -> OutputLaw:
     for weight, kernels in space.kernels(schedule):
         mass = space.start(weight)
         for kernel in kernels:
-            after = space.staying(mass, kernel)
-            for _, probability, successors, product in space.moves(mass, kernel):
-                after[successors] += probability * product  # successors of one set are all different
-            mass = after
+            mass = space.step(mass, kernel)
             finished.append(mass[space.revealed == space.length].sum())
         total += mass
     shape = (space.vocab_size + 1,) * space.length
@@ -180,10 +185,7 @@ def output_law_of(space: StateSpace, schedule: Schedule | None) -> OutputLaw:
 
 def _forced_kl(space: StateSpace, schedule: Schedule | None, law: np.ndarray) -> float:
     """KL along the path, teacher-forced on ``law``; infinite where a marginal excludes one of them."""
-    pattern = law  # probability of each state's revealed tokens
-    for axis in range(space.length):
-        pattern = np.concatenate([pattern, pattern.sum(axis=axis, keepdims=True)], axis=axis)
-    pattern = pattern.ravel()
+    pattern = pattern_law(law).ravel()
     divergence = 0.0
     for weight, kernels in space.kernels(schedule):
         mass = space.start(weight)

@@ -43,13 +43,13 @@ class CurveEstimate(NamedTuple):
     def dot(self, weights: Float[np.ndarray, " length"]) -> Estimate:
         """``weights . values`` with its standard error; weights are an exposure, or a difference of two.
 
-        A count of weight 0 is never visited, so it adds nothing, also where its value is infinite or unknown.
+        A count of weight 0 is never visited, so it adds nothing, even if its value is infinite or unknown.
 
         Args:
           weights: ``[length]``.
 
         Raises:
-          ValueError: as many weights as the curve has entries are wanted.
+          ValueError: the curve has not as many entries as there are weights.
         """
         weights = np.asarray(weights, np.float64)
         if weights.shape != np.shape(self.values):

@@ -121,11 +121,12 @@ def cells_of_pairs(
 def errors(tokens: ArrayLike, reference: Marginals) -> tuple[Estimate, Estimate | None]:
     """Total variation of the tokens' single and pair marginals from the reference, each the mean over places.
 
-    Sampling noise alone makes both positive: compare with the same numbers for as many true samples. Standard errors
-    come from balanced half-samples (McCarthy 1969): the distances of the two halves of a split are independent, and
-    spread with the inverse root of their size both where the sampler is wrong, so that the distance is nearly linear in
-    the frequencies, and where it is right, so that the distance has the size of their noise (there a jackknife would
-    be 1.5 times too large). 31 splits of 32 blocks of sequences are averaged, fewer below 128 sequences.
+    Sampling noise alone makes both positive: compare with the same numbers for as many true samples.
+
+    Standard errors come from balanced half-samples (McCarthy 1969): 31 splits of 32 blocks of sequences, fewer below
+    128 sequences. The distances of the two halves of a split are independent, and their spread falls with the root of
+    the size in both cases: for a wrong sampler the distance is nearly linear in the frequencies, for a correct one it
+    has the size of their noise. (A jackknife would be 1.5 times too large for a correct sampler.)
 
     Args:
       tokens: int ``[n, length]`` without masks, at least 2 sequences.

@@ -35,10 +35,10 @@ def monte_carlo_path_kl(
     planner: Planner = _RANDOM,
     batch_size: int | None = None,
 ) -> Estimate:
-    """Path KL of a sampler in nats per sequence, by forcing tokens of the target through the sampler's own steps.
+    """Estimate the path KL of a sampler in nats per sequence, teacher-forced on sequences of the target.
 
     The mean of ``log p(X) - path_log_prob(X)`` over X from the target, and sizes and orders from the sampler. With
-    uniformly random positions it estimates ``x . c - H(X)``, but knows nothing of that identity.
+    uniformly random positions it estimates ``x . c - H(X)`` without using that identity.
 
     Args:
       key: typed key; sequences, sizes and orders are drawn from parts of it.

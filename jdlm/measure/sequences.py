@@ -44,7 +44,7 @@ def outside_support_share(tokens: ArrayLike, target: Target) -> Estimate:
 
 
 def distinct_share(tokens: ArrayLike) -> Estimate:
-    """Number of different sequences among ``[n, length]``, over n, with its standard error.
+    """Share of distinct sequences, their number over n, with its standard error.
 
     With f[k] sequences seen exactly k times and Poisson counts of means m, the variance of the number of different ones
     is ``sum exp(-m) (1 - exp(-m)) - f[1]^2 / n``, whose sum has the unbiased estimate ``f[1] - f[2] + f[3] - ...``

@@ -15,9 +15,9 @@ from jaxtyping import Array
 
 from jdlm.measure.state_space import OutputLaw, check_size, on_rows, sequences
 from jdlm.planners import Planner, fixed_priority, has_fixed_order, random
-from jdlm.predictor import Predictor, fault_message, faults, map_lanes
+from jdlm.predictor import Predictor, fault_message, faults, is_of_target, map_lanes
 from jdlm.sampling.filter import Draw
-from jdlm.targets import Target, validation
+from jdlm.targets import validation
 
 __all__ = ["MAX_WORK", "speculative_law"]
 
@@ -77,7 +77,7 @@ def _marginals(predictor: Predictor, draw: Draw) -> np.ndarray:
         logits = map_lanes(predictor, tokens)
         return draw(logits), faults(logits)
 
-    with jax.enable_x64(isinstance(predictor.params, Target)):
+    with jax.enable_x64(is_of_target(predictor)):
         logits, fault = on_rows(evaluate, predictor, states)
     fault = np.where(states == vocab_size, fault, 0)
     if fault.any():

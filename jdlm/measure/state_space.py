@@ -19,10 +19,9 @@ from jaxtyping import Array, Float
 
 from jdlm import planners
 from jdlm.planners import Planner, rounded
-from jdlm.predictor import Predictor, fault_message, faults, map_lanes
+from jdlm.predictor import Predictor, fault_message, faults, is_of_target, map_lanes
 from jdlm.sampling.filter import Draw
 from jdlm.schedules import Schedule
-from jdlm.targets import Target
 
 __all__ = ["MAX_SETS", "MAX_STATES", "MAX_TABLE", "OutputLaw", "StateSpace", "check_size", "on_rows", "sequences"]
 
@@ -84,6 +83,17 @@ def _evaluate(planner: Planner, draw: Draw, masked: Array, logits: Array) -> tup
     return draw(logits), priority, own, jnp.where(masked, faults(logits), 0).max()
 
 
+@functools.lru_cache(maxsize=64)  # one function for equal arguments, so that its program is compiled once
+def _evaluator(planner: Planner, draw: Draw) -> Callable[[Predictor, Array], tuple[Array, ...]]:
+    """`_evaluate` of all lanes."""
+
+    def evaluate(predictor: Predictor, tokens: Array) -> tuple[Array, ...]:
+        step = functools.partial(_evaluate, planner, draw)
+        return jax.vmap(step)(tokens == predictor.vocab_size, map_lanes(predictor, tokens))
+
+    return evaluate
+
+
 class OutputLaw(NamedTuple):
     """The output of a sampler.
 
@@ -119,13 +129,9 @@ class StateSpace:
         self.masked = states == vocab_size
         self.revealed = length - self.masked.sum(axis=1)
 
-        def evaluate(predictor: Predictor, tokens: Array) -> tuple[Array, ...]:
-            step = functools.partial(_evaluate, planner, draw)
-            return jax.vmap(step)(tokens == vocab_size, map_lanes(predictor, tokens))
-
         # The oracle is evaluated in float64; a network keeps the precision of its parameters.
-        with jax.enable_x64(isinstance(predictor.params, Target)):
-            logits, priority, own, fault = on_rows(evaluate, predictor, states)
+        with jax.enable_x64(is_of_target(predictor)):
+            logits, priority, own, fault = on_rows(_evaluator(planner, draw), predictor, states)
         if fault.any():
             state = np.argmax(fault > 0)
             raise ValueError(fault_message(int(fault[state]), f"on the tokens {states[state].tolist()}"))
@@ -188,7 +194,7 @@ class StateSpace:
         yield from schedule.law().kernels(self.length)
 
     def moves(self, mass: np.ndarray, kernel: np.ndarray | None) -> Iterator[tuple[np.ndarray, ...]]:
-        """Of one step: states ``[n, 1]``, the probability to be there and reveal one set, successors and marginals."""
+        """For each set that a step may reveal: states ``[n, 1]``, their mass that reveals it, successors, marginals."""
         for reveal in self.reveals:
             size = len(reveal.positions)
             if kernel is not None and not kernel[:, size].any():
@@ -204,6 +210,13 @@ class StateSpace:
             for i in reveal.positions:
                 product = (product[:, :, None] * self.marginals[states, i][:, None, :]).reshape(len(live), -1)
             yield states[:, None], weight[:, None], states[:, None] + reveal.successors, product
+
+    def step(self, mass: np.ndarray, kernel: np.ndarray | None) -> np.ndarray:
+        """Mass after one step."""
+        after = self.staying(mass, kernel)
+        for _, probability, successors, product in self.moves(mass, kernel):
+            after[successors] += probability * product  # successors of one set are all different
+        return after
 
     def staying(self, mass: np.ndarray, kernel: np.ndarray | None) -> np.ndarray:
         """Mass that a step leaves where it is."""

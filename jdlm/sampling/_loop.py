@@ -25,7 +25,7 @@ __all__ = ["Kind", "LaneState", "Layout", "Queue", "State", "advance"]
 
 
 class Layout(NamedTuple):
-    """Static shape of the work; a new one compiles anew.
+    """Static shapes of the loop; each new value compiles a program.
 
     Attributes:
       slots: lanes advanced together, a multiple of ``chunk``.
@@ -71,7 +71,7 @@ class State(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """What programs differ in besides shapes; ``planners`` is empty where the order is known from the start."""
+    """Static arguments of the loop; ``planners`` is empty where the order is known from the start."""
 
     planners: tuple[Planner, ...]
     draw: Draw
@@ -83,11 +83,14 @@ class Kind(NamedTuple):
 def advance(
     predictor: Predictor, table: Array, queue: Queue, state: State, budget: Array, *, kind: Kind, mesh: Mesh | None
 ) -> tuple[State, Array, Array]:
-    """At most ``budget`` rounds of each device's slots, all arrays but the first two and ``budget`` spread over them.
+    """Run at most ``budget`` rounds on each device.
 
-    Also returns whether work is left, and how many steps are done, ``[devices]`` each.
+    ``queue`` and ``state`` are spread over the devices; every device has the whole of the other arrays.
+
+    Returns:
+      The new state, whether work is left, and how many steps are done; the last two ``[devices]``.
     """
-    # Each device has a loop of its own, and none talks to another.
+    # Each device has a loop of its own, and none waits for another.
     on_device = devices.sharded(
         mesh, functools.partial(_advance_one, kind), (False, False, True, True, False), result_cut=True
     )
@@ -113,9 +116,9 @@ def _advance_one(
 
 
 def _round(predictor: Predictor, first_logits: Array, table: Array, queue: Queue, kind: Kind, state: State) -> State:
-    """One step of the lane in each slot; then those that are finished make place for the next ones of the queue.
+    """Do one step of the lane in each slot, then hand the slots of finished lanes to the next lanes of the queue.
 
-    The first rounds go through the queue once instead, and do the first steps for which ``first_logits`` serve.
+    The first rounds pass through the whole queue instead, and do the first steps that ``first_logits`` can serve.
     """
     length, (slots, width, _, capacity) = predictor.length, kind.layout
     chunks = slots // width
@@ -162,7 +165,7 @@ def _finished(predictor: Predictor, lanes: Lanes, mine: LaneState, kind: Kind) -
 
 
 def _prepare(predictor: Predictor, table: Array, kind: Kind, lanes: Lanes, mine: LaneState) -> LaneState:
-    """Makes the lanes' keys and, where it is known from the start, the order of their positions."""
+    """Make the lanes' keys and, if it is known from the start, the order of their positions."""
     key_order, key_tokens = lanes.keys()
     words = jnp.stack([jax.random.key_data(key_order), jax.random.key_data(key_tokens)], axis=1)
     mine = mine._replace(key_words=words)
@@ -183,7 +186,7 @@ def _step(
     mine: LaneState,
     active: Array,
 ) -> LaneState:
-    """One step of the active lanes of a chunk; with ``first_logits`` if it begins."""
+    """Do one step of the active lanes of a chunk; with ``first_logits`` if it is their first."""
     length, lane = predictor.length, jnp.arange(len(active))
     size = jnp.where(active, lanes.sizes[lane, jnp.minimum(mine.step, length - 1)], 0)
     keys = jax.random.wrap_key_data(mine.key_words, impl=IMPL)
@@ -231,7 +234,7 @@ def _some_logits(
     most: Array,
     kind: Kind,
 ) -> Array:
-    """Logits ``[lanes, length, vocab]`` at ``positions``, of which all but at least the first ``most`` are zeros."""
+    """Logits ``[lanes, length, vocab]`` at ``positions``: the predictor's for the first ``most``, else zeros."""
     widths = kind.layout.widths
 
     def shared(tokens: Array, positions: Array) -> Array:
@@ -251,9 +254,9 @@ def _some_logits(
 def _reveal(
     kind: Kind, keys: Array, tokens: Array, forced: Array, positions: Array, logits: Array, size: Array
 ) -> tuple[Array, Array, Array]:
-    """Tokens after the first ``size [lanes]`` of ``positions`` are revealed, their summed log probability and faults.
+    """Reveal the first ``size [lanes]`` of ``positions``; return tokens, their summed log probability, and faults.
 
-    Draws for as many positions at a time as the smallest width has, and only as often as the largest size needs it.
+    Tokens are drawn in blocks of the smallest width, as many blocks as the largest size needs.
     """
     length, width = tokens.shape[1], kind.layout.widths[0]
     padding = (0, 0), (0, -length % width)

@@ -1,4 +1,4 @@
-"""The queue behind the sampler: slots never idle while work is left, and no needless predictor call.
+"""The queue behind the sampler: it keeps the slots busy and saves predictor calls.
 
 Lanes need different numbers of predictor calls. Here they wait in a queue, longest first, and a lane that is finished
 hands its slot to the next one at once, inside one compiled loop. Three more savings change no sample:
@@ -6,7 +6,7 @@ hands its slot to the next one at once, inside one compiled loop. Three more sav
 - The first step of a lane without given tokens sees masks alone: those logits are computed once for all lanes.
 - Planners that need no logits know their positions before the call, so a predictor that profits from it
   (``Predictor.selective``) is asked for those only, in one of three fixed numbers of positions.
-- Lanes of similar step sizes are put together, in chunks that fit the cache; chunks without work are skipped.
+- Lanes of similar step sizes share a chunk, which fits the cache; chunks without work are skipped.
 
 On a mesh of devices each has a queue and slots of its own. Step sizes, numbers of steps and planners are data: one
 program serves all requests of one kind (see `jdlm.planners.has_fixed_order`). Its slow reference is
@@ -20,21 +20,20 @@ from typing import NamedTuple
 
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array
 
 from jdlm import devices
 from jdlm.planners import Planner, fixed_priority, has_fixed_order
 from jdlm.predictor import Predictor, fault_message, logits_dtype
 from jdlm.sampling._loop import Kind, LaneState, Layout, Queue, State, advance
 from jdlm.sampling.filter import Draw
-from jdlm.sampling.request import Lanes
+from jdlm.sampling.request import Lanes, Rows
 
 __all__ = ["MOST_FIXED", "Usage", "layout", "run"]
 
 _LANES_PER_SLOT = 64  # in one queue; more lanes make more queues
 _QUEUE_TOKENS = 2**22  # of all lanes of a queue, so that its arrays stay below some 100 MB
 MOST_FIXED = 4  # planners of fixed order in one program
-_FIRST, _FOREVER = 8, 2**30  # rounds in the first call, and in one that is not to end before the work does
+_FIRST, _FOREVER = 8, 2**30  # rounds of the first call, and of one that ends with the work
 _SECONDS = 1.0  # that a call of the compiled loop should take; between two calls progress is reported
 
 
@@ -42,9 +41,9 @@ class Usage(NamedTuple):
     """How well the slots were used.
 
     Attributes:
-      steps: steps that were done, the sum of all NFE.
-      shared: those among them that took logits computed once for all.
-      evaluated: lanes that the predictor was given, idle ones in a chunk included.
+      steps: steps done, the sum of all NFE.
+      shared: steps that used the logits of masks alone, which are computed once.
+      evaluated: lanes passed to the predictor, including idle ones in a chunk.
     """
 
     steps: int
@@ -75,7 +74,7 @@ def run(
     mesh: Mesh | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, Usage]:
-    """Runs lanes whose planners are all of one kind, see `jdlm.planners.has_fixed_order`.
+    """Run lanes whose planners are all of one kind, see `jdlm.planners.has_fixed_order`.
 
     Args:
       predictor: the mask predictor.
@@ -138,13 +137,13 @@ def _added(progress: Callable[[int], None] | None, before: int) -> Callable[[int
 
 def _drive(
     predictor: Predictor,
-    table: Array,
+    table: Rows,
     queue: Queue,
     kind: Kind,
     mesh: Mesh | None,
     progress: Callable[[int], None] | None,
 ) -> tuple[np.ndarray, ...]:
-    """Runs a queue to its end, in calls of about a second.
+    """Run a queue to its end, in calls of about a second.
 
     Returns tokens, path log probabilities, NFE and faults of all rows, and how many lanes each device evaluated.
     """

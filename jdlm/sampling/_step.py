@@ -23,7 +23,8 @@ def order_of(
 ) -> Int[Array, " length"]:
     """Positions in the order in which they are revealed: masked ones first, highest priority first, ties at random.
 
-    Two words of random bits break ties, so that an order by index is left with probability about 2^-64 only.
+    Two words of random bits break ties; both are equal, which would leave the order to the index, with probability
+    about 2^-64.
     """
     length = len(masked)
     high, low = jax.random.bits(key, (2, length))
@@ -45,13 +46,13 @@ def choose(
     A planner of fixed order has one order for all steps; any other one orders its ties anew in each step.
 
     Args:
-      planners: values that the lanes' planners are among.
-      number: ``[lanes]`` which of them a lane has.
+      planners: the different planners of the lanes.
+      number: ``[lanes]`` each lane's place among them.
       keys: ``[lanes]`` the lanes' keys for ties.
       step: ``[lanes]`` steps done.
       size: ``[lanes]`` sizes from the schedule.
       masked: ``[lanes, length]`` positions that are still masked.
-      logits: ``[lanes, length, vocab]`` the predictor's own.
+      logits: ``[lanes, length, vocab]`` as the predictor returned them.
     """
     log_probs = jax.nn.log_softmax(logits) if any(planner.needs_logits for planner in planners) else None
 

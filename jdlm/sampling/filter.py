@@ -16,7 +16,7 @@ from jdlm.targets import validation
 
 __all__ = ["Draw"]
 
-_LARGE = 64.0  # the ulp of float32 logits beyond is above 7.6e-6, which the noise that is added would feel
+_LARGE = 64.0  # beyond it, float32 logits are spaced by more than 7.6e-6, which would distort the noise
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,20 +24,20 @@ class Draw:
     """The distribution that a token is drawn from, given the logits of its position; the default changes nothing.
 
     Applied in this order: temperature, then top-k, then nucleus. Both filters keep a number of the most likely tokens.
-    Those whose log probability is within ``TIE`` (2^-18) of the last one's tie with it, and are kept in the order of
+    Log probabilities within ``TIE`` (2^-18) of the last one kept are tied with it; tied tokens are kept in the order of
     their ids, so that float32 and float64 agree on laws with symmetries (docs/decisions/priorities-on-a-grid.md).
 
     Attributes:
       temperature: float, logits are divided by it; a normal number of float32, as its inverse: 1.2e-38 to 8.5e37.
       top_k: int, keep exactly the k most likely tokens; None, or at least the size of the vocabulary, keeps all.
-      nucleus: float, keep the fewest most likely tokens whose probability reaches this; None or 1.0 keeps all. A mass
-        is known to about ``log2(vocab) * 1.2e-7`` in float32, and one that misses the goal by at most 2^-18 reaches it.
+      nucleus: float, keep the fewest most likely tokens whose probability reaches this; None or 1.0 keeps all. In
+        float32 their sum has an error of about ``log2(vocab) * 1.2e-7``, so missing the goal by 2^-18 is reaching it.
 
     Raises:
       ValueError: temperature not positive or not of float32, top_k no integer or below 1, nucleus outside (0, 1].
     """
 
-    # What is given is checked below, with a clear error for what comes from a file or a form.
+    # Of any type, because values may come from a file; checked below.
     temperature: Any = 1.0
     top_k: Any = None
     nucleus: Any = None
@@ -61,7 +61,7 @@ class Draw:
     def __call__(self, logits: Float[Array, "*rows vocab"]) -> Float[Array, "*rows vocab"]:
         """Logits of the filtered distribution, -inf at filtered tokens; shifted by a constant where they are large."""
         peak = logits.max(axis=-1, keepdims=True)
-        # Large ones swallow the noise, or overflow. The others keep their bits.
+        # Large logits would swallow the noise, or overflow. The others keep their bits.
         logits = logits - jnp.where(jnp.abs(peak / self.temperature) > _LARGE, peak, 0)
         if self.temperature != 1.0:
             logits = logits / self.temperature

@@ -22,13 +22,13 @@ Rows = Any
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What is wanted of a sampler: one sequence per lane, all from one key and by one planner.
+    """A request to the sampler: one sequence per lane, all with one key and one planner.
 
     Attributes:
       key: typed threefry key (`jax.random.key`).
       planner: which positions a step reveals.
       sizes: int ``[lanes, steps]``; how many tokens each step of a lane reveals. None exactly if the planner counts.
-      given: int ``[length]`` or ``[lanes, length]`` tokens known from the start, the mask id where one is wanted.
+      given: int ``[length]`` or ``[lanes, length]`` tokens known from the start, the mask id where one is to be drawn.
       forced: int ``[length]`` or ``[lanes, length]`` tokens that the steps reveal instead of drawn ones.
       indices: int ``[lanes]`` global sample numbers below 2^32; 0..lanes-1 if None.
       allow_leftover: accept sizes that leave masks.
@@ -128,7 +128,7 @@ def sample_numbers(indices: ArrayLike, lanes: int | None = None) -> np.ndarray:
     """Global sample numbers as uint32 ``[lanes]``, which keys are folded with.
 
     Raises:
-      ValueError: no integers ``[lanes]``, or some outside 0..2^32-1, which would come round to the keys of others.
+      ValueError: not integers ``[lanes]``, or outside 0..2^32-1, where they would wrap around to other samples' keys.
     """
     indices = validation.array("indices", indices)
     if indices.ndim != 1 or lanes not in (None, len(indices)) or not np.issubdtype(indices.dtype, np.integer):

@@ -64,14 +64,14 @@ def _lane_words(key: Array, indices: Array, count: int) -> Array:
 def draw_sizes(
     key: Key[Array, ""], schedule: Any, lanes: Any = None, indices: ArrayLike | None = None
 ) -> Int32[np.ndarray, "lanes steps"]:
-    """Reveal sizes of many lanes, drawn from a schedule's law: one row per global sample number.
+    """Draw the reveal sizes of many lanes from a schedule: one row per global sample number.
 
     They stay on the host until a `Request` takes them to the device.
 
     Args:
       key: typed threefry key; use another one than for `sample`.
       schedule: a `jdlm.schedules.Schedule`.
-      lanes: int, number of rows, for sample numbers 0..lanes-1; or give
+      lanes: int, number of rows, with sample numbers 0..lanes-1; give this or ``indices``.
       indices: int ``[lanes]`` global sample numbers below 2^32.
 
     Returns:
@@ -84,7 +84,7 @@ def draw_sizes(
     if (lanes is None) == (indices is None):
         raise ValueError(f"lanes={lanes} and indices={indices}; give exactly one of the two")
     indices = sample_numbers(np.arange(validation.integer("lanes", lanes, 0)) if indices is None else indices)
-    # As many words as the longest schedules take, so that one program serves them all; 53 bits make a uniform.
+    # As many words as the longest schedule needs, so that one program serves all; a uniform has 53 random bits.
     words = np.asarray(_lane_words(key, indices, max(schedule.length, schedule.num_steps)), np.float64)
     uniforms = (np.floor(words[:, 0] / 2**5) * 2**26 + np.floor(words[:, 1] / 2**6)) / 2**53
     return schedule.sizes_from(uniforms)
@@ -113,18 +113,18 @@ def sample_all(
     mesh: Mesh | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Results:
-    """Runs many requests in one queue: other schedules, numbers of steps and planners compile nothing anew.
+    """Run many requests in one queue; another schedule or number of steps compiles nothing.
 
     Planners that need no logits share one compiled program, all others of the requests another one. Within a program
     a lane that is finished hands its slot to the next lane of any request.
 
     Args:
       predictor: the mask predictor.
-      requests: what is wanted.
+      requests: what to sample, each with its own key, planner and sizes.
       draw: temperature and filters of the drawn tokens.
       batch_size: slots of the compiled program on each device; chosen from the shapes by `default_slots` if None.
       mesh: devices that share the lanes, see `jdlm.devices.mesh`; the default device if None.
-      progress: called now and then with the number of steps done.
+      progress: called about once a second with the number of steps done.
 
     Raises:
       ValueError: as `sample`.
@@ -150,12 +150,12 @@ def sample_all(
 
 
 def default_slots(length: int, vocab_size: int) -> int:
-    """Lanes that are advanced together if nothing else is asked for: 128, fewer where sequences are long."""
+    """Default number of lanes advanced together: 128, fewer for long sequences."""
     return max(8, min(DEFAULT_WIDTH, chunk_size(length * max(length, vocab_size), 2**24)))
 
 
 def _groups(planners: Sequence[Planner]) -> list[tuple[list[int], list[Planner]]]:
-    """Which requests run in one program: their numbers, and the different planners among them."""
+    """Group requests by program: the numbers of each group's requests, and their different planners."""
     kinds: dict[Any, list[int]] = {}
     fixed: list[Planner] = []
     for i, planner in enumerate(planners):
@@ -184,7 +184,7 @@ def sample_with_info(
     batch_size: int | None = None,
     allow_leftover: bool = False,
 ) -> tuple[Int32[Array, "lanes length"], Info]:
-    """Sequences like `sample`, and what happened in each lane.
+    """Draw sequences like `sample`, and return what happened in each lane, too.
 
     Args and Raises: see `sample`.
 
@@ -207,11 +207,11 @@ def sample(
     batch_size: int | None = None,
     allow_leftover: bool = False,
 ) -> Int32[Array, "lanes length"]:
-    """Sequences drawn from a predictor, one per lane, each under its own row of reveal sizes.
+    """Draw sequences from a predictor, one per lane, each with its own row of reveal sizes.
 
     Lanes with different schedules and numbers of steps run side by side. The result of a lane depends on the key, its
-    index, its sizes and its given tokens alone: not on the other lanes, their order or ``batch_size``. The logits of a
-    network, though, are rounded differently beside other lanes, so about one of its tokens in a million may differ.
+    index, its sizes and its given tokens alone: not on the other lanes, their order or ``batch_size``. A network's
+    logits, however, round differently next to other lanes, so that about one token in a million may differ.
 
     Args:
       key: typed threefry key (`jax.random.key`, unless JAX's default was changed).

@@ -26,7 +26,7 @@ def tc_equalizer(length: int, num_steps: int) -> Schedule:
       num_steps: number of steps, at most ``length``.
 
     Returns:
-      A schedule whose law is a :class:`~jdlm.schedules.Chain` (``num_steps * (length + 1)**2`` numbers).
+      A schedule whose law is a `jdlm.schedules.Chain` (``num_steps * (length + 1)**2`` numbers).
 
     Raises:
       ValueError: ``num_steps`` below 1 or above ``length``, or kernels of more than 4 GiB.

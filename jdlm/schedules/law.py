@@ -40,6 +40,10 @@ class Law(Protocol):
         """Distribution of the number of steps that reveal something."""
         ...
 
+    def mean_nfe(self, length: int) -> float | None:
+        """Expected number of steps that reveal something, where it takes less than `nfe_law`; else None."""
+        ...
+
     def leftover(self, length: int) -> float:
         """Probability that a mask is left after the last step."""
         ...

@@ -24,7 +24,7 @@ def random_cuts(length: int, num_steps: int) -> Schedule:
       num_steps: number of steps, at most ``length``.
 
     Returns:
-      A schedule whose law is a :class:`~jdlm.schedules.Chain` (``num_steps * (length + 1)**2`` numbers).
+      A schedule whose law is a `jdlm.schedules.Chain` (``num_steps * (length + 1)**2`` numbers).
 
     Raises:
       ValueError: ``num_steps`` below 1 or above ``length``, or kernels of more than 4 GiB.
@@ -57,7 +57,7 @@ def random_phase_equal(length: int, num_steps: int) -> Schedule:
     """Equal sizes ``s = ceil((length-1) / (num_steps-1))`` with a random phase: the first is uniform on ``1..s``.
 
     A construction of this project. Each count ``1..length-1`` is visited with probability ``1/s``: to rounding the same
-    as :func:`random_cuts`, with a path KL that is about half as large in the worst case. Depending on the phase one or
+    as `random_cuts`, with a path KL that is about half as large in the worst case. Depending on the phase one or
     more of the last steps are empty.
 
     Args:

@@ -19,7 +19,7 @@ def random_phase(length: int, num_steps: int, weight: PhaseWeight) -> Schedule:
     A construction of this project. ``weight="tc"`` shrinks: ``u = -log(1 - n/length)``, counts rounded to nearest,
     until ``u`` has passed ``log(length)``. ``weight="dtc"`` grows: ``u = log(n)``, counts rounded down. Empty steps are
     dropped, so the number of predictor calls varies by one or two with the phase; ``delta`` is chosen so that the
-    largest is ``num_steps`` (:func:`spacing`). For large lengths the worst case is ``1 - (1 - exp(-delta))/delta``
+    largest is ``num_steps`` (`spacing`). For large lengths the worst case is ``1 - (1 - exp(-delta))/delta``
     times TC (shrinking), ``(exp(delta) - 1)/delta - 1`` times DTC (growing): about half of what one phase alone has.
 
     The law is exact: the list of sizes is piecewise constant in the phase, so it is a mixture of at most ``length + 2``
@@ -47,7 +47,7 @@ def random_phase(length: int, num_steps: int, weight: PhaseWeight) -> Schedule:
 
 
 def spacing(length: int, num_steps: int, weight: PhaseWeight) -> float:
-    """The ``delta`` of :func:`random_phase`: by bisection, the smallest for which no phase needs more steps.
+    """The ``delta`` of `random_phase`: by bisection, the smallest for which no phase needs more steps.
 
     Args:
       length: number of tokens.

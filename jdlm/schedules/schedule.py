@@ -117,7 +117,8 @@ class Schedule:
     @functools.cached_property
     def mean_nfe(self) -> float:
         """Expected number of predictor calls per sequence."""
-        return float(self._nfe_law @ np.arange(len(self._nfe_law)))
+        mean = self._law.mean_nfe(self.length)
+        return float(self._nfe_law @ np.arange(len(self._nfe_law))) if mean is None else mean
 
     def expected_revealed(self) -> Float[np.ndarray, " num_steps_plus_1"]:
         """Expected number of revealed tokens after 0, 1, ..., ``num_steps`` steps."""

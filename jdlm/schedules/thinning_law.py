@@ -83,6 +83,11 @@ class Thinning(NamedTuple):
         law[: len(occupied)] = occupied
         return law
 
+    def mean_nfe(self, length: int) -> float:
+        """Expected number of steps that reveal something: of each step, that not all tokens are passed over."""
+        with np.errstate(divide="ignore"):  # a step that reveals every token
+            return float(-np.sum(np.expm1(length * np.log1p(-self._steps().reveals))))
+
     def leftover(self, length: int) -> float:
         """Probability that a mask is left after the last step."""
         left = float(self._steps().left)

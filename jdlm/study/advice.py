@@ -37,7 +37,8 @@ __all__ = [
 
 CONFIDENCE = 0.84
 """One standard error, for a normal law: P(a recommended schedule keeps its goal) is at least this by default."""
-_POWER = 0.9  # probability with which the number of sequences that is named is to do
+_OPTIMAL = "optimal"  # the name of the schedule that is made for the curve itself
+_POWER = 0.9  # probability that the number of sequences it names is enough
 
 
 class Offer(NamedTuple):
@@ -52,8 +53,8 @@ class Offer(NamedTuple):
       limit: upper limit of the cost at the confidence asked for: what was compared with a goal in nats.
       nelbo: NELBO in nats per sequence on the other measurement.
       difference: NELBO above that of the recommended offer, on the other measurement.
-      sequences: sequences for each of the two measurements that would probably show what was not shown: a schedule at
-        all where ``schedule`` is None, else fewer steps. None where the measurement says that no number would do.
+      sequences: how many each of the two measurements would probably need to show more: some schedule that reaches the
+        goal where ``schedule`` is None, else fewer steps. None where no number would be enough.
     """
 
     name: str
@@ -80,7 +81,7 @@ def cost(schedule: Schedule, curve: CurveEstimate) -> Estimate:
 
 
 def upper_limit(estimate: Estimate, confidence: float) -> float:
-    """Upper limit of a measured mean: Student's, so that few sequences are not taken for many.
+    """Upper confidence limit of a measured mean, by Student's t, which allows for few sequences.
 
     Args:
       estimate: a mean with its standard error; without one (``n = 0``, exact) it is its own limit.
@@ -98,7 +99,7 @@ def recommend(
     num_steps: int | None = None,
     candidates: Mapping[str, Iterable[int]] | None = None,
     confidence: float = CONFIDENCE,
-    choice: str = "optimal",
+    choice: str = _OPTIMAL,
     progress: Callable[[str], None] | None = None,
 ) -> list[Offer]:
     """What `optimal` and other schedules need to reach a goal, the recommendation first.
@@ -118,7 +119,8 @@ def recommend(
       fit: measured curve on which schedules are chosen; before that it is made to fall, for a predictor that learned
         anything has a falling curve, and a rise is noise.
       test: measurement of the same curve on other sequences, on which they are judged.
-      builders: other schedules to compare with, by name: functions from a number of steps to a schedule.
+      builders: other schedules to compare with, by name: functions from a number of steps to a schedule. One called
+        "optimal" takes the place of that for the curve.
       kl: goal in nats per sequence: fewest steps whose cost is at most this; or
       num_steps: a number of steps.
       candidates: by builder's name, the numbers of steps to try in search of ``kl``; all from 1 to length by default.
@@ -143,23 +145,22 @@ def recommend(
     length = len(fit.values)
     if len(test.values) != length:
         raise ValueError(f"curves have lengths {length} and {len(test.values)}; measure both on one target")
-    if choice != "optimal" and choice not in builders:
-        raise ValueError(
-            f"choice={choice!r} is not among the schedules; use one of {', '.join(['optimal', *builders])}"
-        )
+    names = list(dict.fromkeys((_OPTIMAL, *builders)))
+    if choice not in names:
+        raise ValueError(f"choice={choice!r} is not among the schedules; use one of {', '.join(names)}")
     for curve in (fit, test):
         _check_finite(curve)
     fitted = fit._replace(values=falling(fit))
     offers = []
-    for name in ("optimal", *builders):
+    for name in names:
         if progress is not None:
             progress(name)
         tried = [num_steps] if num_steps is not None else (candidates or {}).get(name, range(1, length + 1))
-        if name == "optimal":
-            most = num_steps if num_steps is None or choice == "optimal" else min(num_steps, length)
-            built = _optimal(fitted, most)  # no more steps than tokens, which another schedule may have
-        else:
+        if name in builders:
             built = [builders[name](count) for count in tried]
+        else:
+            most = num_steps if num_steps is None or name == choice else min(num_steps, length)
+            built = _optimal(fitted, most)  # no more steps than tokens, which another schedule may have
         if kl is None:
             offers.append(_offer(name, built[0], fit, test, confidence))
         else:
@@ -168,7 +169,7 @@ def recommend(
             offers.append(offer._replace(sequences=sequences))
 
     def order(offer: Offer) -> tuple[bool, float, float]:
-        if offer.schedule is None:
+        if offer.schedule is None or offer.fitted is None:
             return (offer.name != choice, np.inf, np.inf)
         return (offer.name != choice, 0.0 if kl is None else float(offer.schedule.num_steps), offer.fitted.value)
 
@@ -182,9 +183,10 @@ def recommend(
 def _optimal(fit: CurveEstimate, num_steps: int | None) -> list[Schedule]:
     """`optimal` for the curve with every number of steps, or the best with at most ``num_steps``."""
     if num_steps is None:
-        return [fixed(sizes, "optimal") for sizes in optimal_lists(fit.values)]
-    sizes = optimal(fit.values, num_steps).law().sizes[0]
-    return [fixed(sizes[sizes > 0], "optimal")]  # an exact curve may be flat, and then more steps gain nothing
+        return [fixed(sizes, _OPTIMAL) for sizes in optimal_lists(fit.values)]
+    # Without empty steps: an exact curve may be flat, and then more steps gain nothing.
+    sizes = export(optimal(fit.values, num_steps))["tokens_per_step"]
+    return [fixed(sizes, _OPTIMAL)]
 
 
 def _offer(name: str, schedule: Schedule, fit: CurveEstimate, test: CurveEstimate, confidence: float) -> Offer:
@@ -247,8 +249,9 @@ def clearly_better(offers: Sequence[Offer]) -> list[str]:
     Args:
       offers: from `recommend` with ``num_steps``, the recommendation first.
     """
-    others = [offer for offer in offers[1:] if offer.difference is not None and offer.difference.n > 1]
-    return [offer.name for offer in others if upper_limit(offer.difference, 1.0 - 0.025 / len(others)) < 0.0]
+    differences = [(offer.name, offer.difference) for offer in offers[1:]]
+    others = [(name, mine) for name, mine in differences if mine is not None and mine.n > 1]
+    return [name for name, difference in others if upper_limit(difference, 1.0 - 0.025 / len(others)) < 0.0]
 
 
 def _check_finite(curve: CurveEstimate) -> None:

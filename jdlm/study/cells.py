@@ -32,6 +32,8 @@ class Origin:
       identity: tells apart predictors of one name, such as the hash of a checkpoint.
       planner: which positions a step reveals; None where none enters.
       schedule: None where none enters, or where the planner counts by itself.
+      name: of a schedule at all its numbers of steps, for a number that belongs to no single one, such as a fitted
+        slope; in place of ``schedule``.
     """
 
     target: str
@@ -41,6 +43,7 @@ class Origin:
     identity: str = ""
     planner: Planner | None = None
     schedule: Schedule | None = None
+    name: str = ""
 
     def row(
         self,
@@ -66,7 +69,7 @@ class Origin:
             cell=self.cell,
             target=self.target,
             predictor=self.predictor,
-            schedule=self.schedule.name if self.schedule else "",
+            schedule=self.schedule.name if self.schedule else self.name,
             planner=self.planner.name if self.planner else "",
             num_steps=self.schedule.num_steps if self.schedule else None,
             nfe=self.schedule.mean_nfe if self.schedule else nfe,
@@ -79,6 +82,26 @@ class Origin:
             seed=None if n is None else self.seed,
         )
 
+    def scheduled(self) -> Schedule:
+        """The schedule of a cell that must have one.
+
+        Raises:
+          ValueError: none enters.
+        """
+        if self.schedule is None:
+            raise ValueError(f"the cell of target {self.target!r} has no schedule; give one")
+        return self.schedule
+
+    def planned(self) -> Planner:
+        """The planner of a cell that must have one.
+
+        Raises:
+          ValueError: none enters.
+        """
+        if self.planner is None:
+            raise ValueError(f"the cell of target {self.target!r} has no planner; give one")
+        return self.planner
+
     @property
     def _settings(self) -> dict[str, str | int | None]:
         return {
@@ -87,7 +110,7 @@ class Origin:
             "predictor": self.predictor,
             "identity": self.identity,
             "planner": self.planner.name if self.planner else "",
-            "schedule": self.schedule.name if self.schedule else "",
+            "schedule": self.schedule.name if self.schedule else self.name,
             "num_steps": self.schedule.num_steps if self.schedule else None,
         }
 

@@ -11,7 +11,7 @@ _TILT = 1e-9  # slope, in units of the curve, that makes equal steps the best on
 
 
 def falling(curve: CurveEstimate) -> np.ndarray:
-    """The curve that never rises and is nearest to a measured one, ``[length]``: isotonic regression by precision.
+    """Isotonic regression of a measured curve, ``[length]``: the nearest one that never rises, weighted by precision.
 
     Where it is flat it gets a slope of one part in 10^9, so that equal steps are the best ones there and no step of
     `optimal` is empty. An exact curve stays as it is.

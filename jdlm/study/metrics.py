@@ -16,6 +16,8 @@ def cell(config: Config) -> str:
     Args:
       config: of a run with a network.
     """
+    if config.network is None or config.training is None:
+        raise ValueError(f"{config.name} has no network or no training; give the configuration of a training run")
     return rows.cell(
         target=config.target.record(),
         network=config.network.record(),
@@ -32,9 +34,10 @@ def metric_rows(info: training.TrainingInfo, *, cell: str, target: str, seed: in
       target: name of the target.
       seed: of the training.
     """
-    metrics = {"loss_nats": info.loss, "steps_per_second": measure.Estimate(info.steps_per_second, None, None)}
+    metrics = {"loss_nats": info.loss, "steps_per_second": info.steps_per_second}
     if info.learning_error is not None:
         metrics["learning_error_nats"] = info.learning_error
+    estimates = {name: (v if isinstance(v, measure.Estimate) else (v, None, None)) for name, v in metrics.items()}
     return [
         Row(
             cell=cell,
@@ -46,11 +49,11 @@ def metric_rows(info: training.TrainingInfo, *, cell: str, target: str, seed: in
             nfe=None,
             metric=name,
             index=info.step,
-            value=estimate.value,
-            standard_error=estimate.standard_error,
-            n=estimate.n,
+            value=value,
+            standard_error=standard_error,
+            n=n,
             method="monte_carlo",
             seed=seed,
         )
-        for name, estimate in metrics.items()
+        for name, (value, standard_error, n) in estimates.items()
     ]

@@ -4,7 +4,7 @@ What each metric means is in `docs/theory.md`.
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -18,9 +18,19 @@ from jdlm.study.cells import Origin
 from jdlm.study.rows import Row
 from jdlm.targets import Target
 
-__all__ = ["exact_laws", "floor", "identities", "of_curve", "of_schedule", "of_target", "sampled"]
+__all__ = [
+    "exact_laws",
+    "floor",
+    "identities",
+    "of_codes",
+    "of_curve",
+    "of_schedule",
+    "of_target",
+    "sampled",
+    "smallest_prime",
+]
 
-_CORRELATIONS = {
+_CORRELATIONS: dict[curves.Weight, Callable[[np.ndarray], float]] = {
     "tc": curves.total_correlation,
     "dtc": curves.dual_total_correlation,
     "both": curves.effective_correlation,
@@ -40,8 +50,8 @@ def of_target(origin: Origin, entropy_curve: np.ndarray | None) -> Iterator[Row]
 
 
 def of_schedule(origin: Origin, entropy_curve: np.ndarray | None) -> Iterator[Row]:
-    """Exposure, mean progress and worst cases of a schedule; its guarantee on a target of known entropy curve."""
-    schedule = origin.schedule
+    """Exposure, expected revealed counts and worst cases of a schedule; its guarantee where the curve is known."""
+    schedule = origin.scheduled()
     exposure = schedule.exposure()
     for j, value in enumerate(exposure):
         yield origin.row("exposure", value, "exact", index=j)
@@ -52,6 +62,36 @@ def of_schedule(origin: Origin, entropy_curve: np.ndarray | None) -> Iterator[Ro
         if schedule.certificate is not None and schedule.certificate.weight == weight and entropy_curve is not None:
             guarantee = schedule.certificate.value * correlation(entropy_curve)
             yield origin.row("guarantee_nats", guarantee, "identity")
+
+
+def of_codes(origin: Origin) -> Iterator[Row]:
+    """What a schedule costs on every ``[length, m]`` MDS code over the smallest prime field that has them all.
+
+    The dependence of the code sits at one place, ``m`` revealed tokens (``index``), and every target is a mixture of
+    such places by its spectrum. So the shares of TC and DTC that the path KL takes show the schedule on all targets.
+    """
+    schedule = origin.schedule
+    length, overshoot = schedule.length, curves.overshoot(schedule.exposure())
+    prime = smallest_prime(length)
+    yield origin.row("code_field_size", float(prime), "exact")
+    for weight in ("tc", "dtc"):
+        for m, share in enumerate(overshoot / curves.weights(length, weight), start=1):
+            yield origin.row(f"code_path_kl_over_{weight}", share, "identity", index=m)
+    for m in range(1, length):
+        output = curves.mds_output_kl(schedule.overshoot_law(m), prime)
+        yield origin.row("code_output_kl_nats", output, "exact", index=m)
+
+
+def smallest_prime(least: int) -> int:
+    """The smallest prime number of at least ``least``.
+
+    >>> [smallest_prime(n) for n in (1, 32, 64, 128)]
+    [2, 37, 67, 131]
+    """
+    number = max(least, 2)
+    while any(number % divisor == 0 for divisor in range(2, int(number**0.5) + 1)):
+        number += 1
+    return number
 
 
 def of_curve(origin: Origin, measured: measure.MeasuredCurve) -> Iterator[Row]:
@@ -72,27 +112,38 @@ def identities(
     origin: Origin, entropy_curve: np.ndarray | None, measured: measure.MeasuredCurve | None
 ) -> Iterator[Row]:
     """NELBO, path KL and its split, from one curve and the exposure (THEORY's identities (1) and (2))."""
-    exposure = origin.schedule.exposure()
+    exposure = origin.scheduled().exposure()
     if entropy_curve is None:
+        if measured is None:
+            raise ValueError("neither the entropy curve nor a measured curve is known; measure the predictor's")
         yield origin.row("nelbo_nats", measured.cross_entropy.dot(exposure), "identity")
         return
     factorization = curves.path_kl(exposure, entropy_curve)
-    if measured is None:
-        learning = measure.Estimate(0.0, None, None)
-    else:
-        learning = measured.learning_error.dot(exposure)
+    learning = 0.0 if measured is None else _learning_kl(measured, exposure)
     entropy = curves.entropy(entropy_curve)
     yield origin.row("factorization_kl_nats", factorization, "identity")
     yield origin.row("learning_kl_nats", learning, "identity")
-    yield origin.row("path_kl_nats", learning._replace(value=factorization + learning.value), "identity")
-    yield origin.row("nelbo_nats", learning._replace(value=entropy + factorization + learning.value), "identity")
+    yield origin.row("path_kl_nats", _above(factorization, learning), "identity")
+    yield origin.row("nelbo_nats", _above(entropy + factorization, learning), "identity")
+
+
+def _learning_kl(measured: measure.MeasuredCurve, exposure: np.ndarray) -> measure.Estimate:
+    if measured.learning_error is None:
+        raise ValueError("the target has no exact conditionals, so its learning error is unknown; use the NELBO")
+    return measured.learning_error.dot(exposure)
+
+
+def _above(base: float, more: float | measure.Estimate) -> float | measure.Estimate:
+    """The sum of an exact number and one that may be an estimate."""
+    return more._replace(value=base + more.value) if isinstance(more, measure.Estimate) else base + more
 
 
 def exact_laws(origin: Origin, predictor: Predictor, target: Target, schedules: Sequence[Schedule]) -> Iterator[Row]:
     """The output distribution and the path KL of one planner with all schedules, with no Monte Carlo error."""
-    space = StateSpace(predictor, origin.planner)
+    planner = origin.planned()
+    space = StateSpace(predictor, planner)
     law = exact.target_law(target)
-    for schedule in schedules if origin.planner.count is None else [None]:
+    for schedule in schedules if planner.count is None else [None]:
         cell = dataclasses.replace(origin, schedule=schedule)
         out = exact.output_law_of(space, schedule)
         nfe = float(out.nfe @ np.arange(len(out.nfe)))

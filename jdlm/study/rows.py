@@ -12,12 +12,14 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any, TypeVar
 
 from jdlm import files
 
-__all__ = ["COLUMNS", "METHODS", "Row", "append", "cell", "read", "write"]
+__all__ = ["COLUMNS", "METHODS", "Row", "append", "calls_of", "cell", "index_of", "read", "steps_of", "write"]
 
-METHODS = ("identity", "exact", "monte_carlo")
+METHODS = ("identity", "exact", "monte_carlo", "fit")
+_Number = TypeVar("_Number", int, float)
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Row:
     """One number with its origin.
 
     Attributes:
-      cell: 12 hexadecimal digits that name the settings the number belongs to, see :func:`cell`.
+      cell: 12 hexadecimal digits that name the settings the number belongs to, see `cell`.
       target: name of the target.
       predictor: name of the predictor, ``""`` where none enters.
       schedule: name of the schedule, ``""`` where none enters.
@@ -34,14 +36,16 @@ class Row:
       nfe: expected number of predictor calls for one sequence.
       metric: what is measured; the unit is part of the name (``path_kl_nats``).
       value: the number itself.
-      method: ``"identity"`` (from a curve and an exposure), ``"exact"`` or ``"monte_carlo"``.
+      method: ``"identity"`` (from a curve and an exposure), ``"exact"``, ``"monte_carlo"`` or ``"fit"`` (a slope
+        through other values, see `jdlm.study.slopes`).
       index: place on a curve (revealed count, step of the sampler, training step); None for a scalar.
-      standard_error: of ``value``; None where it is exact.
-      n: number of sequences behind an estimate; None where it is exact.
+      standard_error: of ``value``; None where it is exact. That of a fit through exact values is how far they lie from
+        it, and is exact itself.
+      n: number of sequences behind an estimate; None where no random number enters.
       seed: seed of the random numbers; None where there are none.
 
     Raises:
-      ValueError: ``method`` is not one of the three words.
+      ValueError: ``method`` is not one of `METHODS`.
     """
 
     cell: str
@@ -58,6 +62,12 @@ class Row:
     n: int | None
     method: str
     seed: int | None
+
+    @property
+    def place(self) -> tuple[str | int | None, ...]:
+        """What tells a row from the others of a sweep or a study, whatever its seed and its value."""
+        origin = (self.target, self.predictor, self.schedule, self.planner, self.num_steps)
+        return (*origin, self.metric, self.index, self.method)
 
     def __post_init__(self):
         if self.method not in METHODS:
@@ -102,7 +112,7 @@ def append(path: str | Path, rows: Iterable[Row]) -> None:
 
 
 def read(path: str | Path) -> list[Row]:
-    """The rows of a file that :func:`write` or :func:`append` made.
+    """The rows of a file that `write` or `append` made.
 
     Raises:
       ValueError: the header is not that of a row, or a line has a wrong number of columns or a value of another type.
@@ -127,10 +137,31 @@ def _to_text(row: Row) -> list[str]:
 def _from_text(path: str | Path, number: int, line: list[str]) -> Row:
     if len(line) != len(COLUMNS):
         raise ValueError(f"{path}, line {number}: {len(line)} columns instead of {len(COLUMNS)}; the file is damaged")
-    values = dict(zip(COLUMNS, line, strict=True))
+    values: dict[str, Any] = dict(zip(COLUMNS, line, strict=True))
     try:
         values |= {name: int(values[name]) if values[name] else None for name in _INTEGERS}
         values |= {name: float(values[name]) if values[name] else None for name in _FLOATS}
         return Row(**values)
     except ValueError as error:
         raise ValueError(f"{path}, line {number}: {error}; the file is damaged") from None
+
+
+def index_of(row: Row) -> int:
+    """The ``index`` of a row that must have one; ValueError where it is None."""
+    return _known(row, row.index, "index")
+
+
+def steps_of(row: Row) -> int:
+    """The ``num_steps`` of a row that must have one; ValueError where it is None."""
+    return _known(row, row.num_steps, "num_steps")
+
+
+def calls_of(row: Row) -> float:
+    """The ``nfe`` of a row that must have one; ValueError where it is None."""
+    return _known(row, row.nfe, "nfe")
+
+
+def _known(row: Row, value: _Number | None, column: str) -> _Number:
+    if value is None:
+        raise ValueError(f"a row of {row.metric} has no {column}, which its figure needs; write one")
+    return value

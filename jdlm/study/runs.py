@@ -7,6 +7,8 @@
     sweep.csv       rows of the last sweep
     figures/        what was drawn from sweep.csv, as PNG and SVG
 
+The folder of a study has ``manifest.json``, ``rows.csv``, ``figures/`` and ``summary.md``, and is no run.
+
 A new run is a hidden draft until there is something valid in it; then it takes its name in one move.
 """
 
@@ -31,6 +33,8 @@ __all__ = [
     "FIGURES",
     "MANIFEST",
     "METRICS",
+    "ROWS",
+    "SUMMARY",
     "SWEEP",
     "Draft",
     "check_writable",
@@ -44,6 +48,7 @@ __all__ = [
     "now",
     "read_config",
     "read_manifest",
+    "study_manifest",
     "writable",
     "write_config",
     "write_manifest",
@@ -51,12 +56,13 @@ __all__ = [
 
 CONFIG, MANIFEST, METRICS, SWEEP = "config.toml", "manifest.json", "metrics.csv", "sweep.csv"
 CHECKPOINT, FIGURES = "checkpoint", "figures"
+ROWS, SUMMARY = "rows.csv", "summary.md"
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "scipy", "safetensors", "matplotlib")
 _SCHEMA = 1
 
 
 class Draft:
-    """A run folder in the making; ``folder`` is hidden until :meth:`publish` and the run's own after it."""
+    """A run folder in the making; ``folder`` is hidden until `publish` and the run's own after it."""
 
     def __init__(self, folder: Path, target: Path, exact: bool, published: bool = False):
         self.folder, self.published = folder, published
@@ -141,11 +147,13 @@ def find(name: str, root: str | Path) -> Path | None:
 
 
 def newest(root: str | Path) -> Path | None:
-    """The run under ``root`` that was started last, by its manifest; None if there is none."""
+    """The run under ``root`` that was started last, by its manifest; None if there is none. Studies are no runs."""
     started = {}
     for path in sorted(Path(root).glob(f"[!.]*/{MANIFEST}")):
         with contextlib.suppress(ValueError):
-            started[path.parent] = read_manifest(path.parent).get("started") or ""
+            manifest = read_manifest(path.parent)
+            if manifest.get("kind") != "study":
+                started[path.parent] = manifest.get("started") or ""
     return max(started, key=lambda folder: started[folder], default=None)
 
 
@@ -169,6 +177,8 @@ def read_config(folder: Path) -> Config:
     Raises:
       ValueError: it is missing or damaged.
     """
+    if (folder / ROWS).is_file():
+        raise ValueError(f"{folder} holds a study, which is no run; its numbers are in {folder / ROWS}")
     if not (folder / CONFIG).is_file():
         raise ValueError(f"{folder} has no {CONFIG}; it is not a whole run folder")
     return presets.read(folder / CONFIG, Path.cwd())
@@ -217,6 +227,28 @@ def new_manifest(config: Config, command: list[str], data_sha256: str | None = N
         "seeds": {"sweep": config.sweep.seed} | ({} if training is None else {"training": training.seed}),
         "precision": None if config.network is None else network.precision(config.network),
         "data_sha256": data_sha256,
+        **environment(),
+    }
+
+
+def study_manifest(name: str, command: list[str], seed: int, quick: bool) -> dict[str, Any]:
+    """A manifest of a study that starts now on this machine.
+
+    Args:
+      name: of the study.
+      command: the command line.
+      seed: of its random numbers.
+      quick: whether only the rows that take seconds are made.
+    """
+    return {
+        "schema": _SCHEMA,
+        "name": name,
+        "kind": "study",
+        "command": command,
+        "started": now(),
+        "finished": None,
+        "seeds": {"study": seed},
+        "quick": quick,
         **environment(),
     }
 

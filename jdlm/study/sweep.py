@@ -52,7 +52,7 @@ def sweep(
     on_samples: Callable[[str, Results], None] | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> list[Row]:
-    """Rows of every schedule with every planner and predictor; `docs/theory.md` says what each metric means.
+    """Make the rows of every schedule with every planner and predictor; docs/theory.md defines each metric.
 
     Identities hold for the random planner alone; the other planners have Monte Carlo rows, and where the space is small
     enough every cell also has exact ones: KL and total variation of the output law, and path KL by enumeration.
@@ -95,8 +95,8 @@ def sweep(
     base = Origin(target_name, seed, digest(target))
     entropy_curve = target.entropy_curve() if target.has("entropy_curve") else None
     emit(parts.of_target(base, entropy_curve))
-    for schedule in schedules:
-        emit(parts.of_schedule(dataclasses.replace(base, schedule=schedule), entropy_curve))
+    for part in _of_schedules(base, schedules, entropy_curve):
+        emit(part)
 
     measured = [name for name, mine in predictors.items() if entropy_curve is None or not is_oracle_of(mine, target)]
     cells = _cells(base, planners, schedules)
@@ -125,6 +125,19 @@ def sweep(
         for part in _parts_of_cells(mine, requests, results, target, reference, entropy_curve, curve):
             emit(part)
     return made
+
+
+def _of_schedules(
+    base: Origin, schedules: Sequence[Schedule], entropy_curve: np.ndarray | None
+) -> Iterator[Iterable[Row]]:
+    """Rows of each schedule; with codes of all places at the number of steps nearest to 8 among the most frequent."""
+    counts = [schedule.num_steps for schedule in schedules]
+    shown = min(counts, key=lambda count: (-counts.count(count), abs(count - 8)), default=None)
+    for schedule in schedules:
+        mine = dataclasses.replace(base, schedule=schedule)
+        yield parts.of_schedule(mine, entropy_curve)
+        if schedule.num_steps == shown:
+            yield parts.of_codes(mine)
 
 
 def _check(
@@ -165,19 +178,19 @@ def _check(
 
 
 class _Tally:
-    """The predictor calls done of those of a whole sweep, told as they grow."""
+    """Predictor calls done and in all, reported as a sweep goes on."""
 
     def __init__(self, total: int, progress: Callable[[int, int, str], None] | None):
         self._done, self._total, self._progress = 0, total, progress
 
     def say(self, what: str, more: int = 0) -> None:
-        """Says what is going on, with ``more`` calls than those that are counted."""
+        """Report what is going on, ``more`` calls beyond those counted."""
         if self._progress is not None:
             self._progress(self._done + more, self._total, what)
 
     @contextlib.contextmanager
     def during(self, what: str, calls: int) -> Iterator[Callable[[int], None] | None]:
-        """Says what begins and what has ended, which is expected to take ``calls``; yields what tells it in between."""
+        """Report when work of about ``calls`` begins and ends; yield a callback for reports in between."""
         self.say(what)
         yield self._progress and (lambda steps: self.say(what, min(steps, calls)))
         self._done += calls
@@ -213,14 +226,14 @@ def _requests(cells: Sequence[Origin], target: Target, n: int) -> list[Request]:
     requests = [_sample_request(cell, n) for cell in cells]
     if target.has("log_prob"):
         requests += [
-            measure.path_request(cell.key("path"), target, cell.schedule, n, planner=cell.planner) for cell in cells
+            measure.path_request(cell.key("path"), target, cell.schedule, n, planner=cell.planned()) for cell in cells
         ]
     return requests
 
 
 def _sample_request(origin: Origin, n: int) -> Request:
     sizes = None if origin.schedule is None else draw_sizes(origin.key("sizes"), origin.schedule, n)
-    return Request(origin.key("tokens"), origin.planner, sizes, indices=np.arange(n))
+    return Request(origin.key("tokens"), origin.planned(), sizes, indices=np.arange(n))
 
 
 def _parts_of_cells(

@@ -190,7 +190,8 @@ class _Block(nnx.Module):
 
 
 def _linear(layer: nnx.Linear, x: Array, dtype: jnp.dtype) -> Array:
-    return _product(x.astype(dtype), layer.kernel[...].astype(dtype)) + layer.bias[...].astype(dtype)[None, None]
+    mixed = _product(x.astype(dtype), layer.kernel[...].astype(dtype))
+    return mixed if layer.bias is None else mixed + layer.bias[...].astype(dtype)[None, None]
 
 
 @jax.custom_vjp

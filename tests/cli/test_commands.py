@@ -129,6 +129,8 @@ def test_a_run_folder_holds_all_that_it_should(workplace):
         ("train", ["--resume", "nothing"], "no run 'nothing'"),
         ("train", ["small.toml", "--resume", "small"], "leave out 'small.toml'"),
         ("sample", ["nothing"], "no run 'nothing' under 'runs'"),
+        ("sample", ["swep"], "there is also the command 'sweep'"),
+        ("sample", ["reccomend", "--kl", "1"], "there is also the command 'recommend'"),
         ("sample", ["sweep", "cache"], "cache is a folder without manifest.json"),
         ("sample", ["--runs-folder", "empty"], "no run under 'empty' yet"),
         ("sample", ["--sweep.samples", "64", "small"], "'small' follows an option; name the run or preset before"),

@@ -236,24 +236,44 @@ def test_the_table_says_the_method_of_each_number():
         table.append(row("path_kl_nats", value + 3, "mine", schedule=schedule, error=0.02, method="monte_carlo"))
     out = summary.lines(table, "toy")
     assert out[0] == "KL(target || sampler) along the path on toy, nats per sequence"
-    assert [line.split() for line in out[2:]] == [
-        ["random", "positions", "steps", "NFE", "oracle,", "identity", "mine,", "Monte", "Carlo"],
-        ["uniform", "2", "2.00", "0.2500", "3.2500", "±", "0.0200"],
-        ["cosine", "2", "2.00", "0.1250", "3.1250", "±", "0.0200"],
+    assert [line.split() for line in out[2:-1]] == [
+        ["random", "positions", "steps", "NFE", "oracle,", "identity", "mine,", "Monte", "Carlo", "worst", "/", "TC"],
+        ["uniform", "2", "2.00", "0.2500", "3.2500", "±", "0.0200", "1.0000"],
+        ["cosine", "2", "2.00", "0.1250", "3.1250", "±", "0.0200", "1.0000"],
     ]
-    assert {len(line) for line in out[2:]} == {len(out[2])}, "columns stand under their heads"
+    assert {len(line) for line in out[2:-1]} == {len(out[2])}, "columns stand under their heads"
     enumerated = table + [row("path_kl_nats", 5.0, "mine", schedule=s, method="exact") for s in ("uniform", "cosine")]
     assert "mine, enumeration" in summary.lines(enumerated, "toy")[2]
-    assert summary.lines(enumerated, "toy")[3].split()[-1] == "5.0000"
+    assert summary.lines(enumerated, "toy")[3].split()[-2] == "5.0000"
 
 
 def test_the_table_of_an_oracle_without_a_curve_is_not_empty():
     table = [*cells("uniform"), row("nelbo_nats", 3.0, error=0.1)]
     table += [row("path_kl_nats", 0.31, error=0.02, method="monte_carlo")]
     assert summary.lines(table, "hidden")[2:] == [
-        "random positions  steps     NFE  oracle, Monte Carlo",
-        "uniform               2    2.00" + "0.3100 ± 0.0200".rjust(21),
+        "random positions  steps     NFE  oracle, Monte Carlo   worst / TC",
+        "uniform               2    2.00" + "0.3100 ± 0.0200".rjust(21) + "1.0000".rjust(13),
+        "worst: the largest share over all targets, with exact conditionals",
     ]
+
+
+def test_the_table_has_the_worst_case_over_all_targets_beside_the_share_here():
+    table = [dataclasses.replace(r, value=v) for r, v in zip(cells("uniform", "cosine"), (1.0, 0.5), strict=True)]
+    table += [dataclasses.replace(r, metric="worst_case_dtc", value=3.0 * r.value) for r in table]
+    facts = {"predictor": "", "planner": "", "schedule": "", "k": None, "method": "exact"}
+    table += [row("total_correlation_nats", 2.0, **facts), row("dual_total_correlation_nats", 0.5, **facts)]
+    table += [row("path_kl_nats", 0.25), row("path_kl_nats", 0.3, "network", error=0.01)]
+    table += [row("path_kl_nats", 0.2, planner="confidence", method="exact")]
+    out = summary.lines(table, "toy")
+    assert out[2].split()[-10:] == ["/", "TC", "worst", "/", "TC", "/", "DTC", "worst", "/", "DTC"]
+    assert out[3].split()[-4:] == ["0.1250", "1.0000", "0.5000", "3.0000"]
+    assert out[4].split()[-4:] == ["-", "0.5000", "-", "1.5000"], "cosine has no exact value here"
+    assert len({*map(len, out[2:5])}) == 1
+    assert out[5:7] == [
+        "TC = 2.0000 nats and DTC = 0.5000 nats here, of which the path KL takes these shares",
+        "worst: the largest share over all targets, with exact conditionals",
+    ]
+    assert not any("worst" in line for line in out[7:]), "which holds for random positions alone"
 
 
 def test_the_table_where_planners_omit_random():
@@ -280,17 +300,18 @@ def test_the_table_of_a_target_without_probabilities():
     table += [row("single_marginal_tv", 0.1, "network", planner=p, error=0.1) for p in ("random", "confidence")]
     out = summary.lines(table, "text")
     assert out[0] == "negative evidence lower bound on text, nats per sequence"
-    assert out[2].endswith("network, identity") and out[3].split()[-3:] == ["3.0000", "±", "0.1000"]
-    assert out[5].startswith("positions by confidence: neither KL nor NELBO is known")
+    assert out[2].endswith("network, identity   worst / TC")
+    assert out[3].split()[-4:] == ["3.0000", "±", "0.1000", "1.0000"]
+    assert out[6].startswith("positions by confidence: neither KL nor NELBO is known")
 
 
 def test_numbers_of_the_table():
     table = cells("uniform", "cosine", "minimax_both")
     table += [row("path_kl_nats", -1e-9), row("path_kl_nats", np.inf, schedule="cosine", error=np.nan)]
     out = summary.lines(table, "toy")
-    assert [line.split()[-1] for line in out[3:]] == ["0.0000", "inf", "-"]
+    assert [line.split()[-2] for line in out[3:-1]] == ["0.0000", "inf", "-"]
     table = [dataclasses.replace(r, num_steps=k, value=r.value / k) for r in table for k in (2, 4)]
     assert [
-        line.split()[-1]
-        for line in summary.lines(table[:2] + [row("path_kl_nats", 2.0 / k, k=k) for k in (2, 4)], "x")[3:]
+        line.split()[-2]
+        for line in summary.lines(table[:2] + [row("path_kl_nats", 2.0 / k, k=k) for k in (2, 4)], "x")[3:-1]
     ] == ["1.0000", "0.5000"]

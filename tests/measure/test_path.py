@@ -108,6 +108,12 @@ def test_path_kl_of_another_planner():
     assert found.standard_error == pytest.approx(error, rel=0.2)
 
 
+def test_a_path_kl_needs_forced_tokens():
+    info = Info(np.zeros(2, np.int32), np.zeros(2, np.int32), np.zeros(2))
+    with pytest.raises(ValueError, match=r"^the request forces no tokens; make it with `path_request`$"):
+        evaluate.path_kl_estimate(Request(jax.random.key(0), planners.random()), info, target())
+
+
 def test_path_kl_by_forced_tokens_is_exposure_times_curve():
     """Also at one step with the oracle, where it is the total correlation."""
     entropy = -np.sum(law() * np.log(law()))

@@ -52,6 +52,7 @@ def test_everything_to_its_last_digits(case):
     np.testing.assert_allclose(law.visits(length), floats(visits), rtol=1e-13)
     np.testing.assert_allclose(law.leftover(length), float(leftover), rtol=1e-13)
     np.testing.assert_allclose(law.nfe_law(length), floats(nfe), rtol=0, atol=1e-14)
+    np.testing.assert_allclose(law.mean_nfe(length), float(sum(k * p for k, p in enumerate(nfe))), rtol=1e-12)
     for count in range(length + 1):
         np.testing.assert_allclose(law.overshoot(length, count), floats(overshoot[count]), rtol=1e-13)
     fractions, masked = [Fraction(0)], Fraction(1)

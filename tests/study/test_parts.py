@@ -1,5 +1,7 @@
 """Rows of what is known without a predictor: of the target, of each schedule, and the floor of true samples."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -68,6 +70,15 @@ def test_rows_of_a_schedule(name):
         row = found.pop((f"worst_case_{word}", "exact"))
         is_exact(row, schedules_reference.worst_case(lists, word))
         assert row.num_steps == STEPS[name] and row.nfe == pytest.approx(mean_calls(lists))
+    if STEPS[name] == 3:  # as most schedules of this sweep have
+        is_exact(found.pop(("code_field_size", "exact")), 5.0)  # the smallest prime of at least 4
+        for m in range(1, LENGTH):
+            beyond = [(p, min(n for n in np.cumsum(sizes) if n >= m) - m) for p, sizes in lists]
+            mean = sum(p * over for p, over in beyond)
+            is_exact(found.pop(("code_path_kl_over_tc", "identity", m)), mean / (LENGTH - m))
+            is_exact(found.pop(("code_path_kl_over_dtc", "identity", m)), mean / m)
+            inside = sum(p * 5.0**-over for p, over in beyond)
+            is_exact(found.pop(("code_output_kl_nats", "exact", m)), -math.log(inside))
     assert not found
 
 

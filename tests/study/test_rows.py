@@ -101,3 +101,13 @@ def test_cell_is_stable_and_tells_settings_apart():
     code = "from jdlm import rows; print(rows.cell(schedule='cosine', num_steps=8, seed=None))"
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     assert other == rows.cell(schedule="cosine", num_steps=8, seed=None)
+
+
+@pytest.mark.parametrize(
+    ("known", "column", "value"),
+    [(rows.index_of, "index", 3), (rows.steps_of, "num_steps", 8), (rows.calls_of, "nfe", 7.25)],
+)
+def test_a_column_that_a_figure_needs_is_asked_for(known, column, value):
+    assert known(make(**{column: value})) == value
+    with pytest.raises(ValueError, match=f"^a row of path_kl_nats has no {column}, which its figure needs; write one$"):
+        known(make(**{column: None}))

@@ -1,7 +1,7 @@
 """Figures of a sweep, drawn from its rows alone: nothing is computed here and no global state of matplotlib is used."""
 
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import matplotlib.style
@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from jdlm import files
 from jdlm.study.figures import style
+from jdlm.study.figures.adaptation import adaptation
 from jdlm.study.figures.curves import entropy_curve, sizes, training
 from jdlm.study.figures.exact import exact_laws
 from jdlm.study.figures.kl import kl_split, nelbo, path_kl
@@ -18,6 +19,7 @@ from jdlm.study.rows import Row
 __all__ = [
     "FIGURES",
     "FigureError",
+    "adaptation",
     "draw",
     "entropy_curve",
     "exact_laws",
@@ -31,6 +33,7 @@ __all__ = [
 ]
 
 FIGURES = {
+    "adaptation": adaptation,
     "entropy_curve": entropy_curve,
     "path_kl": path_kl,
     "nelbo": nelbo,
@@ -50,14 +53,18 @@ class FigureError(RuntimeError):
       files: those that were written.
     """
 
-    def __init__(self, failures: dict[str, Exception], files: list[Path]):
+    def __init__(self, failures: dict[str, Exception], count: int, files: list[Path]):
         self.files = files
         reasons = "; ".join(f"{name} ({type(error).__name__}: {error})" for name, error in failures.items())
-        super().__init__(f"{len(failures)} of {len(FIGURES)} figures could not be drawn: {reasons}")
+        super().__init__(f"{len(failures)} of {count} figures could not be drawn: {reasons}")
 
 
 def draw(
-    rows: Iterable[Row], folder: str | Path, *, progress: Callable[[int, int, str], None] | None = None
+    rows: Iterable[Row],
+    folder: str | Path,
+    makers: Mapping[str, Callable[[list[Row]], Figure | None]] | None = None,
+    *,
+    progress: Callable[[int, int, str], None] | None = None,
 ) -> list[Path]:
     """Draws every figure that the rows have numbers for, as PNG and SVG files in ``folder``.
 
@@ -66,6 +73,7 @@ def draw(
     Args:
       rows: of one sweep, and of the training where there was one.
       folder: where the files go; made if it does not exist.
+      makers: name of the file -> function of the rows that gives a figure, or None; those of a sweep by default.
       progress: called with (figures done, in all, the next one).
 
     Returns:
@@ -74,13 +82,13 @@ def draw(
     Raises:
       FigureError: some could not be drawn, after all others were.
     """
-    rows, folder = list(rows), Path(folder)
+    rows, folder, makers = list(rows), Path(folder), FIGURES if makers is None else makers
     written: list[Path] = []
     failures: dict[str, Exception] = {}
     with matplotlib.style.context(["default", style.RC]):  # whatever the settings of the user's matplotlib
-        for done, (name, make) in enumerate(FIGURES.items()):
+        for done, (name, make) in enumerate(makers.items()):
             if progress is not None:
-                progress(done, len(FIGURES), name)
+                progress(done, len(makers), name)
             drawn = []
             try:
                 figure = make(rows)
@@ -93,9 +101,9 @@ def draw(
                     path.unlink(missing_ok=True)
             written += drawn
         if progress is not None:
-            progress(len(FIGURES), len(FIGURES), "done")
+            progress(len(makers), len(makers), "done")
     if failures:
-        raise FigureError(failures, written)
+        raise FigureError(failures, len(makers), written)
     return written
 
 

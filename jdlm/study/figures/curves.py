@@ -6,7 +6,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 
 from jdlm.study.figures import style
 from jdlm.study.figures.look import Look, text, who
-from jdlm.study.rows import Row
+from jdlm.study.rows import Row, index_of, steps_of
 
 _TC, _DTC = "#cfe3f1", "#f6dbc8"
 
@@ -29,7 +29,7 @@ def entropy_curve(rows: list[Row]) -> Figure | None:
     if true:
         _areas(panels[0], rows, true)
         points = {"marker": ".", "markersize": 4, "color": style.NEUTRAL, "linewidth": 1.0}
-        panels[0].plot([row.index for row in true], [row.value for row in true], label="true, $h[j]$", **points)
+        panels[0].plot([index_of(row) for row in true], [row.value for row in true], label="true, $h[j]$", **points)
     for name in names:
         _learned(panels[0], learned, name, look, f"{who(name)}, $c[j]$ ± standard error")
     panels[0].set_ylabel("nats per token")
@@ -54,7 +54,7 @@ def entropy_curve(rows: list[Row]) -> Figure | None:
 def _areas(axes: Axes, rows: list[Row], true: list[Row]) -> None:
     """Shades TC above and DTC below the curve, each token a bar of width 1, so that the areas are the numbers."""
     values = [row.value for row in true]
-    edges = [true[0].index - 0.5, *(row.index + 0.5 for row in true)]
+    edges = [index_of(true[0]) - 0.5, *(index_of(row) + 0.5 for row in true)]
     axes.use_sticky_edges = False  # else the ends of the curve lie on the edge of the axes
     areas = (
         ("total_correlation_nats", "TC", values[0], _TC),
@@ -70,16 +70,16 @@ def _learned(axes: Axes, rows: list[Row], name: str, look: Look, label: str | No
     """A measured curve of one predictor, with its standard errors."""
     mine = [row for row in rows if row.predictor == name]
     shown, color = style.finite(mine), look.learned_color(name)
-    where = [row.index for row in shown], [row.value for row in shown]
+    where = [index_of(row) for row in shown], [row.value for row in shown]
     paint = {"fmt": "o", "markersize": 3.5, "color": color, "elinewidth": 0.8, "label": label}
     axes.errorbar(*where, yerr=style.errors(shown), **paint)
-    style.infinite(axes, [row.index for row in mine if row not in shown], color)
+    style.infinite(axes, [index_of(row) for row in mine if row not in shown], color)
 
 
 def sizes(rows: list[Row]) -> Figure | None:
     """What each schedule reveals when, at one number of steps: expected count after each step, and exposure."""
     look = Look(rows)
-    counts = sorted({row.num_steps for row in style.select(rows, "expected_revealed")})
+    counts = sorted({steps_of(row) for row in style.select(rows, "expected_revealed")})
     if not counts:
         return None
     per_count = {count: len(look.present(r for r in rows if r.num_steps == count)) for count in counts}
@@ -89,12 +89,12 @@ def sizes(rows: list[Row]) -> Figure | None:
     names = look.present(style.select(at, "expected_revealed"))
     heading = f"What each schedule reveals when, at K = {shown} step{'s' * (shown > 1)}"
     figure = style.new(9.0, max(4.2, 0.6 + 0.5 * len(names)), heading)
-    left, right = figure.subfigures(1, 2, width_ratios=[1, 1.15])
+    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=[1, 1.15])[0]
     axes = left.subplots()
     for name in names:
         revealed = style.select(at, "expected_revealed", schedule=name)
         paint = {"color": look.color(name), "marker": look.marker(name), "label": look.title(name)}
-        axes.plot([row.index for row in revealed], [row.value for row in revealed], **paint)
+        axes.plot([index_of(row) for row in revealed], [row.value for row in revealed], **paint)
     axes.set_xlabel("step")
     axes.set_ylabel("expected number of revealed tokens")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -103,7 +103,7 @@ def sizes(rows: list[Row]) -> Figure | None:
     highest = max(row.value for row in style.select(at, "exposure"))
     for name, strip in zip(names, strips, strict=True):
         exposure, color = style.select(at, "exposure", schedule=name), look.color(name)
-        strip.bar([row.index for row in exposure], [row.value for row in exposure], width=0.8, color=color)
+        strip.bar([index_of(row) for row in exposure], [row.value for row in exposure], width=0.8, color=color)
         strip.set_ylim(0.0, highest * 1.05)
         strip.grid(axis="x", visible=False)
         strip.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -123,7 +123,7 @@ def training(rows: list[Row]) -> Figure | None:
         return None
     figure = style.new(6.5, 3.6, f"Training on {text(metric[0].target)}")
     axes = figure.subplots()
-    steps, values = [row.index for row in metric], [row.value for row in metric]
+    steps, values = [index_of(row) for row in metric], [row.value for row in metric]
     axes.errorbar(steps, values, yerr=style.errors(metric), fmt="o-", color="#d55e00", markersize=3.5, elinewidth=0.8)
     if min(values) > 0:
         axes.set_yscale("log")

@@ -1,12 +1,14 @@
 """Figure of the exact output distribution of each planner and schedule, without Monte Carlo error."""
 
+from typing import Any
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from jdlm.study.figures import style
 from jdlm.study.figures.look import Look, text, title, who
-from jdlm.study.rows import Row
+from jdlm.study.rows import Row, calls_of
 
 _METRICS = {"output_kl_nats": "output KL, nats per sequence", "output_tv": "output TV"}
 _FREE = "sizes of their own"
@@ -42,7 +44,7 @@ def exact_laws(rows: list[Row]) -> Figure | None:
                 _free(axes, here, dots)
             else:
                 _planned(axes, here, [row for row in dots if row.planner == name], look)
-            style.steps_axis(axes, [row.nfe for row in values])
+            style.steps_axis(axes, [calls_of(row) for row in values])
             axes.set_xlabel("expected predictor calls (NFE)")
             if metric == "output_kl_nats":
                 axes.set_title(name if own else title(name), loc="left")
@@ -60,21 +62,22 @@ def exact_laws(rows: list[Row]) -> Figure | None:
 def _planned(axes: Axes, laws: list[Row], paths: list[Row], look: Look) -> None:
     """One planner: a line for each schedule, dotted for the path."""
     for schedule in look.present(laws):
-        paint = {"linewidth": 1.0, "color": look.color(schedule)}
-        marks = {"marker": look.marker(schedule), "markersize": look.marker_size(schedule)}
-        for rows, more in ((paths, {"linestyle": ":"}), (laws, marks)):
-            ordered = sorted((row for row in rows if row.schedule == schedule), key=lambda row: row.nfe)
+        paint: dict[str, Any] = {"linewidth": 1.0, "color": look.color(schedule)}
+        marks: dict[str, Any] = {"marker": look.marker(schedule), "markersize": look.marker_size(schedule)}
+        dots: dict[str, Any] = {"linestyle": ":"}
+        for rows, more in ((paths, dots), (laws, marks)):
+            ordered = sorted((row for row in rows if row.schedule == schedule), key=calls_of)
             shown = style.finite(ordered)
-            axes.plot([row.nfe for row in shown], [row.value for row in shown], **paint, **more)
-            style.infinite(axes, [row.nfe for row in ordered if row not in shown], paint["color"])
+            axes.plot([calls_of(row) for row in shown], [row.value for row in shown], **paint, **more)
+            style.infinite(axes, [calls_of(row) for row in ordered if row not in shown], paint["color"])
 
 
 def _free(axes: Axes, laws: list[Row], paths: list[Row]) -> None:
     """Planners with step sizes of their own: a point each, and a dotted line up to the KL along the path."""
     for number, row in enumerate(laws):
-        axes.plot(row.nfe, row.value, "oX^vDs"[number % 6], color=style.NEUTRAL, label=title(row.planner))
+        axes.plot(calls_of(row), row.value, "oX^vDs"[number % 6], color=style.NEUTRAL, label=title(row.planner))
         for path in paths:
             if path.planner == row.planner and not path.schedule:
-                axes.plot([row.nfe] * 2, [row.value, path.value], ":", color=style.NEUTRAL, linewidth=1.0)
+                axes.plot([calls_of(row)] * 2, [row.value, path.value], ":", color=style.NEUTRAL, linewidth=1.0)
     if laws:
         axes.legend(loc="best", fontsize=7)

@@ -1,5 +1,7 @@
 """Figures of the KL along the path and of the NELBO."""
 
+from typing import Any
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -7,7 +9,7 @@ from matplotlib.patches import Patch
 
 from jdlm.study.figures import style
 from jdlm.study.figures.look import Look, text, who
-from jdlm.study.rows import Row
+from jdlm.study.rows import Row, calls_of, steps_of
 
 _DASHED = (0, (4, 3))
 
@@ -44,7 +46,7 @@ def path_kl(rows: list[Row]) -> Figure | None:
             scatter(axes, [row for row in mine if row.schedule == name], look)
         if len(shown) > 1:
             axes.set_title(who(predictor), loc="left")
-        style.steps_axis(axes, [row.nfe for row in lines + points])
+        style.steps_axis(axes, [calls_of(row) for row in lines + points])
     # The estimates of an exact predictor lie along its line, and do not stretch the axis.
     free = points if not lines else [row for row in points if row.predictor not in look.exact]
     for axes in panels:
@@ -61,7 +63,7 @@ def path_kl(rows: list[Row]) -> Figure | None:
     if points:
         face = "white" if shown[0] in look.exact else style.NEUTRAL
         label = (f"{who(shown[0])}, " if len(shown) == 1 else "") + "Monte Carlo\n± standard error"
-        paint = {"linestyle": "none", "marker": "o", "color": style.NEUTRAL, "markerfacecolor": face}
+        paint: dict[str, Any] = {"linestyle": "none", "marker": "o", "color": style.NEUTRAL, "markerfacecolor": face}
         handles.append(Line2D([], [], label=label, **paint))
     figure.legend(handles=handles, loc="outside right upper")
     return figure
@@ -87,7 +89,7 @@ def nelbo(rows: list[Row]) -> Figure | None:
             scatter(axes, mine, look)
         if len(shown) > 1:
             axes.set_title(who(predictor), loc="left")
-        style.steps_axis(axes, [row.nfe for row in points])
+        style.steps_axis(axes, [calls_of(row) for row in points])
     panels[0].set_ylabel("NELBO, nats per sequence ± standard error")
     figure.legend(handles=[look.handle(name) for name in look.present(points)], loc="outside right upper")
     return figure
@@ -103,7 +105,7 @@ def kl_split(rows: list[Row]) -> Figure | None:
     factorization = [row for row in factorization if row.predictor in shown]
     learning = [row for row in style.select(rows, "learning_kl_nats") if row.predictor in shown]
     of = f" of the {who(shown[0])}" if len(shown) == 1 else ""
-    counts = sorted({row.num_steps for row in factorization})
+    counts = sorted({steps_of(row) for row in factorization})
     bars = {count: look.present(r for r in factorization if r.num_steps == count) for count in counts}
     widths = [max(len(bars[count]), 2.5) for count in counts]
     longest = max(len(look.title(name)) for count in counts for name in bars[count])
@@ -114,11 +116,9 @@ def kl_split(rows: list[Row]) -> Figure | None:
         for count, axes in zip(counts, lane, strict=True):
             here = {"num_steps": count, "predictor": predictor}
             for place, name in enumerate(bars[count]):
-                parts = (
-                    style.select(some, metric, schedule=name, **here)
-                    for some, metric in ((factorization, "factorization_kl_nats"), (learning, "learning_kl_nats"))
-                )
-                _bar(axes, place, *parts, look.color(name))
+                below = style.select(factorization, "factorization_kl_nats", schedule=name, **here)
+                above = style.select(learning, "learning_kl_nats", schedule=name, **here)
+                _bar(axes, place, below, above, look.color(name))
             axes.set_title(f"K = {count}", loc="left")
             axes.set_xlim(-0.6, len(bars[count]) - 0.4)
             axes.set_xticks(range(len(bars[count])), [look.title(name) for name in bars[count]], rotation=90)
@@ -156,12 +156,12 @@ def line(axes: Axes, rows: list[Row], dash: bool = False, **paint) -> None:
 
     A value that is alone is a short ``dash``, if it has no marker that shows it.
     """
-    ordered = sorted(style.finite(rows), key=lambda row: row.nfe)
+    ordered = sorted(style.finite(rows), key=calls_of)
     if len(ordered) > 1:
-        axes.plot([row.nfe for row in ordered], [row.value for row in ordered], **paint)
+        axes.plot([calls_of(row) for row in ordered], [row.value for row in ordered], **paint)
     elif dash:
         for row in ordered:
-            axes.plot([row.nfe / 1.08, row.nfe * 1.08], [row.value] * 2, **paint)
+            axes.plot([calls_of(row) / 1.08, calls_of(row) * 1.08], [row.value] * 2, **paint)
 
 
 def scatter(axes: Axes, rows: list[Row], look: Look) -> None:
@@ -170,7 +170,7 @@ def scatter(axes: Axes, rows: list[Row], look: Look) -> None:
     for row in shown[:1]:
         name, color = row.schedule, look.color(row.schedule)
         axes.errorbar(
-            [row.nfe for row in shown],
+            [calls_of(row) for row in shown],
             [row.value for row in shown],
             yerr=style.errors(shown),
             fmt=look.marker(name),
@@ -181,4 +181,4 @@ def scatter(axes: Axes, rows: list[Row], look: Look) -> None:
         )
     for row in rows:
         if row not in shown:
-            style.infinite(axes, [row.nfe], look.color(row.schedule))
+            style.infinite(axes, [calls_of(row)], look.color(row.schedule))

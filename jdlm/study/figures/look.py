@@ -8,7 +8,7 @@ from matplotlib.font_manager import findfont
 from matplotlib.ft2font import FT2Font
 from matplotlib.lines import Line2D
 
-from jdlm.study.rows import Row
+from jdlm.study.rows import Row, index_of
 
 FONT = "DejaVu Sans"  # comes with matplotlib, so that equal rows give equal figures on every machine
 # Okabe and Ito's colours, which stay apart for colour-blind readers; the marker is the second channel. The others were
@@ -50,7 +50,7 @@ _ROUNDING = 2e-6  # nats per token: an oracle measured against itself in float32
 
 
 def text(name: str, limit: int = 40) -> str:
-    """A name from outside as text of a figure: what is seen are its characters, whatever they mean to matplotlib.
+    """Return a name as text of a figure that shows its characters, whatever they mean to matplotlib.
 
     Characters that the font lacks, and those that cannot be seen, are written as in Python (``\\u4e2d``, ``\\n``); long
     names are cut in the middle.
@@ -88,10 +88,10 @@ def title(name: str) -> str:
 def who(predictor: str) -> str:
     """A predictor's name for people.
 
-    >>> who("network"), who("oracle"), who("mine")
-    ('trained network', 'oracle', 'mine')
+    >>> who("network"), who("$mine")
+    ('network', '\\\\$mine')
     """
-    return "trained network" if predictor == "network" else text(predictor, limit=32)
+    return text(predictor, limit=32)
 
 
 def is_list(exposure: list[float]) -> bool:
@@ -155,7 +155,7 @@ class Look:
         exposures: dict[tuple[str, int | None], dict[int, float]] = {}
         for row in rows:
             if row.metric == "exposure":
-                exposures.setdefault((row.schedule, row.num_steps), {})[row.index] = row.value
+                exposures.setdefault((row.schedule, row.num_steps), {})[index_of(row)] = row.value
         return {
             name for (name, _), values in exposures.items() if not is_list([values[place] for place in sorted(values)])
         }

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from jdlm.study.figures import style
 from jdlm.study.figures.kl import line, scatter
 from jdlm.study.figures.look import Look, text, who
-from jdlm.study.rows import Row
+from jdlm.study.rows import Row, calls_of
 
 _METRICS = {
     "reverse_path_kl_nats": ("KL(sampler || target) along the path", "reverse path KL, nats per sequence"),
@@ -59,7 +59,7 @@ def _panel(axes: Axes, metric: str, points: list[Row], floors: list[Row], look: 
         axes.axhline(floor.value, color=style.NEUTRAL, linestyle=(0, (4, 3)), linewidth=1.0)
         band = (floor.value - style.error(floor), floor.value + style.error(floor))
         axes.axhspan(*band, color=style.FAINT, alpha=0.5, linewidth=0, zorder=0)
-    style.steps_axis(axes, [row.nfe for row in points])
+    style.steps_axis(axes, [calls_of(row) for row in points])
     if metric == "reverse_path_kl_nats":
         style.kl_axis(axes, [], points)
     elif metric == "outside_support_share":

@@ -80,7 +80,7 @@ def new(width: float, height: float, heading: str) -> Figure:
 
 def legend_below(figure: Figure, handles: Sequence[Artist]) -> None:
     """A legend under all panels, of as many columns as fit."""
-    longest = max(len(handle.get_label()) for handle in handles)
+    longest = max(len(str(handle.get_label())) for handle in handles)
     columns = int(figure.get_figwidth() * 72 // (longest * 5.6 + 40))
     figure.legend(handles=handles, loc="outside lower center", ncols=max(1, min(columns, 4)))
 

@@ -25,7 +25,12 @@ class Entry(NamedTuple):
     minutes: int
 
 
-STUDIES: dict[str, Entry] = {}
+STUDIES: dict[str, Entry] = {
+    "adaptation": Entry("do random sizes adapt to a dependence that they do not know? MDS codes, smooth targets", 2),
+    "discretization": Entry(
+        "what do Euler, tau-leaping and ancestral steps cost in TV? against L and first hitting", 3
+    ),
+}
 
 
 def load(name: str) -> "Study":

@@ -67,7 +67,7 @@ def test_every_length_and_number_of_steps_is_drawn(length, counts):
         pairs = ("pair_marginal_tv", "pair_marginal_tv_floor")
         table = [dataclasses.replace(r, value=np.nan, standard_error=np.nan) if r.metric in pairs else r for r in table]
     for name, make in figures.FIGURES.items():
-        if name != "nelbo":
+        if name != "nelbo" and (name, length) != ("adaptation", 1):  # a single token depends on nothing
             make(table).draw_without_rendering()
     axes = figures.path_kl(table).axes[0]
     assert set(counts) <= set(axes.get_xticks())

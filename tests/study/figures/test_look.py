@@ -44,7 +44,7 @@ def test_predictors_of_any_name_are_drawn():
         for a, b in zip(mine, theirs, strict=True):
             np.testing.assert_array_equal(np.array(a.get_ydata(), float), np.array(b.get_ydata(), float))
             assert a.get_markerfacecolor() == b.get_markerfacecolor()
-    assert "trained network, exact identity" in labels(swapped)
+    assert "network, exact identity" in labels(swapped)
     assert "oracle, Monte Carlo\n± standard error" in labels(swapped)
     table = renamed(make_rows(), oracle="truth", network="mine")
     drawn = {name: make(table) for name, make in figures.FIGURES.items() if name != "nelbo"}
@@ -60,7 +60,7 @@ def test_each_of_several_networks_has_a_panel():
     other = [dataclasses.replace(r, predictor="other") for r in make_rows() if r.predictor == "network"]
     other = [dataclasses.replace(r, value=2 * r.value) for r in other]
     drawn = {name: make(make_rows() + other) for name, make in figures.FIGURES.items() if name != "nelbo"}
-    assert [axes.get_title(loc="left") for axes in drawn["path_kl"].axes] == ["trained network", "other"]
+    assert [axes.get_title(loc="left") for axes in drawn["path_kl"].axes] == ["network", "other"]
     for axes, factor in zip(drawn["path_kl"].axes, (1, 2), strict=True):
         marked = [line for line in lines(axes, "cosine") if line.get_marker() == LOOK.marker("cosine")]
         np.testing.assert_allclose(

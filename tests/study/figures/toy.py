@@ -52,6 +52,11 @@ def make_rows(network=True, outside=False, length=LENGTH, counts=COUNTS, schedul
                 size = length - length // k * (k - 1) if j == length // k * (k - 1) else length // k
                 size = size if j % (length // k) == 0 and j <= length // k * (k - 1) else 0.0
             table.append(row("exposure", size, index=j, **place))
+        if k == counts[-1]:
+            table.append(row("code_field_size", 11, **place))
+            for m in range(1, length):
+                for metric in ("code_path_kl_over_tc", "code_path_kl_over_dtc", "code_output_kl_nats"):
+                    table.append(row(metric, (1.0 if name == "minimax_both" else m % 3) / 4, index=m, **place))
         if name == "minimax_both":
             table.append(row("guarantee_nats", 2 * factorization, method="identity", **place))
         for predictor in predictors:

@@ -1,0 +1,61 @@
+"""Every study of the table: its quick rows, its figures, its words, and their agreement with the committed results."""
+
+import functools
+
+import pytest
+from matplotlib.figure import Figure
+
+from jdlm.study import figures, rows, studies, verify
+
+NAMES = list(studies.STUDIES)
+
+
+@functools.cache
+def quick(name):
+    """The quick rows, made once, with another seed than the results; about half a minute without optimized programs."""
+    told = []
+    table = list(studies.load(name).measure(1, True, lambda *now: told.append(now)))
+    assert told[-1][0] == told[-1][1] and all(0 <= done <= total for done, total, _ in told)
+    return table
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_quick_rows_have_places_of_their_own_and_are_those_of_the_results(name):
+    """A false alarm in a thousand seeds, with a fixed one."""
+    study, table = studies.load(name), quick(name)
+    assert study.name == name
+    assert len({row.place for row in table}) == len(table) > 0
+    assert all((row.seed is None) == (row.n is None) for row in table)
+    result = verify.compare(rows.read(verify.folder() / f"{name}.csv"), table, partial=True)
+    assert not result.differences, result.differences[:5]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_quick_rows_are_drawn_and_put_into_words(name, tmp_path):
+    study, table = studies.load(name), quick(name)
+    made = {file: make(table) for file, make in study.figures.items()}
+    drawn = [figure for figure in made.values() if figure is not None]
+    assert drawn and all(isinstance(figure, Figure) for figure in drawn)
+    for figure in drawn:
+        heading = figure.get_suptitle()
+        assert "L = " in heading and "V = " in heading, heading
+        assert "K = " in heading or "n = " in heading, heading
+    for file, figure in list(made.items())[:1]:
+        assert [path.name for path in figures.save(figure, tmp_path, file)] == [f"{file}.png", f"{file}.svg"]
+    lines = study.conclude(table)
+    assert 1 <= len(lines) <= 10 and all(line and "\n" not in line for line in lines)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_results_have_at_most_ten_lines_of_words_and_every_figure(name):
+    table, study = rows.read(verify.folder() / f"{name}.csv"), studies.load(name)
+    assert 1 <= len(study.conclude(table)) <= 10
+    assert all(make(table) is not None for make in study.figures.values())
+
+
+def test_the_table_says_what_is_asked_and_how_long_it_takes():
+    assert NAMES and all(entry.summary and 1 <= entry.minutes <= 15 for entry in studies.STUDIES.values())
+    with pytest.raises(ValueError, match="no study 'adaptatoin'; the nearest valid one is 'adaptation'"):
+        studies.load("adaptatoin")
