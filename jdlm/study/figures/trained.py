@@ -28,7 +28,7 @@ def split(rows: Sequence[Row]) -> Figure | None:
         return None
     steps = sorted({row.num_steps for row in shown if row.num_steps is not None})
     names = list(dict.fromkeys(row.target for row in shown))
-    heading = "What a trained network costs under each schedule: bars are the path KL, points the output KL"
+    heading = "What trained networks cost: bars are the path KL, points the output KL, means of n trainings"
     figure = style.new(max(2.5 * len(names), 6.0), 3.2 * len(steps) + 0.8, described(heading, shown, rows))
     panels = figure.subplots(len(steps), len(names), sharex=True, squeeze=False)
     look = Look(rows)

@@ -6,7 +6,7 @@ learned, and how much of both the output does not feel. Errors are over the seed
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -67,7 +67,7 @@ def rows(seed: int, quick: bool, report: Report) -> Iterator[Row]:
     report(len(names), len(names), "done")
 
 
-def _of_target(seed: int, name: str, target: Target, say) -> Iterator[Row]:
+def _of_target(seed: int, name: str, target: Target, say: Callable[[str], None]) -> Iterator[Row]:
     origin = Origin(f"{name}-{target.length}", seed)
     law = exact.target_law(target)
     curve = targets.table(law).entropy_curve()
