@@ -30,6 +30,7 @@ STUDIES: dict[str, Entry] = {
     "discretization": Entry(
         "what do Euler, tau-leaping and ancestral steps cost in TV? against L and first hitting", 3
     ),
+    "trained": Entry("is the best schedule for the oracle still the best one for a trained network?", 5),
 }
 
 
