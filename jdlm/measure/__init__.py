@@ -2,7 +2,8 @@
 
 The names below measure predictors (`learned_curve`, `order_gap`), paths of samplers (`path`) and sampled sequences
 (`sequences`). The modules: `exact` enumerates small spaces (`state_space` is its engine), `marginals` compares the
-distributions of single tokens and pairs, `audit` tests any sampler (`alarms` has the tests, `report` the text).
+distributions of single tokens and pairs, `token_draws` enumerates the arithmetic of a draw, `audit` tests any sampler (`alarms` has the
+tests, `report` the text).
 """
 
 from jdlm.measure.estimate import Estimate, mean
@@ -34,4 +35,5 @@ __all__ = [
     "path_request",
     "reverse_path_kl",
     "state_space",
+    "token_draws",
 ]

@@ -17,7 +17,7 @@ from jdlm import files
 
 __all__ = ["COLUMNS", "METHODS", "Row", "append", "cell", "read", "write"]
 
-METHODS = ("identity", "exact", "monte_carlo")
+METHODS = ("identity", "exact", "monte_carlo", "fit")
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,16 @@ class Row:
       nfe: expected number of predictor calls for one sequence.
       metric: what is measured; the unit is part of the name (``path_kl_nats``).
       value: the number itself.
-      method: ``"identity"`` (from a curve and an exposure), ``"exact"`` or ``"monte_carlo"``.
+      method: ``"identity"`` (from a curve and an exposure), ``"exact"``, ``"monte_carlo"`` or ``"fit"`` (a slope
+        through other values, see `jdlm.study.slopes`).
       index: place on a curve (revealed count, step of the sampler, training step); None for a scalar.
-      standard_error: of ``value``; None where it is exact.
-      n: number of sequences behind an estimate; None where it is exact.
+      standard_error: of ``value``; None where it is exact. That of a fit through exact values is how far they lie from
+        it, and is exact itself.
+      n: number of sequences behind an estimate; None where no random number enters.
       seed: seed of the random numbers; None where there are none.
 
     Raises:
-      ValueError: ``method`` is not one of the three words.
+      ValueError: ``method`` is not one of `METHODS`.
     """
 
     cell: str
@@ -58,6 +60,12 @@ class Row:
     n: int | None
     method: str
     seed: int | None
+
+    @property
+    def place(self) -> tuple[str | int | None, ...]:
+        """What tells a row from the others of a sweep or a study, whatever its seed and its value."""
+        origin = (self.target, self.predictor, self.schedule, self.planner, self.num_steps)
+        return (*origin, self.metric, self.index, self.method)
 
     def __post_init__(self):
         if self.method not in METHODS:

@@ -25,7 +25,10 @@ class Entry(NamedTuple):
     minutes: int
 
 
-STUDIES: dict[str, Entry] = {}
+STUDIES: dict[str, Entry] = {
+    "order": Entry("does it pay to choose positions by looking at the predictor? exact laws of all planners", 3),
+    "precision": Entry("what does the arithmetic of a draw do to rare tokens? all values of the generator", 3),
+}
 
 
 def load(name: str) -> "Study":

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
+from jdlm.study.cells import Origin
 from jdlm.study.rows import Row
+from jdlm.targets import Target
 
-__all__ = ["Report", "Study"]
+__all__ = ["Report", "Study", "cite", "shape"]
 
 Report = Callable[[int, int, str], None]
 """Called with (parts done, parts in all, what is being done)."""
@@ -17,18 +19,48 @@ Report = Callable[[int, int, str], None]
 class Study:
     """A question about schedules, and all that answers it.
 
-    No two rows of a study have the same place: target, predictor, schedule, planner, number of steps, metric and
-    index. Exact rows do not depend on the seed.
+    No two rows of a study have the same `Row.place`. Exact rows do not depend on the seed.
 
     Attributes:
       name: its word on the command line.
       measure: ``(seed, quick, report)`` gives the rows as they are made; ``quick`` asks for those that take seconds,
         a part of all of them with the same settings.
-      figures: name of the file -> function of the rows.
+      figures: name of the file -> function of the rows; None where the rows have nothing to draw.
       conclude: at most ten lines, made from the rows, of what was found.
     """
 
     name: str
     measure: Callable[[int, bool, Report], Iterator[Row]]
-    figures: Mapping[str, Callable[[Sequence[Row]], Figure]]
+    figures: Mapping[str, Callable[[Sequence[Row]], Figure | None]]
     conclude: Callable[[Sequence[Row]], list[str]]
+
+
+def shape(origin: Origin, target: Target) -> Iterator[Row]:
+    """Length and vocabulary of a target as rows, which the headings of figures read.
+
+    Args:
+      origin: of the target alone, without predictor, planner and schedule.
+      target: the distribution that the name in ``origin`` stands for.
+    """
+    yield origin.row("length", float(target.length), "exact")
+    yield origin.row("vocab_size", float(target.vocab_size), "exact")
+
+
+def cite(row: Row, digits: int = 4, error: bool = True) -> str:
+    """A number as texts quote it: its value, its standard error and n if it is an estimate, and its cell.
+
+    Args:
+      row: the number.
+      digits: significant digits of the value.
+      error: whether standard error and n are said.
+
+    >>> row = Row("0123456789ab", "", "", "", "", None, None, "tv", None, 0.25, 0.01, 400, "monte_carlo", 0)
+    >>> cite(row)
+    '0.25 ± 0.01 (n = 400) [cell 012345]'
+    """
+    shown = f"{row.value:.{digits}g}"
+    if error and row.standard_error is not None:
+        shown += f" ± {row.standard_error:.2g}"
+    if error and row.n is not None:
+        shown += f" (n = {row.n:,})"
+    return f"{shown} [cell {row.cell[:6]}]"
