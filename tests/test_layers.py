@@ -14,7 +14,7 @@ import jdlm
 ROOT = Path(jdlm.__file__).parent
 # From the ground up; a module imports from its own layer and from those below it. Inside of functions, too.
 LAYERS = [
-    {"curves", "files", "keys", "pytrees"},
+    {"curves", "files", "keys", "lazy", "pytrees", "words"},
     {"targets", "devices"},
     {"predictor", "planners", "schedules"},
     {"config"},

@@ -28,7 +28,6 @@ class TrainOptions(HostOptions):
     """Options of ``train.py``."""
 
     target: TargetConfig
-    """The target to learn; its kind is the preset's."""
     network: NetworkConfig
     """The transformer."""
     training: TrainingConfig
@@ -66,7 +65,6 @@ class SweepPresetOptions(HostOptions):
     """Options of ``sample.py sweep PRESET``, which makes a new run of the oracle alone."""
 
     target: TargetConfig
-    """The target to sample; its kind is the preset's."""
     sweep: SweepConfig
     """Schedules and sizes of the comparison."""
     name: str | None = None

@@ -1,27 +1,12 @@
 """Configuration: a preset as frozen values, and the one place where its words become values.
 
-Reading and writing TOML is in ``jdlm.config.presets``. Nothing here imports JAX or numpy before something is built.
+What each word means is said in the lists of ``jdlm.schedules``, ``jdlm.planners`` and ``jdlm.targets``. Reading and
+writing TOML is in ``jdlm.config.presets``. Nothing here imports JAX or numpy before something is built.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from jdlm.config.preset import Config, SweepConfig
-from jdlm.config.targets import (
-    TARGETS,
-    BlocksConfig,
-    HiddenMarkovConfig,
-    LinearCodeConfig,
-    MarkovConfig,
-    MixtureConfig,
-    ParityConfig,
-    PermutationConfig,
-    ProductConfig,
-    ReedSolomonConfig,
-    RepetitionConfig,
-    StickyMarkovConfig,
-    TableConfig,
-    TargetConfig,
-    TextConfig,
-    build_target,
-)
 from jdlm.config.words import (
     ONE_TOKEN_A_STEP,
     PLANNERS,
@@ -34,6 +19,11 @@ from jdlm.config.words import (
     nearest,
     takes_more_steps,
 )
+from jdlm.targets import KINDS as TARGETS
+from jdlm.targets import TargetConfig
+
+if TYPE_CHECKING:
+    from jdlm.targets import Target
 
 __all__ = [
     "ONE_TOKEN_A_STEP",
@@ -41,22 +31,9 @@ __all__ = [
     "SCHEDULES",
     "SELF_SIZED_PLANNERS",
     "TARGETS",
-    "BlocksConfig",
     "Config",
-    "HiddenMarkovConfig",
-    "LinearCodeConfig",
-    "MarkovConfig",
-    "MixtureConfig",
-    "ParityConfig",
-    "PermutationConfig",
-    "ProductConfig",
-    "ReedSolomonConfig",
-    "RepetitionConfig",
-    "StickyMarkovConfig",
     "SweepConfig",
-    "TableConfig",
     "TargetConfig",
-    "TextConfig",
     "build_planner",
     "build_schedule",
     "build_schedules",
@@ -65,3 +42,16 @@ __all__ = [
     "nearest",
     "takes_more_steps",
 ]
+
+
+def build_target(config: TargetConfig) -> "Target":
+    """The target that ``config`` describes; ValueError where its numbers are not a valid distribution."""
+    return config.build()
+
+
+def __getattr__(name: str) -> Any:
+    """The class of a kind of target, as ``jdlm.config.MarkovConfig``; its home is ``jdlm.targets``."""
+    for kind in TARGETS.values():
+        if kind.__name__ == name:
+            return kind
+    raise AttributeError(f"module 'jdlm.config' has no attribute {name!r}")

@@ -1,19 +1,42 @@
 """What a preset holds: a target, a network and its training if it has them, and a sweep."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from typing_extensions import Doc
 
 from jdlm.config import words
 from jdlm.config.settings import NetworkConfig, TrainingConfig, check_seed
-from jdlm.config.targets import TargetConfig
+from jdlm.targets import TargetConfig
 
 __all__ = ["Config", "SweepConfig"]
+
+
+def _join(names: Iterable[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+# What `--help` says of the fields whose words come from the lists of schedules and planners.
+_CHOICES = {word.parameter: ", ".join(word.choices) for word in words.SCHEDULES.values() if word.choices}
+_VALUES = "".join(f"; {parameter.upper()}: {choices}" for parameter, choices in _CHOICES.items() if parameter)
+_SCHEDULES = f"Schedules to compare{_VALUES}\n{words.listed(words.SCHEDULES)}"
+_PLANNERS = (
+    f"Which positions a step reveals; {_join(words.SELF_SIZED_PLANNERS)} also say how many:\n"
+    f"{words.listed(words.PLANNERS)}"
+)
+_NUM_STEPS = (
+    f"Numbers of steps for each of them, at most the length, but for {_join(words.MORE_STEPS)}, which may take more "
+    f"steps than there are tokens; {_join(words.ONE_TOKEN_A_STEP)}: always as many."
+)
 
 
 @dataclass(frozen=True)
 class SweepConfig:
     """Which schedules are compared, at which numbers of steps, and with how many sequences."""
 
-    schedules: tuple[str, ...] = (
+    schedules: Annotated[tuple[str, ...], Doc(_SCHEDULES)] = (
         "uniform",
         "cosine",
         "tc_equalizer",
@@ -22,16 +45,11 @@ class SweepConfig:
         "minimax_both",
         "first_hitting",
     )
-    """Schedules to compare: uniform, cosine, geometric:RATIO, best_fixed_tc, best_fixed_dtc, best_fixed_both,
-    random_phase_tc, random_phase_dtc, random_phase_equal, random_cuts, tc_equalizer, minimax_tc, minimax_dtc,
-    minimax_both, ancestral:MASKING, euler:MASKING, tau_leaping:MASKING (linear, cosine, polynomial, exponential),
-    optimal (for the known curve), first_hitting."""
-    num_steps: tuple[int, ...] = (2, 4, 8, 16)
-    """Numbers of steps for each of them, at most the length, but for ancestral, euler and tau_leaping, which may take
-    more steps than there are tokens (first_hitting always takes as many)."""
-    planners: tuple[str, ...] = ("random",)
-    """Which positions a step reveals: random, left_to_right, bisection, confidence, margin, entropy; and with sizes of
-    their own threshold:TAU, entropy_bounded:GAMMA, entropy_sum:ETA."""
+    """Schedules to compare."""
+    num_steps: Annotated[tuple[int, ...], Doc(_NUM_STEPS)] = (2, 4, 8, 16)
+    """Numbers of steps for each of them."""
+    planners: Annotated[tuple[str, ...], Doc(_PLANNERS)] = ("random",)
+    """Which positions a step reveals."""
     samples: int = 2048
     """Sequences sampled for each schedule and number of steps."""
     curve_samples: int = 256

@@ -1,107 +1,58 @@
-"""Words of presets and of the command line for schedules and planners, and the only place where they become values.
+"""The one place where words of presets and of the command line become schedules and planners.
 
-Some words take a value after a colon, as in ``geometric:0.5``, ``threshold:0.9`` or ``euler:cosine``; it is part of the
-name under which rows and figures know the schedule. Nothing here imports JAX or numpy before something is built.
+The words are those of the lists in ``jdlm.schedules`` and ``jdlm.planners``; no word is named here. Some take a value
+after a colon, as in ``geometric:0.5``, ``threshold:0.9`` or ``euler:cosine``; it is part of the name under which rows
+and figures know the schedule. Nothing here imports JAX or numpy before something is built.
 """
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from jdlm import planners, schedules
+from jdlm.words import Word, nearest
 
 if TYPE_CHECKING:
     from jdlm.planners import Planner
     from jdlm.schedules import Schedule
 
 __all__ = [
+    "MORE_STEPS",
     "ONE_TOKEN_A_STEP",
     "PLANNERS",
     "SCHEDULES",
     "SELF_SIZED_PLANNERS",
-    "THINNING",
     "Word",
     "build_planner",
     "build_schedule",
     "build_schedules",
     "check_num_steps",
+    "listed",
     "nearest",
     "parse",
     "takes_more_steps",
 ]
 
+SCHEDULES, PLANNERS = schedules.WORDS, planners.WORDS
+MORE_STEPS = tuple(name for name, word in SCHEDULES.items() if word.more_steps)
+ONE_TOKEN_A_STEP = tuple(name for name, word in SCHEDULES.items() if word.one_token_per_step)
+SELF_SIZED_PLANNERS = tuple(name for name, word in PLANNERS.items() if word.self_sized)
 
-class Word(NamedTuple):
-    """What a word stands for.
 
-    Attributes:
-      name: of the builder in ``jdlm.schedules`` or ``jdlm.planners``.
-      arguments: fixed arguments of the builder, after length and number of steps.
-      parameter: name of the value after the colon; None for a word that takes none.
-      example: a sensible value.
-      choices: the values that there are; empty where it is a number.
+def listed(words: Mapping[str, Word]) -> str:
+    """All words as a preset writes them and what they stand for, one to a line, for help texts.
+
+    >>> print(listed({"mine": Word(builder="file.mine", parameter="ratio", help="my own")}))
+    - mine:RATIO: my own
     """
-
-    name: str
-    arguments: tuple[str, ...] = ()
-    parameter: str | None = None
-    example: str = ""
-    choices: tuple[str, ...] = ()
-
-
-def _thinning(name: str) -> Word:
-    return Word(name, parameter="masking", example="linear", choices=("linear", "cosine", "polynomial", "exponential"))
-
-
-SCHEDULES = {
-    "uniform": Word("uniform"),
-    "cosine": Word("cosine"),
-    "geometric": Word("geometric", parameter="ratio", example="0.5"),
-    "best_fixed_tc": Word("best_fixed", ("tc",)),
-    "best_fixed_dtc": Word("best_fixed", ("dtc",)),
-    "best_fixed_both": Word("best_fixed", ("both",)),
-    "random_phase_tc": Word("random_phase", ("tc",)),
-    "random_phase_dtc": Word("random_phase", ("dtc",)),
-    "random_phase_equal": Word("random_phase_equal"),
-    "random_cuts": Word("random_cuts"),
-    "tc_equalizer": Word("tc_equalizer"),
-    "minimax_tc": Word("minimax", ("tc",)),
-    "minimax_dtc": Word("minimax", ("dtc",)),
-    "minimax_both": Word("minimax", ("both",)),
-    "ancestral": _thinning("ancestral"),
-    "euler": _thinning("euler"),
-    "tau_leaping": _thinning("tau_leaping"),
-    "optimal": Word("optimal"),
-    "first_hitting": Word("first_hitting"),
-}
-ONE_TOKEN_A_STEP = ("first_hitting",)
-THINNING = ("ancestral", "euler", "tau_leaping")
-PLANNERS = {
-    "random": Word("random"),
-    "left_to_right": Word("left_to_right"),
-    "bisection": Word("bisection"),
-    "confidence": Word("confidence"),
-    "margin": Word("margin"),
-    "entropy": Word("entropy"),
-    "threshold": Word("threshold", parameter="tau", example="0.9"),
-    "entropy_bounded": Word("entropy_bounded", parameter="gamma", example="0.1"),
-    "entropy_sum": Word("entropy_sum", parameter="eta", example="0.5"),
-}
-SELF_SIZED_PLANNERS = ("threshold", "entropy_bounded", "entropy_sum")
-
-
-def nearest(word: str, valid: Iterable[str], what: str = "known") -> str:
-    """Half a sentence that names the valid word nearest to ``word``, and all of them where they are few."""
-    import difflib  # only for errors, so that `--help` is instant
-
-    valid = sorted(valid)
-    close = difflib.get_close_matches(word, valid, n=1, cutoff=0.0)
-    everything = f" ({what}: {', '.join(valid)})" if 0 < len(valid) <= 16 else ""
-    return (f"the nearest valid one is {close[0]!r}" if close else "none is valid here") + everything
+    values = {name: f":{word.parameter.upper()}" if word.parameter else "" for name, word in words.items()}
+    return "\n".join(f"- {name}{values[name]}: {word.help}" for name, word in words.items())
 
 
 def takes_more_steps(text: str) -> bool:
     """Whether a schedule's word may have more steps than tokens: thinning, where a step may reveal nothing."""
-    return text.partition(":")[0] in THINNING
+    return text.partition(":")[0] in MORE_STEPS
 
 
 def check_num_steps(num_steps: int, length: int, name: str = "num_steps", schedule: str | None = None) -> None:
@@ -165,54 +116,25 @@ def build_schedule(
       text: one of ``SCHEDULES``, with its value if it takes one.
       length: number of tokens.
       num_steps: number of steps K, at most ``length``; words that reveal one token per step do not read it. Thinning
-        may have more steps than there are tokens. It takes equally spaced times from 1 to 0 (``exponential`` masking:
-        ``exponential_times``), so many that a final step, which reveals what is left, is among the K.
-      curve: gives the entropy curve ``[length]`` that ``optimal`` is made for; called only for that word.
+        may have more steps than there are tokens (see `jdlm.schedules.thinning.from_word`).
+      curve: gives the exact entropy curve ``[length]``; called only for a word that is made for one (``optimal``).
       cache: folder where solved minimax laws are kept.
       progress: called with a line of text now and then while a law is solved.
 
     Raises:
-      ValueError: an unknown word, more steps than tokens, or ``optimal`` without a curve or with one for another
-        number of tokens.
+      ValueError: an unknown word, more steps than tokens, or a word that needs a curve without one or with one for
+        another number of tokens.
     """
     word, value = parse(text, SCHEDULES, "schedule")
-    if text not in ONE_TOKEN_A_STEP:
+    if not word.one_token_per_step:
         check_num_steps(num_steps, length, schedule=text)
-    from jdlm import schedules
-
-    builder = getattr(schedules, word.name)
-    if text in ONE_TOKEN_A_STEP:
-        schedule = builder(length)
-    elif word.name == "optimal":
-        if curve is None:
-            raise ValueError(
-                "schedule 'optimal' is made for an exact entropy curve; for a measured one use `recommend`"
-            )
-        values = curve()
-        if len(values) != length:
-            raise ValueError(
-                f"schedule 'optimal' is made for the curve of all {len(values)} tokens, not for {length} where others "
-                "are given, whose curve is another one; use a schedule such as uniform or minimax_both"
-            )
-        schedule = builder(values, num_steps)
-    elif word.choices:
-        schedule = _thinned(builder, text, length, num_steps, *value)
-    else:
-        options = {"cache": cache, "progress": progress} if word.name == "minimax" else {}
-        schedule = builder(length, num_steps, *word.arguments, *value, **options)
+    if "curve" in word.takes and curve is None:
+        raise ValueError(f"schedule {text!r} is made for an exact entropy curve; for a measured one use `recommend`")
+    given = {"curve": curve, "cache": cache, "progress": progress}
+    sizes = (length,) if word.one_token_per_step else (length, num_steps)
+    function = word.function(schedules.__name__)
+    schedule = function(*sizes, *word.arguments, *value, **{name: given[name] for name in word.takes})
     return dataclasses.replace(schedule, name=text)
-
-
-def _thinned(builder: "Callable[..., Schedule]", text: str, length: int, num_steps: int, masking: str) -> "Schedule":
-    from jdlm import schedules
-
-    exponential = masking == "exponential"
-    for count in range(num_steps, max(num_steps - 2, 0), -1):  # one less where a final reveal is added
-        times = schedules.exponential_times(length, count) if exponential else schedules.uniform_times(count)
-        schedule = builder(length, times, masking)
-        if schedule.num_steps <= num_steps:
-            return schedule
-    raise ValueError(f"schedule {text!r} needs at least 2 steps, the last of which reveals what is left")
 
 
 def build_schedules(
@@ -249,6 +171,4 @@ def build_planner(text: str) -> "Planner":
       ValueError: an unknown word, or a number out of its range.
     """
     word, value = parse(text, PLANNERS, "planner")
-    from jdlm import planners
-
-    return getattr(planners, word.name)(*value)
+    return word.function(planners.__name__)(*word.arguments, *value)

@@ -1,9 +1,9 @@
 """Measurements, each number with its sample size and standard error; scripts import this package as `jdlm.evaluate`.
 
 The names below measure predictors (`learned_curve`, `order_gap`), paths of samplers (`path`) and sampled sequences
-(`sequences`). The modules: `exact` enumerates small spaces (`state_space` is its engine), `marginals` compares the
-distributions of single tokens and pairs, `token_draws` enumerates the arithmetic of a draw, `audit` tests any sampler (`alarms` has the
-tests, `report` the text).
+(`sequences`). The modules: `exact` enumerates small spaces (`state_space` is its engine), `token_draws` the arithmetic
+of a draw, `marginals` compares the distributions of single tokens and pairs, `audit` tests any sampler (`alarms` has
+the tests, `report` the text).
 """
 
 from jdlm.measure.estimate import Estimate, mean

@@ -1,5 +1,7 @@
 """The best single list of sizes: for a known curve, and for a guarantee without one."""
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Int
 from numpy.typing import ArrayLike
@@ -10,7 +12,7 @@ from jdlm.schedules.checks import check_memory, check_steps
 from jdlm.schedules.fixed_sizes import fixed, list_name
 from jdlm.schedules.schedule import Schedule
 
-__all__ = ["best_fixed", "optimal", "optimal_lists"]
+__all__ = ["best_fixed", "from_word", "optimal", "optimal_lists"]
 
 
 def optimal(curve: ArrayLike, num_steps: int) -> Schedule:
@@ -41,6 +43,26 @@ def optimal(curve: ArrayLike, num_steps: int) -> Schedule:
     used = 1 + int(np.argmax(paths.costs[1:, -1] <= paths.costs[1:, -1].min() + rounding))
     sizes = np.pad(np.diff(shortest_path.trace(paths, used)), (0, num_steps - used))
     return fixed(sizes, list_name("optimal", sizes[:used]))
+
+
+def from_word(length: int, num_steps: int, *, curve: Callable[[], ArrayLike]) -> Schedule:
+    """The schedule of a preset's word ``optimal``, for the curve of all ``length`` tokens.
+
+    Args:
+      length: number of tokens.
+      num_steps: largest number of steps, at most ``length``.
+      curve: gives the curve, see `optimal`.
+
+    Raises:
+      ValueError: a curve of another number of tokens; and as `optimal`.
+    """
+    values = np.asarray(curve())
+    if len(values) != length:
+        raise ValueError(
+            f"schedule 'optimal' is made for the curve of all {len(values)} tokens, not for {length} where others "
+            "are given, whose curve is another one; use a schedule such as uniform or minimax_both"
+        )
+    return optimal(values, num_steps)
 
 
 def optimal_lists(curve: ArrayLike) -> list[Int[np.ndarray, " steps"]]:

@@ -29,9 +29,13 @@ from jdlm.schedules.checks import LONGEST, check_length, check_memory, whole
 from jdlm.schedules.fixed_sizes import digest
 from jdlm.schedules.schedule import Schedule
 
-__all__ = ["Masking", "adaptive_times", "ancestral", "euler", "exponential_times", "tau_leaping", "uniform_times"]
+__all__ = [
+    "Masking", "Method", "adaptive_times", "ancestral", "euler", "exponential_times", "from_word", "tau_leaping",
+    "uniform_times",
+]  # fmt: skip
 
 Masking = Literal["linear", "cosine", "polynomial", "exponential"]
+Method = Literal["ancestral", "euler", "tau_leaping"]
 
 
 class _Masked(NamedTuple):
@@ -194,6 +198,30 @@ def exponential_times(length: int, num_steps: int) -> Float[np.ndarray, " times"
     clock = np.linspace(start - 1.0, np.log(stop), num_steps + 1)
     times = np.where(clock > 0.0, clock + 1.0, np.exp(np.minimum(clock, 0.0)))
     return _decreasing(times)
+
+
+def from_word(length: int, num_steps: int, method: Method, masking: Masking) -> Schedule:
+    """The schedule of a preset's word ``method:masking``, on the usual times, which have no name of their own.
+
+    Those are `exponential_times` for exponential masking and `uniform_times` for the others, so many that a final
+    step, which reveals what is left, is among the ``num_steps``.
+
+    Args:
+      length: number of tokens.
+      num_steps: number of steps; it may exceed ``length``.
+      method: "ancestral", "euler" or "tau_leaping".
+      masking: "linear", "cosine", "polynomial" or "exponential".
+
+    Raises:
+      ValueError: a single step where a final one is needed besides.
+    """
+    builder = {"ancestral": ancestral, "euler": euler, "tau_leaping": tau_leaping}[method]
+    for count in range(num_steps, max(num_steps - 2, 0), -1):  # one less where a final reveal is added
+        times = exponential_times(length, count) if masking == "exponential" else uniform_times(count)
+        schedule = builder(length, times, masking)
+        if schedule.num_steps <= num_steps:
+            return schedule
+    raise ValueError(f"schedule '{method}:{masking}' needs at least 2 steps, the last of which reveals what is left")
 
 
 def _steps(times: ArrayLike, masking: Masking) -> tuple[np.ndarray, np.ndarray, _Masked]:

@@ -115,7 +115,7 @@ def test_a_run_folder_holds_all_that_it_should(workplace):
 @pytest.mark.parametrize(
     ("command", "arguments", "message"),
     [
-        ("train", ["smal"], "no preset 'smal'; the nearest valid one is"),
+        ("train", ["smal"], "no preset 'smal'; use one of markov, mixture"),
         ("train", ["other.toml"], "no preset file 'other.toml'"),
         ("train", ["reed-solomon"], "for the oracle alone; run `python sample.py reed-solomon`"),
         ("train", ["small.toml", "--target.prime", "7"], "inapplicable option --target.prime; the nearest"),

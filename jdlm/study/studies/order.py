@@ -24,7 +24,7 @@ from jdlm.study.figures import order as figures
 from jdlm.study.rows import Row
 from jdlm.study.studies import order_words
 from jdlm.study.studies.study import Report, Study, shape
-from jdlm.targets import Target
+from jdlm.targets import Target, graphs
 from jdlm.targets.markov import Markov
 
 __all__ = ["STUDY"]
@@ -70,11 +70,11 @@ CASES: dict[str, Callable[[], Target]] = {
     "copy": lambda: targets.copy(6, 3),
     "shuffle": lambda: targets.shuffle([0, 0, 1, 1, 2, 2]),
     "permutation": lambda: targets.permutation(5),
-    "two_strings": lambda: targets.walk(8, targets.graphs.path(2)),
-    "walk_on_a_path": lambda: targets.walk(6, targets.graphs.path(6)),
-    "walk_on_a_cycle": lambda: targets.walk(6, targets.graphs.cycle(6)),
-    "walk_on_a_grid": lambda: targets.walk(6, targets.graphs.grid(2, 3)),
-    "walk_on_a_random_graph": lambda: targets.walk(6, targets.graphs.random_regular(6, 3, 0)),
+    "two_strings": lambda: targets.walk(8, graphs.path(2)),
+    "walk_on_a_path": lambda: targets.walk(6, graphs.path(6)),
+    "walk_on_a_cycle": lambda: targets.walk(6, graphs.cycle(6)),
+    "walk_on_a_grid": lambda: targets.walk(6, graphs.grid(2, 3)),
+    "walk_on_a_random_graph": lambda: targets.walk(6, graphs.random_regular(6, 3, 0)),
     "sticky_markov": lambda: targets.sticky_markov(8, 2, 0.8),
     "mixture": lambda: targets.mixture([0.5, 0.5], [[0.9, 0.1], [0.2, 0.8]], 8),
     "hamming_code": lambda: targets.linear_code(_HAMMING, 2),
