@@ -2,8 +2,8 @@
 
 The names below measure predictors (`learned_curve`, `order_gap`), paths of samplers (`path`; `bound` for many paths to
 a sequence) and sampled sequences (`sequences`). The modules: `exact` enumerates small spaces (`state_space` is its
-engine, `speculative_law` the law of speculative sampling), `marginals` compares the distributions of single tokens and
-pairs, `audit` tests any sampler (`alarms` has the tests, `report` the text).
+engine, `speculative_law` the law of speculative sampling), `token_draws` the arithmetic of a draw, `marginals` compares
+the distributions of single tokens and pairs, `audit` tests any sampler (`alarms` has the tests, `report` the text).
 """
 
 from jdlm.measure.bound import nll_bound, output_kl_bound
@@ -38,4 +38,5 @@ __all__ = [
     "path_request",
     "reverse_path_kl",
     "state_space",
+    "token_draws",
 ]

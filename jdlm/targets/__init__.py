@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "KINDS",
     "BlocksConfig",
+    "CopyConfig",
     "HiddenMarkovConfig",
     "LinearCodeConfig",
     "MarkovConfig",
@@ -41,16 +42,18 @@ __all__ = [
     "ProductConfig",
     "ReedSolomonConfig",
     "RepetitionConfig",
+    "ReplaceRandomConfig",
+    "ShuffleConfig",
     "StickyMarkovConfig",
     "TableConfig",
     "Target",
     "TargetConfig",
     "TextConfig",
     "Unavailable",
+    "WalkConfig",
     "blocks",
     "copy",
     "data",
-    "graphs",
     "hidden_markov",
     "linear_code",
     "markov",
@@ -183,6 +186,51 @@ class PermutationConfig(TargetConfig, builder="permutation.permutation"):
 
     length: int
     """Number of tokens in a sequence, which is the size of the vocabulary."""
+
+
+@dataclass(frozen=True)
+class WalkConfig(TargetConfig, builder="walk.walk"):
+    """Stationary random walk on a graph: each token is a vertex, uniform among the neighbours of the one before."""
+
+    length: int
+    """Number of tokens in a sequence."""
+    adjacency: tuple[tuple[int, ...], ...]
+    """Rows of a symmetric matrix, 1 where two vertices are joined and 0 elsewhere."""
+
+
+@dataclass(frozen=True)
+class CopyConfig(TargetConfig, builder="copies.copy"):
+    """Uniformly random string, then the same string again."""
+
+    length: int
+    """Number of tokens in a sequence, an even number: string and copy together."""
+    vocab: int
+    """Number of token values."""
+
+
+@dataclass(frozen=True)
+class ReplaceRandomConfig(TargetConfig, builder="copies.replace_random"):
+    """Uniformly random string, then the same with one token replaced."""
+
+    length: int
+    """Number of tokens in a sequence, an even number: string and copy together."""
+    vocab: int
+    """Number of token values."""
+
+
+@dataclass(frozen=True)
+class ShuffleConfig(TargetConfig, builder="shuffle.shuffle"):
+    """Given tokens in a uniformly random order."""
+
+    tokens: tuple[int, ...]
+    """The tokens, from 0 on."""
+    vocab: int | None = None
+    """Number of token values; the largest token plus 1 by default."""
+
+    @property
+    def length(self) -> int:
+        """Number of tokens in a sequence."""
+        return len(self.tokens)
 
 
 KINDS = {kind.kind: kind for kind in TargetConfig.__subclasses__()}

@@ -36,8 +36,9 @@ class TargetConfig:
     builder: ClassVar[str]
     length: Any  # int; a type checker lets no property stand for a field of that type
 
-    def __init_subclass__(cls, *, builder: str):
-        cls.builder, cls.kind = builder, builder.rpartition(".")[2]
+    def __init_subclass__(cls, *, builder: str | None = None):
+        if builder is not None:  # a class of a class keeps its kind
+            cls.builder, cls.kind = builder, builder.rpartition(".")[2]
 
     def record(self) -> dict[str, Any]:
         """What tells targets apart, as JSON values: the word of the kind and all fields, in nested targets too."""

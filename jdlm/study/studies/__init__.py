@@ -30,6 +30,8 @@ STUDIES: dict[str, Entry] = {
     "discretization": Entry(
         "what do Euler, tau-leaping and ancestral steps cost in TV? against L and first hitting", 3
     ),
+    "order": Entry("does it pay to choose positions by looking at the predictor? exact laws of all planners", 3),
+    "precision": Entry("what does the arithmetic of a draw do to rare tokens? all values of the generator", 3),
     "trained": Entry("is the best schedule for the oracle still the best one for a trained network?", 5),
 }
 
