@@ -12,7 +12,6 @@ from jdlm import lazy
 from jdlm.targets.config import BlocksConfig, Floats, Matrix, TableConfig, TargetConfig, TextConfig
 
 if TYPE_CHECKING:
-    from jdlm.targets import graphs
     from jdlm.targets.blocks import blocks
     from jdlm.targets.copies import copy, replace_random
     from jdlm.targets.data import data
