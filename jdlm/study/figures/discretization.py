@@ -1,6 +1,7 @@
 """Figures of the study ``discretization``: rules are markers, masking schedules are line styles."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from jdlm.study.figures import style
 from jdlm.study.figures.look import text, title
 from jdlm.study.figures.strokes import described
-from jdlm.study.rows import Row
+from jdlm.study.rows import Row, index_of
 
 __all__ = ["FIGURES"]
 
@@ -160,7 +161,7 @@ def places(rows: Sequence[Row]) -> Figure | None:
     axes = figure.subplots()
     for word in _words(shown):
         mine = style.select(shown, "output_tv", schedule=word)
-        axes.plot([row.index for row in mine], [row.value for row in mine], markevery=7, **_paint(word))
+        axes.plot([index_of(row) for row in mine], [row.value for row in mine], markevery=7, **_paint(word))
     axes.set_ylim(bottom=0.0)
     axes.set_xlabel("dimension k of the code (revealed tokens that fix the rest)")
     axes.set_ylabel("output TV")
@@ -188,7 +189,7 @@ def leftover(rows: Sequence[Row]) -> Figure | None:
     return figure
 
 
-_BOUNDS = {
+_BOUNDS: dict[str, tuple[str, str, Any]] = {
     "output_tv": ("output TV of first hitting", "o", "-"),
     "accumulated_tv": ("accumulated TV of its conditionals", "^", "--"),
     "score_error_bound_tv": ("square root of half the score error", "s", ":"),

@@ -1,6 +1,7 @@
 """What the rows of the study ``discretization`` say, in words."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from jdlm.study.rows import Row
 from jdlm.study.studies.study import cite
@@ -20,11 +21,11 @@ class _Found:
     def __init__(self, rows: Sequence[Row]):
         self._rows = rows
 
-    def all(self, metric: str, **wanted) -> list[Row]:
+    def all(self, metric: str, **wanted: Any) -> list[Row]:
         """Those of a metric whose other fields are as wanted."""
         return [r for r in self._rows if r.metric == metric and all(getattr(r, k) == v for k, v in wanted.items())]
 
-    def text(self, metric: str, digits: int = 4, **wanted) -> str:
+    def text(self, metric: str, digits: int = 4, /, **wanted: Any) -> str:
         """The one number, as it is quoted."""
         (row,) = self.all(metric, **wanted)
         return cite(row, digits)

@@ -84,7 +84,7 @@ def _of_target(seed: int, name: str, target: Target, say: Callable[[str], None])
             yield mine.row("exposure", value, "exact", index=j)
         yield mine.row("path_kl_nats", both.path, "exact")
         yield mine.row("output_kl_nats", both.output, "exact")
-    errors, gaps, laws, first = [], [], [], None
+    errors, gaps, laws, networks = [], [], [], []
     for number in range(SEEDS):
         say(f"training {number + 1} of {SEEDS}")
         predictor = _trained(target, seed * SEEDS + number)
@@ -92,14 +92,14 @@ def _of_target(seed: int, name: str, target: Target, say: Callable[[str], None])
         gaps.append(measure.exact_order_gap(predictor, target))
         space = StateSpace(predictor, _RANDOM)
         laws.append([exact.output_law_of(space, schedule) for schedule in plan])
-        first = first or predictor
+        networks.append(predictor)
     trained = dataclasses.replace(origin, predictor="network", planner=_RANDOM)
     yield trained.row("learning_error_nats", measure.mean([error.sum() for error in errors]), "monte_carlo")
     yield trained.row("order_gap_nats", measure.mean(gaps), "monte_carlo")
     yield from _of_networks(trained, law, plan, [both.path for both in of_oracle], np.array(errors), laws)
     yield from _compared(trained, law, plan, [both.output for both in of_oracle], laws)
     say("sampling")
-    yield from _sampled(dataclasses.replace(trained, schedule=plan[-1]), first, laws[0][-1])
+    yield from _sampled(dataclasses.replace(trained, schedule=plan[-1]), networks[0], laws[0][-1])
 
 
 def _trained(target: Target, seed: int) -> Predictor:
@@ -149,7 +149,7 @@ def _compared(
 
 def _sampled(origin: Origin, predictor: Predictor, law: OutputLaw) -> Iterator[Row]:
     """The exact distribution against tokens that are really sampled: the mean of their log probability under it."""
-    sizes = draw_sizes(origin.key("sizes"), origin.schedule, SAMPLES)
+    sizes = draw_sizes(origin.key("sizes"), origin.its_schedule, SAMPLES)
     tokens = np.asarray(sample(origin.key("tokens"), predictor, sizes))
     log_probs = np.log(law.law[tuple(tokens.T)])
     spread = float(np.sqrt(max(np.sum(law.law * np.log(law.law) ** 2) - exact.entropy(law.law) ** 2, 0.0)))
