@@ -44,6 +44,15 @@ def test_with_a_number_of_steps_the_first_offer_is_the_best_of_all_size_lists():
         assert offers[0].nelbo.value == pytest.approx(offers[0].cost.value + curve().sum())
 
 
+def test_a_builder_of_any_name_is_asked():
+    """Also one that is called like the schedule made for the curve, whose place it takes."""
+    exact = advice.exact_curve(curve())
+    offers = advice.recommend(exact, exact, {"optimal": BUILDERS["uniform"], "mine": BUILDERS["cosine"]}, num_steps=4)
+    assert [offer.name for offer in offers] == ["optimal", "mine"]
+    for offer, build in zip(offers, (schedules.uniform, schedules.cosine), strict=True):
+        np.testing.assert_array_equal(offer.schedule.exposure(), build(LENGTH, 4).exposure())
+
+
 def test_differences_to_optimal_and_their_errors():
     """A level common to all counts cancels: only what differs between counts is left in the standard error."""
     independent = np.full(LENGTH, 0.01)

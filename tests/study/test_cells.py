@@ -12,7 +12,7 @@ from jdlm import evaluate, planners, predictor, schedules, targets
 from jdlm.measure import marginals, path
 from jdlm.predictor import is_oracle_of, oracle
 from jdlm.sampling import Info, Results
-from jdlm.study import cells
+from jdlm.study import cells, parts
 from jdlm.study import sweep as sweeps
 
 LENGTH, VOCAB = 3, 2
@@ -191,6 +191,16 @@ def test_a_cell_is_that_of_its_settings():
     assert again == {row.cell for row in sweep(law=equal)}
     new = {row.cell for row in sweep(identities={"wrong": "another checkpoint"})}
     assert len(again & new) == len(cells) - 5
+
+
+def test_rows_that_need_a_schedule_or_a_planner_say_so():
+    empty = cells.Origin("law", 0)
+    with pytest.raises(ValueError, match=r"^the cell of target 'law' has no schedule; give one$"):
+        list(parts.of_schedule(empty, None))
+    with pytest.raises(ValueError, match=r"^the cell of target 'law' has no planner; give one$"):
+        list(parts.exact_laws(empty, oracle(target()), target(), PLAN))
+    with pytest.raises(ValueError, match=r"^neither the entropy curve nor a measured curve is known"):
+        list(parts.identities(dataclasses.replace(empty, schedule=chain()), None, None))
 
 
 def test_targets_of_one_name_are_told_apart_also_inside_of_others():
