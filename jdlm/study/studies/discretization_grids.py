@@ -10,7 +10,7 @@ import numpy as np
 from jdlm import planners, schedules
 from jdlm.schedules import Schedule
 from jdlm.schedules.thinning import Masking
-from jdlm.study import slopes
+from jdlm.study import goals, slopes
 from jdlm.study.cells import Origin
 from jdlm.study.rows import Row
 
@@ -103,28 +103,10 @@ def exponent(origin: Origin, metric: str, x: Iterable[float | int], y: Iterable[
     return origin.row(metric, slopes.exponent([float(value) for value in x], list(y)), "fit")
 
 
-def steps_until(distance: Callable[[int], float], goal: float, start: int) -> int:
-    """Smallest number of steps, at least 2, with ``distance(steps) <= goal``, for one that falls about like 1/steps.
-
-    >>> steps_until(lambda k: 3 / k, 0.01, 8)
-    300
-    """
-    low, high, steps = 1, None, start
-    while high is None or high - low > 1:
-        value = distance(steps)
-        low, high = (low, steps) if value <= goal else (steps, high)
-        guess = round(steps * value / goal)
-        if high is None:
-            steps = max(guess, low + 1)
-        else:
-            steps = guess if low < guess < high else (low + high) // 2
-    return high
-
-
 def until(origin: Origin, length: int, tv: Callable[[Schedule], float], goal: float) -> Iterator[Row]:
     """Steps of a discretization, and expected calls, until its total variation is at most a goal."""
     distance = functools.cache(lambda steps: tv(thinned(origin.name, length, steps)))
-    steps = steps_until(distance, goal, 4 * length)
+    steps = goals.steps_until(distance, goal, 4 * length)
     calls = thinned(origin.name, length, steps).mean_nfe
     yield origin.row(f"steps_until_tv_{goal:g}", float(steps), "exact", nfe=calls)
     yield origin.row(f"calls_until_tv_{goal:g}", calls, "exact", nfe=calls)

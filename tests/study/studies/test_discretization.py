@@ -13,7 +13,7 @@ from jdlm import curves, schedules, targets
 from jdlm.measure import exact
 from jdlm.predictor import oracle
 from jdlm.study.studies import discretization, discretization_errors, discretization_grids, load
-from jdlm.study.studies.discretization_grids import DISCRETIZATIONS, steps_until, thinned
+from jdlm.study.studies.discretization_grids import DISCRETIZATIONS, thinned
 
 SAMPLES = 1024
 
@@ -110,13 +110,6 @@ def test_every_discretization_takes_the_steps_that_it_is_given():
     )
     left = discretization_grids.opened("tau_leaping:linear", 32, 8)
     assert left.leftover == pytest.approx(0.888, abs=5e-4) and left.num_steps == 8
-
-
-def test_steps_until_finds_the_first_that_is_enough():
-    for power, goal, start in itertools.product((0.5, 1.0, 2.0), (0.3, 0.01), (2, 7, 1000)):
-        found = steps_until(lambda k, power=power: 5.0 / k**power, goal, start)
-        assert 5.0 / found**power <= goal < 5.0 / (found - 1) ** power or found == 2
-    assert steps_until(lambda k: 0.0, 0.1, 50) == 2
 
 
 def test_first_hitting_has_no_error_and_bounds_that_are_nearly_met():
