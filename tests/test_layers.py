@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import jdlm
+from jdlm.study.studies import STUDIES
 
 ROOT = Path(jdlm.__file__).parent
 # From the ground up; a module imports from its own layer and from those below it. Inside of functions, too.
@@ -43,7 +44,6 @@ ELSEWHERE = {
     "cli/verify": "cli/test_study",
     "sampling/_rounds": "sampling/test_speculation",
     "study/figures/strokes": "study/figures/test_adaptation",
-    "study/studies/adaptation_words": "study/studies/test_adaptation",
 }
 LEVEL = {name: number for number, names in enumerate(LAYERS) for name in names}
 PUBLIC = (
@@ -171,10 +171,15 @@ FILES = [path.relative_to(ROOT).with_suffix("") for path in sorted(ROOT.rglob("*
 def test_every_file_has_its_mirror(file):
     """tests/<package>/test_<file>.py, without the underscore of an engine room; it holds at least one test.
 
-    A schedule, target or planner may do with its line in the registry, whose checks are those of its whole family.
+    A schedule, target or planner may do with its line in the registry, whose checks are those of its whole family. All
+    files of a study, its figures too, may share one.
     """
     tests, other = Path(__file__).parent, ELSEWHERE.get(file.as_posix())
     mirror = tests / file.parent / f"test_{file.name.lstrip('_')}.py"
+    if file.parent.as_posix() in ("study/studies", "study/figures") and not mirror.exists():
+        for name in STUDIES:
+            if file.name.startswith(name.replace("-", "_")):
+                mirror = tests / "study" / "studies" / f"test_{name.replace('-', '_')}.py"
     if file.parts[0] in ("schedules", "targets", "planners") and len(file.parts) == 2 and not mirror.exists():
         registry = (tests / file.parent / "family.py").read_text(encoding="utf-8")
         functions = [node.name for node in MODULES[f"jdlm.{file.parts[0]}.{file.stem}"].body if hasattr(node, "name")]

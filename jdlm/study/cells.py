@@ -103,17 +103,6 @@ class Origin:
         return self.planner
 
     @property
-    def its_schedule(self) -> Schedule:
-        """The schedule of a cell that has one.
-
-        Raises:
-          ValueError: it has none.
-        """
-        if self.schedule is None:
-            raise ValueError(f"the cell of {self.target} has no schedule; give one")
-        return self.schedule
-
-    @property
     def _settings(self) -> dict[str, str | int | None]:
         return {
             "target": self.target,

@@ -56,9 +56,9 @@ def _bounds(origin: Origin, target: Target, predictor: Predictor) -> Iterator[Ro
     """The total variation of first hitting with a wrong predictor, and what bounds it."""
     error, mine = score_error(predictor, target), _Law(target, predictor)
     total, accumulated = float(error.kl.sum()), float(error.tv.sum())
-    tv, bound = mine.tv(origin.its_schedule), float(np.sqrt(total / 2.0))
+    tv, bound = mine.tv(origin.scheduled()), float(np.sqrt(total / 2.0))
     yield origin.row("score_error_nats", total, "exact")
-    yield origin.row("output_kl_nats", exact.kl(mine.law, mine.output(origin.its_schedule)), "exact")
+    yield origin.row("output_kl_nats", exact.kl(mine.law, mine.output(origin.scheduled())), "exact")
     yield origin.row("output_tv", tv, "exact")
     yield origin.row("accumulated_tv", accumulated, "exact")
     yield origin.row("score_error_bound_tv", bound, "exact")
@@ -79,7 +79,7 @@ def wrong(seed: int, scales: Sequence[float]) -> Iterator[Row]:
     for word in ("euler:linear", "euler:cosine"):
         for num_steps in FLOOR_STEPS:
             origin = _of(_NAME, seed, _name(*FLOOR), thinned(word, _TARGET.length, num_steps))
-            tv = mine.tv(origin.its_schedule)
+            tv = mine.tv(origin.scheduled())
             yield origin.row("output_tv", tv, "exact")
             yield origin.row("output_tv_beyond_first_hitting", tv - floor, "exact")
 

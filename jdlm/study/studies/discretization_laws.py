@@ -146,7 +146,7 @@ def _parity_tv(schedule: Schedule) -> float:
 
 def _code(origin: Origin) -> Iterator[Row]:
     """Divergences on a parity check by the closed form."""
-    schedule = origin.its_schedule
+    schedule = origin.scheduled()
     overshoot = schedule.overshoot_law(schedule.length - 1)
     tv = curves.mds_output_tv(overshoot, 2)
     output, path = curves.mds_output_kl(overshoot, 2), float(overshoot[1] * np.log(2))
@@ -161,7 +161,7 @@ def all_dimensions(seed: int, words: Sequence[str]) -> Iterator[Row]:
     yield from shape(Origin(name, seed), targets.reed_solomon(length, 2, prime))
     for word in words:
         mine = of(name, seed, thinned(word, length, num_steps))
-        values = [curves.mds_output_tv(mine.its_schedule.overshoot_law(k), prime) for k in range(1, length)]
+        values = [curves.mds_output_tv(mine.scheduled().overshoot_law(k), prime) for k in range(1, length)]
         for k, value in enumerate(values, start=1):
             yield mine.row("output_tv", value, "exact", index=k)
         yield mine.row("largest_output_tv", max(values), "exact")
@@ -175,8 +175,8 @@ def leftover(seed: int, counts: Sequence[int]) -> Iterator[Row]:
         left = {}
         for num_steps in counts:
             mine = Origin(name, seed, schedule=opened(word, _MASKS, num_steps))
-            left[num_steps] = max(_MASKS - float(mine.its_schedule.expected_revealed()[-1]), 0.0)
-            yield mine.row("leftover_probability", mine.its_schedule.leftover, "exact")
+            left[num_steps] = max(_MASKS - float(mine.scheduled().expected_revealed()[-1]), 0.0)
+            yield mine.row("leftover_probability", mine.scheduled().leftover, "exact")
             yield mine.row("expected_leftover_masks", left[num_steps], "exact")
         late = [count for count in counts if count >= LATE]
         if len(late) >= 3 and min(left.values()) > 0.0:

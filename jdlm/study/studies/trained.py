@@ -149,7 +149,7 @@ def _compared(
 
 def _sampled(origin: Origin, predictor: Predictor, law: OutputLaw) -> Iterator[Row]:
     """The exact distribution against tokens that are really sampled: the mean of their log probability under it."""
-    sizes = draw_sizes(origin.key("sizes"), origin.its_schedule, SAMPLES)
+    sizes = draw_sizes(origin.key("sizes"), origin.scheduled(), SAMPLES)
     tokens = np.asarray(sample(origin.key("tokens"), predictor, sizes))
     log_probs = np.log(law.law[tuple(tokens.T)])
     spread = float(np.sqrt(max(np.sum(law.law * np.log(law.law) ** 2) - exact.entropy(law.law) ** 2, 0.0)))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from jdlm.schedules import uniform
 from jdlm.schedules.minimax import column_generation, minimax, solved
 from tests.reference import schedules as reference
 
@@ -139,3 +140,8 @@ def test_arrays_of_another_kind_are_refused(tmp_path, field):
     np.savez(tmp_path / "a.npz", **{f"7-2-tc-{name}": array for name, array in arrays.items()})
     with pytest.raises(ValueError, match=r"arrays of another kind: .*float32"):
         solved.read(tmp_path / "a.npz", (7, 2, "tc"))
+
+
+def test_a_schedule_without_a_certificate_has_no_gap():
+    with pytest.raises(ValueError, match=r"^schedule uniform has no certificate; give one made by `certified`$"):
+        solved.gap(uniform(8, 2))
