@@ -22,7 +22,6 @@ __all__ = [
     "exponent",
     "of",
     "opened",
-    "steps_until",
     "thinned",
 ]
 
