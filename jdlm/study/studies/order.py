@@ -168,9 +168,9 @@ def _compared(seed: int, made: Sequence[Row]) -> Iterator[Row]:
 
     def counted(planner: Planner, what: str, gains: list[float]) -> Iterator[Row]:
         origin = Origin("all", seed, predictor="oracle", planner=planner)
-        yield origin.row(f"{what}_compared_count", len(gains), "exact")
-        yield origin.row(f"{what}_lower_count", sum(gain < -_ROUNDING for gain in gains), "exact")
-        yield origin.row(f"{what}_higher_count", sum(gain > _ROUNDING for gain in gains), "exact")
+        yield origin.row(f"{what}_compared_count", float(len(gains)), "exact")
+        yield origin.row(f"{what}_lower_count", float(sum(gain < -_ROUNDING for gain in gains)), "exact")
+        yield origin.row(f"{what}_higher_count", float(sum(gain > _ROUNDING for gain in gains)), "exact")
 
     for planner in SIZED[1:]:
         gains = [values[planner.name, True, *pair] - values[_RANDOM, True, *pair] for pair in pairs]

@@ -156,8 +156,8 @@ def rows(seed: int, quick: bool, report: Report) -> Iterator[Row]:
 
 def _shape(name: str, seed: int, vocab: int) -> Iterator[Row]:
     origin = Origin(name, seed)
-    yield origin.row("length", 1, "exact")
-    yield origin.row("vocab_size", vocab, "exact")
+    yield origin.row("length", 1.0, "exact")
+    yield origin.row("vocab_size", float(vocab), "exact")
 
 
 def _ladder(seed: int, way: str, sampled: bool) -> Iterator[Row]:
