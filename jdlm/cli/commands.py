@@ -30,7 +30,7 @@ COMMANDS = (
     Command("sweep", "Compare schedules on a run or preset: rows and figures.", "jdlm.cli.sweep"),
     Command("tokens", "Print samples of a run or preset; fill in known tokens.", "jdlm.cli.tokens"),
     Command("recommend", "Recommend a schedule and a number of steps.", "jdlm.cli.recommend"),
-    Command("study", "Answer a question about schedules; without a name, list the questions.", "jdlm.cli.study"),
+    Command("study", "Answer a question about schedules, or list them all.", "jdlm.cli.study"),
     Command("verify", "Make the committed results of the studies again and compare.", "jdlm.cli.verify"),
     Command("figures", "Draw the figures of a run again.", "jdlm.cli.figures"),
     Command("doctor", "Check the installation and a run.", "jdlm.cli.doctor"),

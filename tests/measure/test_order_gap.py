@@ -8,6 +8,7 @@ import pytest
 from jdlm import evaluate, targets
 from jdlm.measure import exact
 from jdlm.predictor import Predictor, oracle
+from tests.measure import tables
 from tests.reference import gaps
 
 LENGTH, VOCAB = 3, 2
@@ -16,12 +17,12 @@ LAW = np.random.default_rng(1).dirichlet(np.full(VOCAB**LENGTH, 0.7)).reshape([V
 
 def logits(spread=1.0):
     """Of a predictor that agrees with the law up to independent noise in each state."""
-    table = np.asarray(exact.tabulate(oracle(targets.table(LAW))).params)
+    table = np.asarray(tables.tabulate(oracle(targets.table(LAW))).params)
     return table + spread * np.random.default_rng(2).normal(size=table.shape).astype(np.float32)
 
 
 def looked_up(table):
-    return Predictor(jnp.asarray(table), exact._look_up, LENGTH, VOCAB)
+    return Predictor(jnp.asarray(table), tables.look_up, LENGTH, VOCAB)
 
 
 def twin(table, law=None):

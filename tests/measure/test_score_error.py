@@ -66,7 +66,7 @@ def test_the_sum_is_the_path_kl_of_one_token_per_step_and_what_is_measured():
     for predictor in (wrong()[0], perturbed(oracle(target), 0.4, 7)):
         error = score_error(predictor, target)
         assert exact.path_kl(target, predictor, first_hitting).path == pytest.approx(error.kl.sum(), abs=1e-6)
-    measured = evaluate.cross_entropy_curve(predictor, target, jax.random.key(0), 500).learning_error
+    measured = evaluate.cross_entropy_curve(jax.random.key(0), predictor, target, 500).learning_error
     assert np.all(np.abs(measured.values - error.kl) <= 3.5 * measured.standard_errors + 1e-6)
 
 

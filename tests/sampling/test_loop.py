@@ -123,7 +123,7 @@ def test_a_budget_of_rounds_is_kept_and_work_goes_on_from_there():
     kind = rounds.Kind((), Draw(), layout, jnp.dtype("float32"))
     queue = rounds.Queue(lanes, np.array([3], np.int32), np.array([3], np.int32))
     zeros = np.zeros(3, np.int32)
-    progress = rounds.Progress(
+    progress = rounds.LaneState(
         lanes.start, np.zeros(3, np.float32), zeros, zeros, np.zeros((3, 4), np.int32), np.zeros((3, 2, 2), np.uint32),
         zeros,
     )  # fmt: skip

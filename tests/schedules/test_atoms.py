@@ -34,7 +34,7 @@ def test_the_first_uniform_chooses_the_list():
     law = Atoms(WEIGHTS, SIZES).checked(5, 4)
     first = np.array([0.0, 0.39, 0.41, 0.69, 0.71, 0.89, 0.91, 1.0 - 2.0**-53])
     uniforms = np.column_stack([first, np.random.default_rng(0).random((8, 3))])
-    np.testing.assert_array_equal(law.invert(uniforms), SIZES[[0, 0, 1, 1, 2, 2, 3, 3]])
+    np.testing.assert_array_equal(law.invert(uniforms, 5), SIZES[[0, 0, 1, 1, 2, 2, 3, 3]])
 
 
 def test_kernels_push_the_mass_of_each_list_along_it():

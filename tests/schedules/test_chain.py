@@ -46,7 +46,7 @@ def test_kernels_say_the_size_and_make_the_same_chain():
 def test_uniforms_are_used_one_for_each_step():
     """Each step by hand: the first count whose cumulative probability exceeds the step's own uniform."""
     uniforms = np.random.default_rng(1).random((100, NUM_STEPS + 2))
-    found = law().invert(uniforms)
+    found = law().invert(uniforms, LENGTH)
     for row, sizes in zip(uniforms, found, strict=True):
         revealed = 0
         for step, size in enumerate(sizes):

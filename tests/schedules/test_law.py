@@ -21,7 +21,7 @@ from jdlm.schedules.law import Law, choose
 
 def test_all_forms_have_all_members_and_their_arguments():
     members = [name for name, value in vars(Law).items() if inspect.isfunction(value) and not name.startswith("_")]
-    assert len(members) == 12
+    assert len(members) == 13
     for form in (Atoms, Chain, Thinning):
         for name in members:
             mine, wanted = (list(inspect.signature(getattr(kind, name)).parameters) for kind in (form, Law))
@@ -60,11 +60,14 @@ class Coins:
     def checked(self, length, num_steps):
         return self
 
-    def draw(self, key):
+    def draw(self, key, length):
         return 1 + jax.random.bernoulli(key, shape=(self.steps,)).astype(jnp.int32)
 
-    def invert(self, uniforms):
+    def invert(self, uniforms, length):
         return 1 + (uniforms[:, : self.steps] >= 0.5).astype(np.int32)
+
+    def mean_nfe(self, length):
+        return None
 
     def exposure(self, length):
         return self._mean(lambda sizes: np.bincount(np.cumsum((0, *sizes[:-1])), sizes, length))

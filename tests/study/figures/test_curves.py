@@ -40,7 +40,7 @@ def test_a_true_curve_alone_has_one_panel_and_a_learned_one_two():
     learned = [r for r in make_rows() if r.metric == "cross_entropy_curve_nats"]  # as on a text: nothing else is known
     only = figures.entropy_curve(learned).axes
     assert len(only) == 1 and not only[0].patches
-    assert [t.get_text() for t in only[0].get_legend().get_texts()] == ["trained network, $c[j]$ ± standard error"]
+    assert [t.get_text() for t in only[0].get_legend().get_texts()] == ["network, $c[j]$ ± standard error"]
 
 
 def test_training_is_shown_in_logarithms_only_where_all_is_above_0():
