@@ -9,7 +9,7 @@ import pytest
 from jdlm.study import rows, verify
 
 ROOT = Path(__file__).parents[3]
-NUMBER = r"-?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?"
+NUMBER = r"-?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?"
 CITED = re.compile(rf"({NUMBER})(?: ± ({NUMBER}))?(?: \(n = ([\d,]+)\))?\s+\[cell ([0-9a-f]{{6,12}})\]")
 
 
