@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from jdlm import evaluate, targets
-from jdlm.measure import exact
 from jdlm.predictor import Predictor, oracle
 from tests.measure import tables
 from tests.reference import gaps
