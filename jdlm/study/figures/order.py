@@ -96,7 +96,7 @@ def _panels(metric: str, heading: str, label: str) -> Callable[[Sequence[Row]], 
     return draw
 
 
-def _span(values: Sequence[float]) -> str:
+def _span(values: Sequence[float | int]) -> str:
     low, high = min(values), max(values)
     return f"{low:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"
 
