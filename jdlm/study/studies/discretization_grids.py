@@ -22,8 +22,8 @@ __all__ = [
     "exponent",
     "of",
     "opened",
-    "steps_until",
     "thinned",
+    "until",
 ]
 
 GOALS = (0.1, 0.01)
