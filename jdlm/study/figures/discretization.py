@@ -127,7 +127,7 @@ def dimension(rows: Sequence[Row]) -> Figure | None:
     shown = [row for row in shown if row.target in lengths]
     if not shown:
         return None
-    heading = "Parity check: what a total variation of 0.01 costs"
+    heading = "Parity check: K = steps until a total variation of 0.01, and their calls"
     figure = style.new(9.0, 5.2, described(heading, shown, rows))
     panels = figure.subplots(1, 2, sharey=True)
     ordered = sorted(lengths.values())
@@ -141,7 +141,8 @@ def dimension(rows: Sequence[Row]) -> Figure | None:
         axes.minorticks_off()
         axes.set_title(f"{label} until output TV ≤ 0.01", loc="left")
         axes.set_xlabel("length L")
-    slopes = {r.schedule: r.value for r in style.select(rows, "steps_until_tv_0.01_exponent_in_length")}
+    powers = style.select(rows, "steps_until_tv_0.01_exponent_in_length")
+    slopes = {r.schedule: r.value for r in powers if r.target.endswith(f"-{ordered[-1]:.0f}")}
     handles = []
     for word in _words(shown):
         power = f", steps ~ $L^{{{slopes[word]:.2f}}}$" if word in slopes else ""

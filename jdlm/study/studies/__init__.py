@@ -27,9 +27,8 @@ class Entry(NamedTuple):
 
 STUDIES: dict[str, Entry] = {
     "adaptation": Entry("do random sizes adapt to a dependence that they do not know? MDS codes, smooth targets", 2),
-    "discretization": Entry(
-        "what do Euler, tau-leaping and ancestral steps cost in TV? against L and first hitting", 3
-    ),
+    "discretization": Entry("what do Euler and tau-leaping cost in TV, against steps, calls and length?", 3),
+    "low-dependence": Entry("how many steps does little dependence need, and do TC, DTC or D tell?", 3),
     "order": Entry("does it pay to choose positions by looking at the predictor? exact laws of all planners", 3),
     "precision": Entry("what does the arithmetic of a draw do to rare tokens? all values of the generator", 3),
     "trained": Entry("is the best schedule for the oracle still the best one for a trained network?", 5),

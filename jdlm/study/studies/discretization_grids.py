@@ -23,6 +23,7 @@ __all__ = [
     "of",
     "opened",
     "thinned",
+    "until",
 ]
 
 GOALS = (0.1, 0.01)

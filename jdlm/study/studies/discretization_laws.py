@@ -135,9 +135,10 @@ def parity(seed: int, lengths: Sequence[int]) -> Iterator[Row]:
                 steps = made[0].value
                 yield mine.row(f"steps_times_tv_{goal:g}_over_length", steps * goal / length, "exact")
                 needed.setdefault((word, goal), []).append(steps)
-    for (word, goal), counts in needed.items():
-        mine = of("parity", seed, name=word)
-        yield exponent(mine, f"steps_until_tv_{goal:g}_exponent_in_length", lengths, counts)
+    for some in sorted({3, len(lengths)}):  # the first ones, too, which the quick rows have
+        for (word, goal), counts in needed.items():
+            mine = of(f"parity-{lengths[0]}-{lengths[some - 1]}", seed, name=word)
+            yield exponent(mine, f"steps_until_tv_{goal:g}_exponent_in_length", lengths[:some], counts[:some])
 
 
 def _parity_tv(schedule: Schedule) -> float:

@@ -30,6 +30,14 @@ class _Found:
         (row,) = self.all(metric, **wanted)
         return cite(row, digits)
 
+    def power(self, name: str, digits: int = 4, **wanted) -> str:
+        """The power of the length with which the steps grow, up to the longest parity check."""
+        last = name.rpartition("-")[2]
+        rows = [
+            r for r in self.all("steps_until_tv_0.01_exponent_in_length", **wanted) if r.target.endswith(f"-{last}")
+        ]
+        return cite(rows[0], digits)
+
     def longest(self) -> str:
         """The name of the longest parity check."""
         names = [row.target for row in self.all("length") if row.target.startswith("parity-")]
@@ -40,7 +48,7 @@ def _parity(found: _Found) -> Iterator[str]:
     name, euler = found.longest(), {"schedule": "euler:linear"}
     length = int(name.split("-")[1])
     shares = [found.text("tv_steps_over_length", target=name, num_steps=c * length, **euler) for c in (4, 16)]
-    power = found.text("steps_until_tv_0.01_exponent_in_length", **euler)
+    power = found.power(name, **euler)
     yield (
         f"Parity check, L = {length}, Euler with linear masking: TV K / L = {shares[0]} at K = 4 L and {shares[1]} at "
         f"16 L, on the way to 1/4. TV <= 0.01 takes {found.text('steps_until_tv_0.01', 7, target=name, **euler)} "
@@ -62,7 +70,7 @@ def _powers(found: _Found) -> Iterator[str]:
     name = found.longest()
 
     def steps(word: str) -> str:
-        power = found.text("steps_until_tv_0.01_exponent_in_length", 3, schedule=word)
+        power = found.power(name, 3, schedule=word)
         return f"{found.text('steps_until_tv_0.01', 7, target=name, schedule=word)}, L to the {power}"
 
     yield (

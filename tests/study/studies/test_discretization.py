@@ -76,8 +76,8 @@ def test_the_number_of_steps_on_parity_is_the_length_over_four_times_the_distanc
         revealed = np.diff(np.arange(steps + 1) / steps)
         assert value("calls_until_tv_0.01", **where) == pytest.approx(np.sum(1 - (1 - revealed) ** length), rel=1e-9)
     power = "steps_until_tv_0.01_exponent_in_length"
-    assert value(power, target="parity", schedule="euler:linear") == pytest.approx(1.0, abs=0.01)
-    assert value(power, target="parity", schedule="euler:polynomial") == pytest.approx(0.5, abs=0.01)
+    assert value(power, target="parity-16-256", schedule="euler:linear") == pytest.approx(1.0, abs=0.01)
+    assert value(power, target="parity-16-256", schedule="euler:polynomial") == pytest.approx(0.5, abs=0.01)
 
 
 def test_euler_on_other_maskings_has_the_rates_of_the_theory():
