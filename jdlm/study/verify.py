@@ -52,13 +52,16 @@ def names() -> list[str]:
     return sorted(path.stem for path in folder().glob("*.csv"))
 
 
-def compare(reference: Iterable[Row], made: Iterable[Row], *, partial: bool = False) -> Comparison:
+def compare(
+    reference: Iterable[Row], made: Iterable[Row], *, partial: bool = False, relative: float = RELATIVE
+) -> Comparison:
     """Compares rows of the same places, whatever their cells.
 
     Args:
       reference: the committed rows.
       made: the same study, made again with another seed.
       partial: ``made`` is the quick part of the study, so that rows may be missing.
+      relative: tolerance of exact rows.
 
     Raises:
       ValueError: two rows of one place, estimates of one seed on both sides (which are not independent), or nothing to
@@ -85,7 +88,7 @@ def compare(reference: Iterable[Row], made: Iterable[Row], *, partial: bool = Fa
             if p < limit:
                 differences.append(f"{_text(now)} {_value(now)} instead of {_value(before)}: p = {p:.2g}")
         else:
-            apart = max(_apart(*pair) for pair in _exact_pairs(before, now))
+            apart = max(_apart(*pair, relative) for pair in _exact_pairs(before, now))
             worst_exact = max(worst_exact, apart)
             if apart > 1.0:
                 differences.append(f"{_text(now)} {now.value!r} instead of {before.value!r}")
@@ -111,13 +114,13 @@ def _exact_pairs(before: Row, now: Row) -> Sequence[tuple[float | None, float | 
     return (before.value, now.value), (before.nfe, now.nfe), (before.standard_error, now.standard_error)
 
 
-def _apart(before: float | None, now: float | None) -> float:
+def _apart(before: float | None, now: float | None, relative: float) -> float:
     """Difference of two numbers in units of the tolerance; infinite where one of them is none or not finite."""
     if before is None or now is None:
         return 0.0 if before is now else math.inf
     if before == now or (math.isnan(before) and math.isnan(now)):
         return 0.0
-    difference = abs(before - now) / (ABSOLUTE + RELATIVE * abs(before))
+    difference = abs(before - now) / (ABSOLUTE + relative * abs(before))
     return difference if math.isfinite(difference) else math.inf
 
 

@@ -27,12 +27,15 @@ class Study:
         a part of all of them with the same settings.
       figures: name of the file -> function of the rows; None where the rows have nothing to draw.
       conclude: at most ten lines, made from the rows, of what was found.
+      relative: tolerance of exact rows that are made again on another machine; by default what rounding in sums of up to
+        10^6 terms of a double stays below.
     """
 
     name: str
     measure: Callable[[int, bool, Report], Iterator[Row]]
     figures: Mapping[str, Callable[[Sequence[Row]], Figure | None]]
     conclude: Callable[[Sequence[Row]], list[str]]
+    relative: float = 1e-6
 
 
 def shape(origin: Origin, target: Target) -> Iterator[Row]:
