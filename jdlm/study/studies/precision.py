@@ -215,5 +215,5 @@ def _together(seed: int, way: str, steps: int) -> Iterator[Row]:
     yield origin.row("effective_temperature", _temperature(tokens, law[1:] / revealed), "exact", index=steps)
 
 
-# The last bit of a float32 logarithm, which processors round differently, decides where single values of the noise fall.
+# Processors differ in the last bit of a float32 logarithm, which decides where single values of the noise fall.
 STUDY = Study("precision", rows, figures.FIGURES, precision_words.conclude, relative=1e-3)

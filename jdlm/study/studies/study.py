@@ -27,8 +27,8 @@ class Study:
         a part of all of them with the same settings.
       figures: name of the file -> function of the rows; None where the rows have nothing to draw.
       conclude: at most ten lines, made from the rows, of what was found.
-      relative: tolerance of exact rows that are made again on another machine; by default what rounding in sums of up to
-        10^6 terms of a double stays below.
+      relative: tolerance of exact rows that are made again on another machine; by default above the rounding in
+        sums of up to 10^6 terms of a double.
     """
 
     name: str
