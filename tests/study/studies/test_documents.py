@@ -10,7 +10,7 @@ from jdlm.study import rows, verify
 
 ROOT = Path(__file__).parents[3]
 NUMBER = r"-?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?"
-CITED = re.compile(rf"({NUMBER})(?:\s±\s({NUMBER}))?(?:\s\(n\s=\s([\d,]+)\))?\s+\[cell\s([0-9a-f]{{6,12}})\]")
+CITED = re.compile(rf"({NUMBER})(?:\s+±\s+({NUMBER}))?(?:\s+\(n\s+=\s+([\d,]+)\))?\s+\[cell\s+([0-9a-f]{{6,12}})\]")
 
 
 def by_cell():
