@@ -30,7 +30,7 @@ class _Found:
         (row,) = self.all(metric, **wanted)
         return cite(row, digits)
 
-    def power(self, name: str, digits: int = 4, **wanted) -> str:
+    def power(self, name: str, digits: int = 4, /, **wanted: Any) -> str:
         """The power of the length with which the steps grow, up to the longest parity check."""
         last = name.rpartition("-")[2]
         rows = [
