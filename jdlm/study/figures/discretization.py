@@ -1,6 +1,7 @@
 """Figures of the study ``discretization``: rules are markers, masking schedules are line styles."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,7 +16,7 @@ from jdlm.study.rows import Row
 __all__ = ["FIGURES"]
 
 _MARKERS = {"euler": "o", "ancestral": "s", "tau_leaping": "^"}
-_LINES = {
+_LINES: dict[str, tuple[str, Any]] = {
     "linear": ("#000000", "-"),
     "cosine": ("#0072b2", "--"),
     "exponential-constant": ("#d55e00", ":"),
@@ -26,7 +27,7 @@ _TINY = 1e-9  # what is below is rounding and has no place on a logarithmic axis
 _SHORT = ("parity-8", "sticky_markov-8", "mixture-8")
 
 
-def _paint(word: str, filled: bool = True) -> dict:
+def _paint(word: str, filled: bool = True) -> dict[str, Any]:
     rule, masking = word.split(":")
     color, line = _LINES[masking.removesuffix("-open")]
     face = color if filled else "white"
@@ -161,7 +162,7 @@ def places(rows: Sequence[Row]) -> Figure | None:
     axes = figure.subplots()
     for word in _words(shown):
         mine = style.select(shown, "output_tv", schedule=word)
-        axes.plot([row.index for row in mine], [row.value for row in mine], markevery=7, **_paint(word))
+        axes.plot([row.index or 0 for row in mine], [row.value for row in mine], markevery=7, **_paint(word))
     axes.set_ylim(bottom=0.0)
     axes.set_xlabel("dimension k of the code (revealed tokens that fix the rest)")
     axes.set_ylabel("output TV")
@@ -189,7 +190,7 @@ def leftover(rows: Sequence[Row]) -> Figure | None:
     return figure
 
 
-_BOUNDS = {
+_BOUNDS: dict[str, tuple[str, str, Any]] = {
     "output_tv": ("output TV of first hitting", "o", "-"),
     "accumulated_tv": ("accumulated TV of its conditionals", "^", "--"),
     "score_error_bound_tv": ("square root of half the score error", "s", ":"),

@@ -1,6 +1,7 @@
 """Figures of the study ``low-dependence``: what predicts the steps, growth with the length, grids of times."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -18,7 +19,7 @@ _CORRELATIONS = {"tc": ("TC", ">"), "dtc": ("DTC", "<"), "d": ("D", "o"), "sum":
 _FAMILIES = {"markov": "o", "mixture": "s", "flip": "*", "strings": "^", "parity": "D"}
 _SHOWN = ("uniform", "tc_equalizer", "random_phase_dtc", "minimax_both", "ancestral:exponential")
 _STEPS = "steps_until_kl_0.1"
-_GRIDS = {
+_GRIDS: dict[str, tuple[str, str, Any]] = {
     "constant": ("o", "#000000", "-"),
     "geometric:0.1": ("^", "#0072b2", ":"),
     "geometric:0.01": ("v", "#d55e00", "--"),
@@ -64,8 +65,8 @@ def predictors(rows: Sequence[Row]) -> Figure | None:
             if axes in panels[-1]:
                 axes.set_xlabel(f"{label}, nats")
         line[0].set_ylabel("steps K")
-    mark = {"linestyle": "none", "color": style.NEUTRAL, "markerfacecolor": "white"}
-    style.legend_below(figure, [Line2D([], [], marker=m, label=name, **mark) for name, m in _FAMILIES.items()])
+    paint: dict[str, Any] = {"linestyle": "none", "color": style.NEUTRAL, "markerfacecolor": "white"}
+    style.legend_below(figure, [Line2D([], [], marker=m, label=name, **paint) for name, m in _FAMILIES.items()])
     return figure
 
 
@@ -126,7 +127,7 @@ def grids(rows: Sequence[Row]) -> Figure | None:
     targets = list(dict.fromkeys(row.target for row in shown))
     heading = "Constant against geometric times for exponential masking from 8"
     figure = style.new(9.4, 1.8 + 0.5 * len(targets), described(heading, shown, rows))
-    counts = sorted({row.num_steps for row in shown})
+    counts = sorted({row.num_steps for row in shown if row.num_steps})
     panels = figure.subplots(1, len(counts), sharey=True, squeeze=False)[0]
     for count, axes in zip(counts, panels, strict=True):
         for row in shown:
@@ -158,7 +159,7 @@ def why(rows: Sequence[Row]) -> Figure | None:
     panels = figure.subplots(len(targets), 3, sharex=True, squeeze=False)
     for target, line in zip(targets, panels, strict=True):
         share = style.select(rows, "dtc_share_up_to", target=target)
-        line[0].plot([row.index for row in share], [row.value for row in share], color=style.NEUTRAL)
+        line[0].plot([row.index or 0 for row in share], [row.value for row in share], color=style.NEUTRAL)
         line[0].set_ylim(0.0, 1.02)
         line[0].set_title(f"{text(target.removeprefix('grids:'))}: share of DTC up to m", loc="left", fontsize=9)
         for axes, metric, label in (
@@ -168,7 +169,7 @@ def why(rows: Sequence[Row]) -> Figure | None:
             for name in dict.fromkeys(row.schedule for row in shown):
                 mine = style.select(rows, metric, target=target, schedule=name)
                 _, color, dash = _GRIDS[name]
-                axes.plot([row.index for row in mine], [row.value for row in mine], color=color, linestyle=dash)
+                axes.plot([row.index or 0 for row in mine], [row.value for row in mine], color=color, linestyle=dash)
             axes.set_title(label, loc="left", fontsize=9)
             axes.set_ylim(bottom=0.0)
         line[1].set_ylim(0.0, 6.0)

@@ -52,13 +52,13 @@ class _Law:
         return exact.total_variation(self.law, self.output(schedule))
 
 
-def _bounds(origin: Origin, target: Target, predictor: Predictor) -> Iterator[Row]:
+def _bounds(origin: Origin, schedule: Schedule, target: Target, predictor: Predictor) -> Iterator[Row]:
     """The total variation of first hitting with a wrong predictor, and what bounds it."""
     error, mine = score_error(predictor, target), _Law(target, predictor)
     total, accumulated = float(error.kl.sum()), float(error.tv.sum())
-    tv, bound = mine.tv(origin.schedule), float(np.sqrt(total / 2.0))
+    tv, bound = mine.tv(schedule), float(np.sqrt(total / 2.0))
     yield origin.row("score_error_nats", total, "exact")
-    yield origin.row("output_kl_nats", exact.kl(mine.law, mine.output(origin.schedule)), "exact")
+    yield origin.row("output_kl_nats", exact.kl(mine.law, mine.output(schedule)), "exact")
     yield origin.row("output_tv", tv, "exact")
     yield origin.row("accumulated_tv", accumulated, "exact")
     yield origin.row("score_error_bound_tv", bound, "exact")
@@ -73,13 +73,13 @@ def wrong(seed: int, scales: Sequence[float]) -> Iterator[Row]:
     for scale in scales:
         for number in SEEDS:
             origin = _of(_NAME, seed, _name(scale, number), first_hitting)
-            yield from _bounds(origin, _TARGET, perturbed(oracle(_TARGET), scale, number))
+            yield from _bounds(origin, first_hitting, _TARGET, perturbed(oracle(_TARGET), scale, number))
     mine = _Law(_TARGET, perturbed(oracle(_TARGET), *FLOOR))
     floor = mine.tv(first_hitting)
     for word in ("euler:linear", "euler:cosine"):
         for num_steps in FLOOR_STEPS:
-            origin = _of(_NAME, seed, _name(*FLOOR), thinned(word, _TARGET.length, num_steps))
-            tv = mine.tv(origin.schedule)
+            schedule = thinned(word, _TARGET.length, num_steps)
+            origin, tv = _of(_NAME, seed, _name(*FLOOR), schedule), mine.tv(schedule)
             yield origin.row("output_tv", tv, "exact")
             yield origin.row("output_tv_beyond_first_hitting", tv - floor, "exact")
 
@@ -104,7 +104,9 @@ def tight(seed: int) -> Iterator[Row]:
     """The bounds where they are nearly met."""
     for name, (target, predictor_name, other) in TIGHT.items():
         yield from shape(Origin(name, seed), target)
-        yield from _bounds(_of(name, seed, predictor_name, schedules.first_hitting(6)), target, oracle(other))
+        first_hitting = schedules.first_hitting(target.length)
+        origin = _of(name, seed, predictor_name, first_hitting)
+        yield from _bounds(origin, first_hitting, target, oracle(other))
 
 
 class _Point(NamedTuple):

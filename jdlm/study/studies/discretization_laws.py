@@ -127,7 +127,8 @@ def parity(seed: int, lengths: Sequence[int]) -> Iterator[Row]:
         yield from shape(Origin(name, seed), targets.parity(length))
         for word in CODE_WORDS:
             for per_token in _PER_TOKEN:
-                yield from _code(of(name, seed, thinned(word, length, per_token * length)))
+                schedule = thinned(word, length, per_token * length)
+                yield from _code(of(name, seed, schedule), schedule)
             mine = of(name, seed, name=word)
             for goal in GOALS:
                 made = list(until(mine, length, _parity_tv, goal))
@@ -145,9 +146,8 @@ def _parity_tv(schedule: Schedule) -> float:
     return curves.mds_output_tv(schedule.overshoot_law(schedule.length - 1), 2)
 
 
-def _code(origin: Origin) -> Iterator[Row]:
+def _code(origin: Origin, schedule: Schedule) -> Iterator[Row]:
     """Divergences on a parity check by the closed form."""
-    schedule = origin.schedule
     overshoot = schedule.overshoot_law(schedule.length - 1)
     tv = curves.mds_output_tv(overshoot, 2)
     output, path = curves.mds_output_kl(overshoot, 2), float(overshoot[1] * np.log(2))
@@ -161,8 +161,9 @@ def all_dimensions(seed: int, words: Sequence[str]) -> Iterator[Row]:
     prime, name = parts.smallest_prime(length), f"mds-{length}"
     yield from shape(Origin(name, seed), targets.reed_solomon(length, 2, prime))
     for word in words:
-        mine = of(name, seed, thinned(word, length, num_steps))
-        values = [curves.mds_output_tv(mine.schedule.overshoot_law(k), prime) for k in range(1, length)]
+        schedule = thinned(word, length, num_steps)
+        mine = of(name, seed, schedule)
+        values = [curves.mds_output_tv(schedule.overshoot_law(k), prime) for k in range(1, length)]
         for k, value in enumerate(values, start=1):
             yield mine.row("output_tv", value, "exact", index=k)
         yield mine.row("largest_output_tv", max(values), "exact")
@@ -175,9 +176,10 @@ def leftover(seed: int, counts: Sequence[int]) -> Iterator[Row]:
     for word in SHORT_WORDS:
         left = {}
         for num_steps in counts:
-            mine = Origin(name, seed, schedule=opened(word, _MASKS, num_steps))
-            left[num_steps] = max(_MASKS - float(mine.schedule.expected_revealed()[-1]), 0.0)
-            yield mine.row("leftover_probability", mine.schedule.leftover, "exact")
+            schedule = opened(word, _MASKS, num_steps)
+            mine = Origin(name, seed, schedule=schedule)
+            left[num_steps] = max(_MASKS - float(schedule.expected_revealed()[-1]), 0.0)
+            yield mine.row("leftover_probability", schedule.leftover, "exact")
             yield mine.row("expected_leftover_masks", left[num_steps], "exact")
         late = [count for count in counts if count >= LATE]
         if len(late) >= 3 and min(left.values()) > 0.0:

@@ -25,7 +25,9 @@ _SHOWN = ("grids:strings:80", "grids:flip", "grids:parity:8:1")  # place by plac
 def grid_cases() -> Mapping[str, Callable[[], Case]]:
     """Targets of 2000 bits: those of arXiv 2608.23554, and one whose dependence comes late."""
     length = _LENGTH
-    found = {f"grids:strings:{k}": lambda k=k: Case(random_strings_curve(length, k), 2) for k in (80, 500, 5000)}
+    found: dict[str, Callable[[], Case]] = {}
+    for count in (80, 500, 5000):
+        found[f"grids:strings:{count}"] = lambda k=count: Case(random_strings_curve(length, k), 2)
     found["grids:flip"] = lambda: Case(flip(length), 2)
     found["grids:parity:8:1"] = lambda: Case(soft_parity(length, 8, 1.0).entropy_curve(), 2)
     return found

@@ -1,6 +1,7 @@
 """What the rows of the study ``low-dependence`` say, in words."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from jdlm.study.rows import Row
 from jdlm.study.studies.study import cite
@@ -80,7 +81,7 @@ def _length(rows: Sequence[Row]) -> Iterator[str]:
         last = max(int(row.target.rpartition("-")[2]) for row in found)
         told = []
         for name, label in (("flip", "chain with flip 2/L"), ("strings:80", "80 strings")):
-            where = {"target": f"{name}-64-{last}"}
+            where: dict[str, Any] = {"target": f"{name}-64-{last}"}
             powers = [
                 _one(rows, f"{_STEPS}_exponent_in_length", schedule=word, **where) + f" ({word})"
                 for word in ("uniform", "best_fixed_dtc", "ancestral:exponential")
@@ -125,7 +126,7 @@ def _contrast(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _calls(rows: Sequence[Row]) -> Iterator[str]:
-    where = {"target": "mixture:4:1", "schedule": "ancestral:linear"}
+    where: dict[str, Any] = {"target": "mixture:4:1", "schedule": "ancestral:linear"}
     if _find(rows, "steps_until_kl_0.01", **where):
         steps, calls = (_one(rows, f"{what}_until_kl_0.01", **where) for what in ("steps", "calls"))
         yield (

@@ -145,6 +145,7 @@ def test_sampled_tokens_have_the_exact_total_variation():
     for row in apart:
         where = {"target": row.target, "schedule": row.schedule, "predictor": row.predictor}
         (found,) = [r for r in quick() if r.metric == "sampled_tv" and r.cell == row.cell]
+        assert found.standard_error is not None
         assert abs(found.value - value("sampled_tv_exact", **where)) <= 3.5 * found.standard_error
 
 
