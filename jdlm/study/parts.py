@@ -71,6 +71,7 @@ def of_codes(origin: Origin) -> Iterator[Row]:
     such places by its spectrum. So the shares of TC and DTC that the path KL takes show the schedule on all targets.
     """
     schedule = origin.schedule
+    assert schedule is not None
     length, overshoot = schedule.length, curves.overshoot(schedule.exposure())
     prime = smallest_prime(length)
     yield origin.row("code_field_size", float(prime), "exact")

@@ -65,7 +65,7 @@ def compare(reference: Iterable[Row], made: Iterable[Row], *, partial: bool = Fa
         compare.
     """
     old, new = _by_place("reference", reference), _by_place("made", made)
-    if shared := {row.seed for row in old.values() if row.n} & {row.seed for row in new.values() if row.n}:
+    if shared := _seeds(old.values()) & _seeds(new.values()):
         raise ValueError(f"seed={min(shared)} is that of the reference, which tells nothing; use another seed")
     both = [place for place in new if place in old]
     if not both:
@@ -91,6 +91,10 @@ def compare(reference: Iterable[Row], made: Iterable[Row], *, partial: bool = Fa
                 differences.append(f"{_text(now)} {now.value!r} instead of {before.value!r}")
     exact = len(both) - len(sampled)
     return Comparison(exact, len(sampled), worst_exact, worst_sampled, limit, tuple(differences))
+
+
+def _seeds(rows: Iterable[Row]) -> set[int]:
+    return {row.seed for row in rows if row.n is not None and row.seed is not None}
 
 
 def _by_place(what: str, rows: Iterable[Row]) -> dict[tuple, Row]:
@@ -121,7 +125,7 @@ def _p_value(before: Row, now: Row) -> float:
     """Probability of so large a difference between two independent estimates of one number."""
     from scipy.special import stdtr
 
-    if None in (before.n, now.n, before.standard_error, now.standard_error):
+    if before.n is None or now.n is None or before.standard_error is None or now.standard_error is None:
         return 0.0  # an estimate on one side alone
     if not (math.isfinite(before.value) and math.isfinite(now.value)):
         return float(before.value == now.value or (math.isnan(before.value) and math.isnan(now.value)))
@@ -130,9 +134,8 @@ def _p_value(before: Row, now: Row) -> float:
         return 1.0
     if not sum(squares) > 0.0:
         return 0.0
-    freedom = sum(squares) ** 2 / sum(
-        square**2 / max(row.n - 1, 1) for square, row in zip(squares, (before, now), strict=True)
-    )
+    parts = squares[0] ** 2 / max(before.n - 1, 1) + squares[1] ** 2 / max(now.n - 1, 1)
+    freedom = sum(squares) ** 2 / parts
     return float(2.0 * stdtr(freedom, -abs(before.value - now.value) / math.sqrt(sum(squares))))
 
 

@@ -106,15 +106,18 @@ def test_a_study_is_no_run(toy, capsys):
     assert "holds a study, which is no run" in capsys.readouterr().err
 
 
-def with_ctrl_c(seed, quick, report):
-    yield row(0)
-    os.kill(os.getpid(), signal.SIGINT)
-    yield row(1)
-
-
 def test_ctrl_c_leaves_nothing_half_written(toy, capsys):
+    went_on = []
+
+    def with_ctrl_c(seed, quick, report):
+        yield row(0)
+        os.kill(os.getpid(), signal.SIGINT)
+        yield row(1)
+        went_on.append(True)
+
     toy.append(Study("toy", with_ctrl_c, {}, lambda table: []))
     assert run("study", "toy") == 130
+    assert not went_on, "it stops at the next row"
     assert "interrupted; nothing was written" in capsys.readouterr().err
     assert not hidden() and not Path("runs/study-toy").exists()
 

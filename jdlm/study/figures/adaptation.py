@@ -1,6 +1,7 @@
 """Figures of the study ``adaptation``, and the one of them that every sweep shows first."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -40,8 +41,8 @@ def adaptation(rows: Sequence[Row]) -> Figure | None:
     few = [name for name in names if name in _FEW]
     strokes = Strokes(rows, names if len(names) <= 8 else few if len(few) > 2 else names[:8])
     shown = [row for row in found if row.schedule in strokes.names]
-    length = 1 + max(row.index for row in shown)
-    steps, field = max(row.num_steps for row in shown), style.select(rows, "code_field_size")[0].value
+    length = 1 + max(map(_at, shown))
+    steps, field = max(map(_steps, shown)), style.select(rows, "code_field_size")[0].value
     heading = "Does the schedule adapt to a dependence that it does not know?"
     figure = style.new(9.4, 4.9, f"{heading} ({_facts(length, field, steps)})")
     panels = figure.subplots(1, 3)
@@ -66,6 +67,18 @@ def adaptation(rows: Sequence[Row]) -> Figure | None:
     return figure
 
 
+def _at(row: Row) -> int:
+    """The index of a row on a curve."""
+    assert row.index is not None
+    return row.index
+
+
+def _steps(row: Row) -> int:
+    """The number of steps of a row with a schedule."""
+    assert row.num_steps is not None
+    return row.num_steps
+
+
 def _facts(length: int, field: float, steps: int) -> str:
     return f"[L, m] codes, L = {length}, V = {field:.0f}, K = {steps}, exact"
 
@@ -79,7 +92,7 @@ def _flat(axes: Axes, rows: Sequence[Row], strokes: Strokes) -> None:
     for name in filter(strokes.look.is_random, strokes.names):
         mine = style.select(rows, rows[0].metric, schedule=name)
         highest = max(row.value for row in mine)
-        level = [row.index for row in mine if row.value > 0.999 * highest]
+        level = [_at(row) for row in mine if row.value > 0.999 * highest]
         if 2 * len(level) >= len(mine) and highest < _TOP:
             label = f"{strokes.look.title(name)} {highest:.4f}"
             right = level[0] > 1  # flat at the end
@@ -110,7 +123,7 @@ def _against_steps(rows: Sequence[Row], length: int, metrics: dict[str, str], he
     some = style.select(mine, "path_kl_steps_over_tc")
     if not some:
         return None
-    dimensions = sorted({row.index for row in some})
+    dimensions = sorted({_at(row) for row in some})
     shown = [row for row in mine if row.metric in metrics and row.index in dimensions]
     strokes = Strokes(rows, sorted({row.schedule for row in shown}))
     figure = style.new(10.0, 7.4, described(heading, shown, rows))
@@ -120,7 +133,7 @@ def _against_steps(rows: Sequence[Row], length: int, metrics: dict[str, str], he
             strokes.curves(axes, [row for row in shown if row.metric == metric and row.index == k], "num_steps")
             axes.set_xscale("log", base=2)
             style.kl_axis(axes, style.select(shown, metric), [])
-            axes.set_xticks(counts := sorted({row.num_steps for row in shown}), map(str, counts))
+            axes.set_xticks(counts := sorted({_steps(row) for row in shown}), map(str, counts))
             axes.xaxis.set_minor_locator(NullLocator())
             axes.set_title(f"{label}, dimension k = {k}", loc="left")
     for axes in panels[-1]:
@@ -144,7 +157,7 @@ def _against_dimension(length: int):
         mine = [row for row in _of_codes(rows, length) if row.metric in ("path_kl_nats", "output_kl_nats")]
         per_count: dict[int, int] = {}
         for row in mine:
-            per_count[row.num_steps] = per_count.get(row.num_steps, 0) + 1
+            per_count[_steps(row)] = per_count.get(_steps(row), 0) + 1
         if not per_count:
             return None
         shown = [row for row in mine if row.num_steps == max(per_count, key=lambda count: per_count[count])]
@@ -170,17 +183,17 @@ def alignment(rows: Sequence[Row]) -> Figure | None:
     """Equal sizes between two multiples of the step, where they have no error at all."""
     names = ("uniform", "random_phase_equal")
     both = [row for row in _of_codes(rows, 64) if row.metric in ("path_kl_nats", "output_kl_nats")]
-    shown = [row for row in both if row.schedule in names and row.num_steps == 8 and row.index <= 40]
+    shown = [row for row in both if row.schedule in names and row.num_steps == 8 and _at(row) <= 40]
     if not shown:
         return None
     strokes = Strokes(rows, names)
     figure = style.new(7.5, 3.8, described("The trap of aligned dimensions", shown, rows))
     axes = figure.subplots()
     strokes.curves(axes, style.select(shown, "path_kl_nats"), "index")
-    paint = strokes.paint("random_phase_equal") | {"linestyle": ":", "marker": ""}
+    paint: dict[str, Any] = strokes.paint("random_phase_equal") | {"linestyle": ":", "marker": ""}
     output = style.select(shown, "output_kl_nats", schedule="random_phase_equal")
-    axes.plot([row.index for row in output], [row.value for row in output], **paint)
-    zeros = [row.index for row in style.select(shown, "path_kl_nats", schedule="uniform") if row.value < 1e-9]
+    axes.plot([_at(row) for row in output], [row.value for row in output], **paint)
+    zeros = [_at(row) for row in style.select(shown, "path_kl_nats", schedule="uniform") if row.value < 1e-9]
     axes.plot(zeros, [0.0] * len(zeros), "o", markersize=9, markerfacecolor="none", color=style.NEUTRAL, clip_on=False)
     axes.set_ylim(bottom=0.0)
     axes.set_xlabel("dimension k of the code")

@@ -1,6 +1,7 @@
 """Lines that black and white tells apart, and headings that say what a figure was computed for."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -33,7 +34,7 @@ class Strokes:
         self._dashes = {name: _DASHES[i % len(_DASHES)] for i, name in enumerate(lists)}
         self._markers = {name: _MARKERS[i % len(_MARKERS)] for i, name in enumerate(self.names)}
 
-    def paint(self, name: str, points: int = 1) -> dict:
+    def paint(self, name: str, points: int = 1) -> dict[str, Any]:
         """Arguments of `Axes.plot` for a schedule; a marker at about every eighth of many points."""
         random = name not in self._dashes
         every = max(1, points // 8)

@@ -200,7 +200,8 @@ def _exponents(seed: int, codes: Codes, made: Sequence[Row]) -> Iterator[Row]:
                     if (row.schedule, row.metric, row.index) == (name, f"{what}_kl_nats", k) and row.value > 1e-9
                 ]
                 if len(mine) >= 3:
-                    slope = slopes.exponent([row.num_steps for row in mine], [row.value for row in mine])
+                    steps = [float(row.num_steps or 0) for row in mine]
+                    slope = slopes.exponent(steps, [row.value for row in mine])
                     yield origin.row(f"{what}_kl_exponent", slope, "fit", index=k)
 
 
@@ -209,18 +210,19 @@ def _sampled(seed: int, dimension: int) -> Iterator[Row]:
     length, num_steps = GLANCE
     prime = parts.smallest_prime(length)
     target = targets.reed_solomon(length, dimension, prime)
-    cells = [_of(_origin(length, seed), schedule) for schedule in built(length, num_steps, SAMPLED_SCHEDULES)]
+    plan = list(built(length, num_steps, SAMPLED_SCHEDULES))
+    cells = [_of(_origin(length, seed), schedule) for schedule in plan]
     requests = [
         Request(
             cell.key(f"tokens {dimension}"),
             _RANDOM,
-            draw_sizes(cell.key(f"sizes {dimension}"), cell.schedule, SAMPLED),
+            draw_sizes(cell.key(f"sizes {dimension}"), schedule, SAMPLED),
         )
-        for cell in cells
+        for cell, schedule in zip(cells, plan, strict=True)
     ]
     results = sample_all(oracle(target), requests)
-    for cell, (tokens, _) in zip(cells, results.parts, strict=True):
-        share = 1.0 - curves.mds_output_tv(cell.schedule.overshoot_law(dimension), prime)
+    for cell, schedule, (tokens, _) in zip(cells, plan, results.parts, strict=True):
+        share = 1.0 - curves.mds_output_tv(schedule.overshoot_law(dimension), prime)
         yield cell.row("inside_code_share", share, "exact", index=dimension)
         inside = 1.0 - np.asarray(measure.log_prob(target, tokens) == -np.inf, np.float64)
         sampled = measure.mean(inside)
