@@ -23,7 +23,7 @@ _SLOPES = np.geomspace(1e-4, 4.0, 32)  # at which Chernoff's bound is tried
 def occupancy(probabilities: Float[np.ndarray, " boxes"], left: float, tokens: int) -> Float[np.ndarray, " counts"]:
     """Distribution ``[min(boxes, tokens) + 1]`` of the number of different boxes that ``tokens`` tokens hit.
 
-    Exact up to absolute errors of about 1e-14, those of the transforms; what they leave below 0 is 0.
+    Exact up to rounding: absolute errors of at most about 1e-16 times the boxes. What it leaves below 0 is 0.
 
     Args:
       probabilities: that a token hits each of the boxes, above 0.

@@ -25,7 +25,8 @@ class Thinning(NamedTuple):
 
     The members are those of `jdlm.schedules.law.Law`. The revealed count after step ``t`` is binomial with the fraction
     ``a[t] = 1 - prod_{s<=t} (1 - rates[s])``; of tokens revealed by then each was revealed before with probability
-    ``a[t-1] / a[t]``. Memory is some 50 MB and time a few seconds at 4096 tokens and 16384 steps.
+    ``a[t-1] / a[t]``. Relative errors are about 2e-16 times the length, also where probabilities are tiny, but for the
+    `nfe_law`. Memory is some 50 MB and time a few seconds at 4096 tokens and 16384 steps.
 
     Attributes:
       rates: ``[num_steps]`` float64; the probability that a step reveals a token that is masked before it. A last rate
@@ -76,7 +77,7 @@ class Thinning(NamedTuple):
         return exposure * (length - counts)
 
     def nfe_law(self, length: int) -> Float[np.ndarray, " num_steps_plus_1"]:
-        """Distribution of the number of steps that reveal something, to an absolute error of about 1e-14."""
+        """Distribution of the number of steps that reveal something; for its errors see `occupancy`."""
         law = np.zeros(len(self.rates) + 1)
         steps = self._steps()
         occupied = occupancy(steps.reveals, float(steps.left), length)
@@ -95,7 +96,7 @@ class Thinning(NamedTuple):
 
     def expected_revealed(self, length: int) -> Float[np.ndarray, " num_steps_plus_1"]:
         """Expected revealed count after 0, 1, ... steps."""
-        return np.concatenate([[0.0], length * -np.expm1(_log_masked(self.rates).astype(np.float64))])
+        return np.concatenate([[0.0], length * -np.expm1(_log_masked(self.rates))])
 
     def overshoot(self, length: int, count: int) -> Float[np.ndarray, " overshoots"]:
         """Distribution of (first visited count >= ``count``) - ``count``; mass that stays below is missing.
@@ -161,7 +162,7 @@ class Thinning(NamedTuple):
     def _steps(self) -> "_Steps":
         """Those steps that can reveal something."""
         log_after = _log_masked(self.rates)
-        log_before = np.concatenate([[0.0], log_after[:-1]]).astype(log_after.dtype)
+        log_before = np.concatenate([[0.0], log_after[:-1]])
         left = np.exp(log_after[-1])
         live = (self.rates > 0.0) & np.isfinite(log_before)
         log_before, log_after, rates = log_before[live], log_after[live], self.rates[live]
@@ -169,12 +170,12 @@ class Thinning(NamedTuple):
         reveals = np.exp(log_before) * rates
         return _Steps(
             rates=rates,
-            reveals=reveals.astype(np.float64),
-            left=left.astype(np.float64),
+            reveals=reveals,
+            left=left,
             log_revealed_before=_log(before),
             log_revealed_after=_log(after),
-            log_masked_before=np.maximum(log_before, _FLOOR).astype(np.float64),
-            log_masked_after=np.maximum(log_after, _FLOOR).astype(np.float64),
+            log_masked_before=np.maximum(log_before, _FLOOR),
+            log_masked_after=np.maximum(log_after, _FLOOR),
             log_old=_log(before / after),
             log_new=_log(np.minimum(reveals / after, 1.0)),
         )
@@ -203,15 +204,15 @@ class _Steps(NamedTuple):
 
 
 def _log(values: np.ndarray) -> np.ndarray:
-    """Logarithms as float64, `_FLOOR` of 0."""
+    """Logarithms, `_FLOOR` of 0."""
     with np.errstate(divide="ignore"):
-        return np.maximum(np.log(values), _FLOOR).astype(np.float64)
+        return np.maximum(np.log(values), _FLOOR)
 
 
 def _log_masked(rates: np.ndarray) -> np.ndarray:
-    """Logarithm of the masked fraction after each step; a long double, for it is multiplied by counts."""
+    """Logarithm of the masked fraction after each step."""
     with np.errstate(divide="ignore"):
-        return np.cumsum(np.log1p(-rates.astype(np.longdouble)))
+        return np.cumsum(np.log1p(-rates))
 
 
 def _log_choices(n: Any, k: Any) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jdlm import schedules
-from jdlm.schedules import Schedule, exponential_times, uniform_times
+from jdlm.schedules import Schedule, Thinning, exponential_times, uniform_times
 
 
 class Member(NamedTuple):
@@ -50,5 +50,6 @@ FAMILY = [
     Member("tau_leaping-cosine", lambda n, k: schedules.tau_leaping(n, uniform_times(k), "cosine")),
     Member("exponential", lambda n, k: schedules.ancestral(n, exponential_times(n, k - 1), "exponential")),
     Member("adaptive", lambda n, k: schedules.ancestral(n, schedules.adaptive_times(0.5, stop=0.2), "linear")),
+    Member("chain", lambda n, k: Schedule("chain", n, k, Thinning(1 / np.arange(k, 0, -1.0)).dense(n))),
     Member("leftover", lambda n, k: schedules.tau_leaping(n, uniform_times(k), "linear", final_reveal=False), False),
 ]
