@@ -45,7 +45,8 @@ class _Found:
 
 
 def _parity(found: _Found) -> Iterator[str]:
-    name, euler = found.longest(), {"schedule": "euler:linear"}
+    name = found.longest()
+    euler: dict[str, Any] = {"schedule": "euler:linear"}
     length = int(name.split("-")[1])
     shares = [found.text("tv_steps_over_length", target=name, num_steps=c * length, **euler) for c in (4, 16)]
     power = found.power(name, **euler)
@@ -139,7 +140,8 @@ def _wrong(found: _Found) -> Iterator[str]:
 
 
 def _tight(found: _Found) -> Iterator[str]:
-    bit, code = ({"target": name} for name in ("fair_bits-6", "repetition-6"))
+    bit: dict[str, Any] = {"target": "fair_bits-6"}
+    code: dict[str, Any] = {"target": "repetition-6"}
     yield (
         "Both bounds are nearly met: a biased bit taken for a fair one has "
         f"{found.text('output_tv_over_accumulated_tv', **bit)} of the accumulated TV and "

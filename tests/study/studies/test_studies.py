@@ -1,11 +1,13 @@
 """Every study of the table: its quick rows, its figures, its words, and their agreement with the committed results."""
 
+import dataclasses
 import functools
 
 import pytest
 from matplotlib.figure import Figure
 
-from jdlm.study import figures, rows, studies, verify
+from jdlm import cli
+from jdlm.study import figures, rows, runs, studies, verify
 
 NAMES = list(studies.STUDIES)
 
@@ -46,6 +48,21 @@ def test_quick_rows_are_drawn_and_put_into_words(name, tmp_path):
         assert [path.name for path in figures.save(figure, tmp_path, file)] == [f"{file}.png", f"{file}.svg"]
     lines = study.conclude(table)
     assert 1 <= len(lines) <= 10 and all(line and "\n" not in line for line in lines)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_the_command_writes_what_it_promises(name, tmp_path, monkeypatch):
+    """With the rows that are there already in place of a second measurement."""
+    study = dataclasses.replace(studies.load(name), measure=lambda seed, brief, report: iter(quick(name)))
+    monkeypatch.setattr(studies, "load", lambda word: study)
+    monkeypatch.chdir(tmp_path)
+    assert cli.guarded(cli.run_sample, ["study", name, "--quick", "--seed", "1"]) == 0
+    folder = tmp_path / "runs" / f"study-{name}"
+    assert rows.read(folder / "rows.csv") == quick(name)
+    assert 1 <= len((folder / "summary.md").read_text().splitlines()) <= 10
+    assert {path.suffix for path in (folder / "figures").iterdir()} == {".png", ".svg"}
+    assert runs.read_manifest(folder)["finished"]
 
 
 @pytest.mark.parametrize("name", NAMES)
