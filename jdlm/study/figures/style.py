@@ -73,9 +73,15 @@ def errors(rows: Sequence[Row]) -> list[float]:
 def new(width: float, height: float, heading: str) -> Figure:
     """An empty figure with a heading, its parts laid out so that nothing overlaps."""
     figure = Figure(figsize=(width, height), layout="constrained")
-    lines = textwrap.wrap(heading, int(width * 11.5), break_long_words=False, break_on_hyphens=False)
-    figure.suptitle("\n".join(lines), fontsize=11, x=0.01, ha="left")
+    head(figure, heading)
     return figure
+
+
+def head(figure: Figure, heading: str, share: float = 1.0) -> None:
+    """Gives a figure this heading in place of the one it has, in lines no wider than this share of the figure."""
+    width = int(figure.get_figwidth() * 11.5 * share)
+    lines = textwrap.wrap(heading, width, break_long_words=False, break_on_hyphens=False)
+    figure.suptitle("\n".join(lines), fontsize=11, x=0.01, ha="left")
 
 
 def legend_below(figure: Figure, handles: Sequence[Artist]) -> None:

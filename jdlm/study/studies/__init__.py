@@ -31,6 +31,7 @@ STUDIES: dict[str, Entry] = {
     "low-dependence": Entry("how many steps does little dependence need, and do TC, DTC or D tell?", 3),
     "order": Entry("does it pay to choose positions by looking at the predictor? exact laws of all planners", 3),
     "precision": Entry("what does the arithmetic of a draw do to rare tokens? all values of the generator", 3),
+    "presets": Entry("what do the schedules of the first run cost, exactly? the numbers of the README", 1),
     "trained": Entry("is the best schedule for the oracle still the best one for a trained network?", 5),
 }
 
