@@ -108,7 +108,7 @@ def _section(value: Any) -> "Table":
     import tomlkit
 
     section = tomlkit.table()
-    if hasattr(value, "kind"):
+    if isinstance(value, TargetConfig):
         section.add("kind", value.kind)
     helps = {each.arg_name: each.description for each in docstring_parser.parse_from_object(type(value)).params}
     for field in dataclasses.fields(value):
@@ -125,7 +125,7 @@ def _build(cls: type, data: dict[str, Any], where: str) -> Any:
     title = f"[{where}]" if where else "the file"
     hints = typing.get_type_hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls)}
-    kind = f" of kind {cls.kind!r}" if hasattr(cls, "kind") else ""
+    kind = f" of kind {cls.kind!r}" if issubclass(cls, TargetConfig) else ""
     for key in data:
         if key not in fields:
             raise ValueError(f"unknown key {key!r} in {title}{kind}; {nearest(key, fields, what='keys')}")

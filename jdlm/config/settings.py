@@ -12,7 +12,7 @@ __all__ = ["NetworkConfig", "TrainingConfig", "check_seed"]
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Shape and precision of the transformer; length and vocabulary come from the target."""
+    """Kind, shape and precision of the transformer; length and vocabulary come from the target."""
 
     width: int = 64
     """Width of the residual stream; a multiple of heads."""
@@ -26,12 +26,20 @@ class NetworkConfig:
     """Precision of the matrix products, 'auto' by the platform; parameters, softmax, logits and loss stay float32."""
     attention: Literal["auto", "recompute", "library"] = "auto"
     """How attention is computed: 'recompute' (fast on CPU), 'library' (JAX's own), 'auto' by the platform."""
+    kind: Literal["bidirectional", "causal"] = "bidirectional"
+    """'bidirectional', or 'causal': sees each token in the context of those revealed before it, which is kept."""
 
     def record(self) -> dict[str, int | str]:
-        """What tells networks apart: all fields but ``attention``, which changes nothing but rounding."""
-        return {name: value for name, value in asdict(self).items() if name != "attention"}
+        """What tells networks apart: all fields but ``attention``, which changes nothing but rounding.
+
+        The kind of a bidirectional network is left out, as it was before there was another one.
+        """
+        left_out = {"attention"} | ({"kind"} if self.kind == "bidirectional" else set())
+        return {name: value for name, value in asdict(self).items() if name not in left_out}
 
     def __post_init__(self):
+        if self.kind not in ("bidirectional", "causal"):
+            raise ValueError(f"kind={self.kind!r} is unknown; use 'bidirectional' or 'causal'")
         for name in ("width", "depth", "heads", "mlp_ratio"):
             _require_at_least(name, getattr(self, name), 1)
         if self.width % self.heads:

@@ -1,7 +1,8 @@
 """Exact output distribution of any sampler with any predictor on small spaces, without Monte Carlo error.
 
 Probability is pushed through the sampler's steps over all partly masked sequences (`jdlm.measure.state_space`). The
-planner decides which set a step reveals; ties are averaged over.
+planner decides which set a step reveals; ties are averaged over. Where a predictor's conditionals depend on the order
+of reveal, the state holds it, too (`jdlm.measure.orders`).
 """
 
 import math
@@ -12,6 +13,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
+from jdlm.measure.orders import OrderSpace
 from jdlm.measure.speculative_law import speculative_law
 from jdlm.measure.state_space import OutputLaw, StateSpace, check_size, on_rows, sequences
 from jdlm.planners import Planner, random
@@ -30,6 +32,7 @@ __all__ = [
     "path_kl",
     "path_kl_of",
     "pattern_law",
+    "space",
     "speculative_law",
     "target_law",
     "total_variation",
@@ -98,6 +101,15 @@ def pattern_law(law: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
     return law
 
 
+def space(predictor: Predictor, planner: Planner = _RANDOM, draw: Draw = _PLAIN) -> StateSpace | OrderSpace:
+    """All states of a sampler, which serve any number of schedules.
+
+    Raises:
+      ValueError: there are too many, or the planner counts by itself and the predictor depends on the order of reveal.
+    """
+    return OrderSpace(predictor, planner, draw) if predictor.is_ordered else StateSpace(predictor, planner, draw)
+
+
 def output_law(
     predictor: Predictor | Callable[[Array], Array],
     schedule: Schedule | None,
@@ -111,7 +123,8 @@ def output_law(
 
     Args:
       predictor: the mask predictor, evaluated once on every state: the oracle in float64, a network in its precision.
-        Or a plain JAX function ``tokens [length] -> logits [length, vocab]``, with the next two arguments.
+        If it depends on the order of reveal, the tokens of a step count as revealed in the planner's order. Or a plain
+        JAX function ``tokens [length] -> logits [length, vocab]``, with the next two arguments.
       schedule: law of the reveal sizes; None exactly if the planner counts by itself.
       planner: which positions a step reveals.
       length, vocab_size: of a plain function; a `Predictor` knows its own.
@@ -130,7 +143,7 @@ def output_law(
     for name, given in (("length", length), ("vocab_size", vocab_size)):
         if given not in (None, getattr(predictor, name)):
             raise ValueError(f"{name}={given}, but the predictor has {getattr(predictor, name)}; leave {name} out")
-    return output_law_of(StateSpace(predictor, planner, draw), schedule)
+    return output_law_of(space(predictor, planner, draw), schedule)
 
 
 def path_kl(
@@ -152,22 +165,25 @@ def path_kl(
     Raises:
       ValueError: as `output_law`, or the schedule leaves masks.
     """
-    return path_kl_of(StateSpace(predictor, planner, draw), schedule, target_law(target))
+    return path_kl_of(space(predictor, planner, draw), schedule, target_law(target))
 
 
-def path_kl_of(space: StateSpace, schedule: Schedule | None, law: Float[np.ndarray, "..."]) -> PathKL:
+def path_kl_of(space: StateSpace | OrderSpace, schedule: Schedule | None, law: Float[np.ndarray, "..."]) -> PathKL:
     """`path_kl` from a law and a state space, which serves any number of schedules."""
     out = output_law_of(space, schedule)
     if out.leftover > 1e-9:
         raise ValueError(
             f"a mask is left with probability {out.leftover:.3g}; build the schedule with final_reveal=True"
         )
-    path, output = _forced_kl(space, schedule, law), kl(law, out.law)
+    path = space.path_kl(schedule, law) if isinstance(space, OrderSpace) else _forced_kl(space, schedule, law)
+    output = kl(law, out.law)
     return PathKL(path, output, path - output)
 
 
-def output_law_of(space: StateSpace, schedule: Schedule | None) -> OutputLaw:
+def output_law_of(space: StateSpace | OrderSpace, schedule: Schedule | None) -> OutputLaw:
     """`output_law` from a state space, which holds the predictor and the planner and serves any number of schedules."""
+    if isinstance(space, OrderSpace):
+        return space.output_law(schedule)
     total = np.zeros(len(space.revealed))
     finished = [0.0]
     for weight, kernels in space.kernels(schedule):

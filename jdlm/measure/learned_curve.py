@@ -116,6 +116,32 @@ def _terms_on_device(
     return cross_entropy, jnp.where(masked, kl * share, 0).sum(axis=1)
 
 
+@functools.partial(jax.jit, static_argnames=("with_oracle", "mesh"))
+def _ordered_terms(
+    key: Array, predictor: Predictor, target: Target, indices: Array, with_oracle: bool, mesh: Mesh | None
+) -> tuple[Array, Array]:
+    """Cross-entropy and KL of the conditionals at each place of a random order, ``[lanes, length]``, in one pass."""
+
+    def on_device(key: Array, predictor: Predictor, target: Target, indices: Array) -> tuple[Array, Array]:
+        def draw(lane_key: Array) -> tuple[Array, Array]:
+            key_tokens, key_order = jax.random.split(lane_key)
+            return target.sample(key_tokens), jax.random.permutation(key_order, predictor.length)
+
+        tokens, order = jax.vmap(draw)(keys.lane_keys(key, indices))
+        order = order.astype(jnp.int32)
+        place = jnp.broadcast_to(jnp.arange(predictor.length, dtype=jnp.int32), order.shape)
+        log_q = jax.nn.log_softmax(predictor.along(tokens, order, place))
+        own = jnp.take_along_axis(tokens, order, axis=1)
+        nll = -jnp.take_along_axis(log_q, own[..., None], axis=2)[..., 0]
+        if not with_oracle:
+            return nll, jnp.zeros_like(nll)
+        log_p = oracle(target).along(tokens, order, place)
+        return nll, jnp.where(jnp.isneginf(log_p), 0, jnp.exp(log_p) * (log_p - log_q)).sum(axis=2)
+
+    terms = devices.sharded(mesh, on_device, (False, False, False, True), result_cut=True)
+    return terms(key, predictor, target, indices)
+
+
 def cross_entropy_curve(
     key: Key[Array, ""],
     predictor: Predictor,
@@ -136,6 +162,9 @@ def cross_entropy_curve(
     Each j has sequences of its own, or all use the same ones (``nested``): then each sequence reveals its tokens in one
     random order, and what makes a sequence easy or hard is common to all j. That cancels in the difference of two
     schedules, and adds up in the value of one. Both ways cost the same and are unbiased.
+
+    A predictor whose conditionals depend on the order of reveal gives a sequence's terms at all counts in one pass: its
+    curve is the mean over orders, it always uses the same sequences for all counts, and each term is of one position.
 
     Args:
       key: typed key.
@@ -163,15 +192,25 @@ def cross_entropy_curve(
         batch_size = validation.integer("batch_size", batch_size)
     length = target.length
     exact = target.has("conditionals")
+    nested |= predictor.is_ordered
     distinct = n if nested else length * n
     key, predictor, law = devices.replicate(mesh, (key, predictor, target))
-    terms = devices.in_batches(
-        lambda indices: _curve_terms(key, predictor, law, indices, n, distinct, exact, mesh),
-        length * n,
-        batch_size or (_CPU_WIDTH if devices.on_cpu() else _WIDTH),
-        mesh,
-        progress,
-    )
+    width = batch_size or (_CPU_WIDTH if devices.on_cpu() else _WIDTH)
+    if predictor.is_ordered:
+
+        def made(indices: Array) -> tuple[Array, Array]:
+            return _ordered_terms(key, predictor, law, indices, exact, mesh)
+
+        terms = devices.in_batches(made, n, width, mesh, progress)
+        terms = tuple(part.T.reshape(-1) for part in terms)
+    else:
+        terms = devices.in_batches(
+            lambda indices: _curve_terms(key, predictor, law, indices, n, distinct, exact, mesh),
+            length * n,
+            width,
+            mesh,
+            progress,
+        )
     if np.isnan(terms[0]).any():
         raise ValueError("the predictor returned NaN, +inf or -inf for all tokens of a position; check its parameters")
     curves = [_curve(values.reshape(length, n), nested) for values in terms]

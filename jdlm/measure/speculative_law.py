@@ -7,12 +7,13 @@ step; `jdlm.measure.exact.output_law` says what that is.
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import jax
 import numpy as np
 from jaxtyping import Array
 
+from jdlm.measure.orders import OrderSpace
 from jdlm.measure.state_space import OutputLaw, check_size, on_rows, sequences
 from jdlm.planners import Planner, fixed_priority, has_fixed_order, random
 from jdlm.predictor import Predictor, fault_message, faults, is_of_target, map_lanes
@@ -39,7 +40,8 @@ def speculative_law(
       draw: temperature and filters.
 
     Returns:
-      An `OutputLaw` without leftover masks; ``nfe[r]`` is the probability of r rounds, float64 ``[length + 1]``.
+      An `OutputLaw` without leftover masks; ``nfe[r]`` is the probability of r rounds, float64 ``[length + 1]``. A
+      predictor that depends on the order of reveal has fresh drafts, as in the sampler.
 
     Raises:
       ValueError: a planner that looks at logits, a window below 1, or too large a space.
@@ -59,13 +61,30 @@ def speculative_law(
             f"length={length}, vocab_size={vocab_size} with planner {planner.name} have {orders} orders and need "
             f"{work:.3g} operations; use a shorter length: at most {MAX_WORK}"
         )
-    marginals = _marginals(predictor, draw)
+    conditionals = _conditionals(predictor, planner, draw)
     law, rounds = np.zeros((vocab_size,) * length), np.zeros(length + 1)
     for order in _orders(priority):
-        mass, mine = _of_order(marginals, order, window)
+        mass, mine = _of_order(conditionals(order), window, fresh=predictor.is_ordered)
         law += mass.reshape((vocab_size,) * length).transpose(np.argsort(order)) / orders
         rounds += mine / orders
     return OutputLaw(law, 0.0, rounds)
+
+
+def _conditionals(predictor: Predictor, planner: Planner, draw: Draw) -> Callable[[tuple[int, ...]], list[np.ndarray]]:
+    """Gives for an order: of each n ``[vocab^n, length, vocab]``, its j-th position given tokens of the first n."""
+    if predictor.is_ordered:
+        return OrderSpace(predictor, planner, draw).conditionals
+    marginals = _marginals(predictor, draw)
+    length, vocab_size = marginals.shape[-2:]
+
+    def of(order: tuple[int, ...]) -> list[np.ndarray]:
+        table = marginals.transpose(*order, length, length + 1)[..., list(order), :]
+        return [
+            table[(slice(vocab_size),) * n + (vocab_size,) * (length - n)].reshape(-1, length, vocab_size)
+            for n in range(length)
+        ]
+
+    return of
 
 
 def _marginals(predictor: Predictor, draw: Draw) -> np.ndarray:
@@ -96,20 +115,22 @@ def _orders(priority: np.ndarray) -> Iterator[tuple[int, ...]]:
         yield tuple(itertools.chain(*parts))
 
 
-def _of_order(marginals: np.ndarray, order: tuple[int, ...], window: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mass of all sequences ``[vocab^length]``, positions in this order, and the law of the rounds ``[length + 1]``."""
-    length, vocab_size = marginals.shape[-2:]
-    # conditionals[n][x, j]: distribution of the j-th position of the order, given the first n of them are x.
-    table = marginals.transpose(*order, length, length + 1)[..., list(order), :]
-    conditionals = [
-        table[(slice(vocab_size),) * n + (vocab_size,) * (length - n)].reshape(-1, length, vocab_size)
-        for n in range(length)
-    ]
+def _of_order(conditionals: list[np.ndarray], window: int, fresh: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Mass of all sequences ``[vocab^length]``, positions in this order, and the law of the rounds ``[length + 1]``.
+
+    Drafts are ``fresh`` given all tokens that are filled (the first round then drafts and checks), or else given the
+    prefix that was checked last (the first round then drafts alone, and its first token needs no check).
+    """
+    length, vocab_size = conditionals[0].shape[1:]
     # waiting[n][d]: mass [rounds, vocab^n] of n positions filled, the rest to be drafted given the first d of them.
-    waiting = [[np.zeros((length + 1, vocab_size**n)) for _ in range(max(n, 1))] for n in range(length + 1)]
-    waiting[1][0][1] = conditionals[0][0, 0]
-    for n in range(1, length):
-        for d in range(n):
+    waiting = [[np.zeros((length + 1, vocab_size**n)) for _ in range(n + 1)] for n in range(length + 1)]
+    if fresh:
+        waiting[0][0][0] = 1.0
+    else:
+        waiting[1][0][1] = conditionals[0][0, 0]
+    late = 0 if fresh else 1
+    for n in range(length):
+        for d in range(n + 1):
             alive = waiting[n][d]
             if not alive.any():
                 continue
@@ -125,8 +146,8 @@ def _of_order(marginals: np.ndarray, order: tuple[int, ...], window: int) -> tup
                 total = residual.sum(axis=1, keepdims=True)
                 residual = np.divide(residual, total, out=np.zeros_like(residual), where=total > 0.0)
                 refused = (alive * refusal)[:, :, None] * residual
-                waiting[i + 1][i] += refused.reshape(length + 1, -1)
+                waiting[i + 1][i + 1 - late] += refused.reshape(length + 1, -1)
                 alive = (alive[:, :, None] * (draft * accept)).reshape(length + 1, -1)
-            waiting[end][end - 1] += alive
+            waiting[end][end - late] += alive
     final = np.sum(waiting[length], axis=0)
     return final.sum(axis=0), final.sum(axis=1)

@@ -122,6 +122,10 @@ class StateSpace:
 
     def __init__(self, predictor: Predictor, planner: Planner, draw: Draw = _PLAIN):
         length, vocab_size = predictor.length, predictor.vocab_size
+        if predictor.is_ordered:
+            raise ValueError(
+                "the predictor depends on the order of reveal, which these states do not hold; use jdlm.exact.space"
+            )
         check_size(length, vocab_size)
         planners.check(planner)
         self.length, self.vocab_size, self.planner = length, vocab_size, planner

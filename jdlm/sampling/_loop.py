@@ -6,7 +6,7 @@ finished hands its slot on by one changed number. Nothing here knows a schedule 
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,29 +15,13 @@ from jaxtyping import Array
 
 from jdlm import devices
 from jdlm.keys import IMPL
-from jdlm.planners import Planner
-from jdlm.predictor import Predictor, faults, map_lanes
+from jdlm.predictor import Predictor, faults
+from jdlm.sampling import _cached as cached
 from jdlm.sampling import _step as steps
-from jdlm.sampling.filter import Draw
+from jdlm.sampling._draws import Kind, all_logits, reveal, some_logits
 from jdlm.sampling.request import Lanes, Rows
 
-__all__ = ["Kind", "LaneState", "Layout", "Queue", "State", "advance"]
-
-
-class Layout(NamedTuple):
-    """Static shapes of the loop; each new value compiles a program.
-
-    Attributes:
-      slots: lanes advanced together, a multiple of ``chunk``.
-      chunk: lanes that the predictor is given at once.
-      widths: ascending numbers of positions for which tokens are drawn (and logits asked for), the last the length.
-      capacity: lanes in a queue.
-    """
-
-    slots: int
-    chunk: int
-    widths: tuple[int, ...]
-    capacity: int
+__all__ = ["LaneState", "Queue", "State", "advance"]
 
 
 class Queue(NamedTuple):
@@ -58,6 +42,7 @@ class LaneState(NamedTuple):
     order: Rows | None  # [lanes, length] where it is known from the start
     key_words: Rows  # [lanes, 2, 2] the lane's own keys
     fault: Rows  # [lanes] what was wrong with logits, see `jdlm.predictor.faults`
+    history: Rows | None = None  # [lanes, length] positions in the order of reveal, where the predictor wants to know
 
 
 class State(NamedTuple):
@@ -68,15 +53,7 @@ class State(NamedTuple):
     batch: Rows  # [1] next batch of lanes to begin, `slots` lanes each
     following: Rows  # [1] first lane of the queue that has had no slot yet
     evaluated: Rows  # [1] lanes given to the predictor
-
-
-class Kind(NamedTuple):
-    """Static arguments of the loop; ``planners`` is empty where the order is known from the start."""
-
-    planners: tuple[Planner, ...]
-    draw: Draw
-    layout: Layout
-    dtype: Any
+    caches: cached.Slots | None = None  # of each slot, where the predictor has rules for it
 
 
 @functools.partial(jax.jit, static_argnames=("kind", "mesh"), donate_argnames="state")
@@ -111,18 +88,38 @@ def _advance_one(
     def one_round(carry: tuple[State, Array]) -> tuple[State, Array]:
         return _round(predictor, first_logits, table, queue, kind, carry[0]), carry[1] - 1
 
-    state, _ = jax.lax.while_loop(goes_on, one_round, (state, budget))
+    def opening(carry: tuple[State, Array]) -> Array:
+        return (carry[1] > 0) & (carry[0].batch * kind.layout.slots < queue.count)[0]
+
+    def open_round(carry: tuple[State, Array]) -> tuple[State, Array]:
+        state = carry[0]._replace(caches=None)
+        state = _round(predictor, first_logits, table, queue, kind, state, opens=True)
+        return state._replace(caches=carry[0].caches), carry[1] - 1
+
+    carry = state, budget
+    if predictor.is_ordered:  # in a loop of its own, for no condition may return the caches
+        carry = jax.lax.while_loop(opening, open_round, carry)
+    state, _ = jax.lax.while_loop(goes_on, one_round, carry)
     return state, unfinished(state), state.lanes.step.sum(keepdims=True)
 
 
-def _round(predictor: Predictor, first_logits: Array, table: Array, queue: Queue, kind: Kind, state: State) -> State:
+def _round(
+    predictor: Predictor,
+    first_logits: Array,
+    table: Array,
+    queue: Queue,
+    kind: Kind,
+    state: State,
+    opens: bool = False,
+) -> State:
     """Do one step of the lane in each slot, then hand the slots of finished lanes to the next lanes of the queue.
 
-    The first rounds pass through the whole queue instead, and do the first steps that ``first_logits`` can serve.
+    The first rounds pass through the whole queue instead, and do the first steps that ``first_logits`` can serve; with
+    an ordered predictor ``opens`` says which rounds these are.
     """
     length, (slots, width, _, capacity) = predictor.length, kind.layout
     chunks = slots // width
-    begins = (state.batch * slots < queue.count)[0]
+    begins = opens if predictor.is_ordered else (state.batch * slots < queue.count)[0]
     taken = state.slots
     if chunks > 1:
         # Lanes of large steps together, idle slots last.
@@ -134,15 +131,19 @@ def _round(predictor: Predictor, first_logits: Array, table: Array, queue: Queue
     lanes, mine = jax.tree.map(lambda array: array[inside], (queue.lanes, state.lanes))
     whole = (lanes.start == predictor.vocab_size).all(axis=1) & (lanes.num_steps > 0)
     active = jnp.where(begins, whole, (rows < queue.limit) & ~_finished(predictor, lanes, mine, kind))
+    step = functools.partial(_step, predictor, first_logits, kind, begins)
 
     def chunk(inputs: tuple[Lanes, LaneState, Array]) -> LaneState:
-        step = functools.partial(_step, predictor, first_logits, kind, begins)
-        return jax.lax.cond(jnp.any(inputs[2]), step, lambda lanes, mine, active: mine, *inputs)
+        def do(lanes: Lanes, mine: LaneState, active: Array) -> LaneState:
+            return step(lanes, mine, active, None)[0]
 
-    mine = jax.lax.cond(
-        begins, functools.partial(_prepare, predictor, table, kind), lambda lanes, mine: mine, lanes, mine
-    )
-    if chunks == 1:
+        return jax.lax.cond(jnp.any(inputs[2]), do, lambda lanes, mine, active: mine, *inputs)
+
+    mine = _if(begins, functools.partial(_prepare, predictor, table, kind), lanes, mine)
+    kept = state.caches
+    if kept is not None:
+        mine, kept = step(lanes, mine, active, cached.begin(kept, rows))
+    elif chunks == 1:
         mine = chunk((lanes, mine, active))
     else:
         cut = jax.tree.map(lambda array: array.reshape(chunks, width, *array.shape[1:]), (lanes, mine, active))
@@ -150,11 +151,17 @@ def _round(predictor: Predictor, first_logits: Array, table: Array, queue: Queue
     evaluated = jnp.where(begins, 0, jnp.any(active.reshape(chunks, width), axis=1).sum(dtype=jnp.int32) * width)
     after = jax.tree.map(lambda array, new: array.at[rows].set(new, mode="drop"), state.lanes, mine)
 
-    free = ~begins & ((taken >= queue.limit) | _finished(predictor, lanes, mine, kind))
+    free = jnp.logical_not(begins) & ((taken >= queue.limit) | _finished(predictor, lanes, mine, kind))
     place = state.following + jnp.cumsum(free, dtype=jnp.int32) - 1
     taken = jnp.where(free, jnp.where(place < queue.limit, place, capacity), taken)
     following = jnp.minimum(state.following + free.sum(dtype=jnp.int32), capacity)
-    return State(after, taken, state.batch + begins, following, state.evaluated + evaluated)
+    return State(after, taken, state.batch + begins, following, state.evaluated + evaluated, kept)
+
+
+def _if(begins: Array | bool, prepare: Callable, lanes: Lanes, mine: LaneState) -> LaneState:
+    if isinstance(begins, bool):
+        return prepare(lanes, mine) if begins else mine
+    return jax.lax.cond(begins, prepare, lambda lanes, mine: mine, lanes, mine)
 
 
 def _finished(predictor: Predictor, lanes: Lanes, mine: LaneState, kind: Kind) -> Array:
@@ -169,29 +176,39 @@ def _prepare(predictor: Predictor, table: Array, kind: Kind, lanes: Lanes, mine:
     key_order, key_tokens = lanes.keys()
     words = jnp.stack([jax.random.key_data(key_order), jax.random.key_data(key_tokens)], axis=1)
     mine = mine._replace(key_words=words)
-    if kind.planners:
-        return mine
-    keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(key_order, 0)
-    priority = table[lanes.planner].astype(kind.dtype)
-    order = jax.vmap(steps.order_of)(keys, priority, lanes.start == predictor.vocab_size)
-    return mine._replace(order=order.astype(jnp.int32))
+    masked = lanes.start == predictor.vocab_size
+    if not kind.planners:
+        keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(key_order, 0)
+        priority = table[lanes.planner].astype(kind.dtype)
+        mine = mine._replace(order=jax.vmap(steps.order_of)(keys, priority, masked).astype(jnp.int32))
+    if mine.history is not None:
+        order = jnp.zeros_like(mine.history) if mine.order is None else mine.order
+        mine = mine._replace(history=cached.history_of(masked, order))
+    return mine
 
 
 def _step(
     predictor: Predictor,
     first_logits: Array,
     kind: Kind,
-    begins: Array,
+    begins: Array | bool,
     lanes: Lanes,
     mine: LaneState,
     active: Array,
-) -> LaneState:
+    kept: cached.Slots | None,
+) -> tuple[LaneState, cached.Slots | None]:
     """Do one step of the active lanes of a chunk; with ``first_logits`` if it is their first."""
     length, lane = predictor.length, jnp.arange(len(active))
     size = jnp.where(active, lanes.sizes[lane, jnp.minimum(mine.step, length - 1)], 0)
     keys = jax.random.wrap_key_data(mine.key_words, impl=IMPL)
+    given = (lanes.start != predictor.vocab_size).sum(axis=1, dtype=jnp.int32)
+    upto = jnp.where(active, given + mine.revealed, 0)  # of the lane's history
     if mine.order is None:
-        logits = _all_logits(predictor, first_logits, begins, mine.tokens)
+        if kept is None:
+            logits = all_logits(predictor, first_logits, begins, mine.tokens)
+        else:
+            everywhere = jnp.broadcast_to(jnp.arange(length, dtype=jnp.int32), mine.tokens.shape)
+            kept, logits = cached.asked(predictor, kept, mine.tokens, _history(mine), upto, everywhere)
         masked = mine.tokens == predictor.vocab_size
         seen = jnp.where(masked & active[:, None], faults(logits), 0).max(axis=1)  # also where nothing is drawn yet
         order, size = steps.choose(kind.planners, lanes.planner, keys[:, 0], mine.step, size, masked, logits)
@@ -201,88 +218,27 @@ def _step(
         seen = jnp.zeros(len(active), jnp.int32)
         places = jnp.minimum(mine.revealed[:, None] + jnp.arange(length, dtype=jnp.int32)[None], length - 1)
         positions = jnp.take_along_axis(mine.order, places, axis=1)
-        if predictor.selective:
-            logits = _some_logits(predictor, first_logits, begins, mine.tokens, positions, size.max(), kind)
+        if kept is not None:
+            kept, logits = cached.asked(predictor, kept, mine.tokens, _history(mine), upto, positions[:, :1])
+            logits = cached.more(predictor, kept, logits, positions, size.max(), kind.layout.widths)
+        elif predictor.selective:
+            logits = some_logits(predictor, first_logits, begins, mine.tokens, positions, size.max(), kind)
         else:
-            logits = _all_logits(predictor, first_logits, begins, mine.tokens)
+            logits = all_logits(predictor, first_logits, begins, mine.tokens)
             logits = jnp.take_along_axis(logits, positions[:, :, None], axis=1)
-    tokens, gained, fault = _reveal(kind, keys[:, 1], mine.tokens, lanes.forced, positions, logits, size)
-    return mine._replace(
+    tokens, gained, fault = reveal(kind, keys[:, 1], mine.tokens, lanes.forced, positions, logits, size)
+    mine = mine._replace(
         tokens=tokens,
         path_log_prob=mine.path_log_prob + gained,
         step=mine.step + active,
         revealed=mine.revealed + size,
         fault=jnp.maximum(mine.fault, jnp.maximum(fault, seen)),
     )
+    if mine.history is not None and mine.order is None:
+        mine = mine._replace(history=cached.remembered(_history(mine), positions, given + mine.revealed - size, size))
+    return mine, kept
 
 
-def _all_logits(predictor: Predictor, first_logits: Array, begins: Array, tokens: Array) -> Array:
-    """Logits ``[lanes, length, vocab]``."""
-
-    def shared(tokens: Array) -> Array:
-        return jnp.broadcast_to(first_logits, (len(tokens), *first_logits.shape))
-
-    return jax.lax.cond(begins, shared, functools.partial(map_lanes, predictor), tokens)
-
-
-def _some_logits(
-    predictor: Predictor,
-    first_logits: Array,
-    begins: Array,
-    tokens: Array,
-    positions: Array,
-    most: Array,
-    kind: Kind,
-) -> Array:
-    """Logits ``[lanes, length, vocab]`` at ``positions``: for at least the first ``most`` the predictor's, else 0."""
-    widths = kind.layout.widths
-
-    def shared(tokens: Array, positions: Array) -> Array:
-        return first_logits[positions]
-
-    def ask(width: int) -> Callable[[Array, Array], Array]:
-        def asked(tokens: Array, positions: Array) -> Array:
-            logits = map_lanes(predictor, tokens, positions[:, :width])
-            return jnp.pad(logits, ((0, 0), (0, predictor.length - width), (0, 0)))
-
-        return asked
-
-    branch = jnp.where(begins, 0, 1 + (most > jnp.array(widths[:-1])).sum())
-    return jax.lax.switch(branch, [shared, *map(ask, widths)], tokens, positions)
-
-
-def _reveal(
-    kind: Kind, keys: Array, tokens: Array, forced: Array, positions: Array, logits: Array, size: Array
-) -> tuple[Array, Array, Array]:
-    """Reveal the first ``size [lanes]`` of ``positions``; return tokens, their summed log probability, and faults.
-
-    Tokens are drawn in blocks of the smallest width, as many blocks as the largest size needs.
-    """
-    length, width = tokens.shape[1], kind.layout.widths[0]
-    padding = (0, 0), (0, -length % width)
-    positions = jnp.pad(positions, padding)
-    logits = jnp.pad(logits, (*padding, (0, 0)))
-
-    def some(number: Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        tokens, log_probs, fault = carry
-        first = number * width
-        at = jax.lax.dynamic_slice_in_dim(positions, first, width, axis=1)
-        own = jax.lax.dynamic_slice_in_dim(logits, first, width, axis=1)
-        law = kind.draw(own)
-        noise = jax.vmap(lambda key, at: steps.noise_at(key, at, law.shape[2], law.dtype))(keys, at)
-        drawn = jnp.argmax(law + noise, axis=2).astype(jnp.int32)
-        known = jnp.take_along_axis(forced, at, axis=1)
-        drawn = jnp.where(known < 0, drawn, known)
-        log_prob = jax.vmap(steps.token_log_prob)(law, drawn)
-        # Compared with all positions, for which CPUs have vector instructions, instead of scattered to its own.
-        here = at[:, None, :] == jnp.arange(length)[None, :, None]
-        wanted = first + jnp.arange(width)[None] < size[:, None]
-        here &= wanted[:, None, :]
-        tokens = jnp.where(here.any(axis=2), jnp.where(here, drawn[:, None], 0).sum(axis=2, dtype=jnp.int32), tokens)
-        fault = jnp.maximum(fault, jnp.where(wanted, faults(own), 0).max(axis=1))
-        return tokens, log_probs + jnp.where(here, log_prob[:, None], 0).sum(axis=2), fault
-
-    parts = -(-size.max() // width)
-    start = tokens, jnp.zeros(tokens.shape, logits.dtype), jnp.zeros(len(tokens), jnp.int32)
-    tokens, log_probs, fault = jax.lax.fori_loop(0, parts, some, start)
-    return tokens, log_probs.sum(axis=1), fault
+def _history(mine: LaneState) -> Array:
+    assert mine.history is not None  # it is there where a predictor has rules
+    return jnp.asarray(mine.history)

@@ -24,7 +24,9 @@ from jax.sharding import Mesh
 from jdlm import devices
 from jdlm.planners import Planner, fixed_priority, has_fixed_order
 from jdlm.predictor import Predictor, fault_message, logits_dtype
-from jdlm.sampling._loop import Kind, LaneState, Layout, Queue, State, advance
+from jdlm.sampling import _cached as cached
+from jdlm.sampling._draws import Kind, Layout
+from jdlm.sampling._loop import LaneState, Queue, State, advance
 from jdlm.sampling.filter import Draw
 from jdlm.sampling.request import Lanes, Rows
 
@@ -56,12 +58,20 @@ class Usage(NamedTuple):
         return (self.steps - self.shared) / self.evaluated if self.evaluated else 1.0
 
 
-def layout(length: int, slots: int, chunk: int) -> Layout:
-    """The layout for sequences of ``length``: sixteenths, quarters and all of the positions, in chunks of ``chunk``."""
+def layout(length: int, slots: int, chunk: int, ordered: bool = False) -> Layout:
+    """The layout for sequences of ``length``: sixteenths, quarters and all of the positions, in chunks of ``chunk``.
+
+    An ordered predictor has one chunk, for its caches stay where they are, and finer widths, for a pass over few rows
+    costs little: 1, 8, 32, ... positions.
+    """
+    chunk = slots if ordered else chunk
     chunk = min(chunk, slots)
     slots = math.ceil(slots / chunk) * chunk
     capacity = slots * max(1, min(_LANES_PER_SLOT, _QUEUE_TOKENS // (slots * length)))
-    widths = sorted({math.ceil(length / 16), math.ceil(length / 4), length})
+    widths = {math.ceil(length / 16), math.ceil(length / 4)}
+    if ordered:
+        widths = {1} | {width for power in range(length.bit_length()) if 1 < (width := 2 * 4**power) < length}
+    widths = sorted({*widths, length})
     return Layout(slots, chunk, tuple(widths), capacity)
 
 
@@ -151,11 +161,13 @@ def _drive(
     parts, rows = devices.size(mesh), len(queue.lanes.start)
     zeros, one = np.zeros(rows, np.int32), np.zeros(parts, np.int32)
     order = None if kind.planners else np.zeros((rows, predictor.length), np.int32)
-    fresh = LaneState(
-        queue.lanes.start, np.zeros(rows, kind.dtype), zeros, zeros, order, np.zeros((rows, 2, 2), np.uint32), zeros
-    )
+    history = np.zeros((rows, predictor.length), np.int32) if predictor.is_ordered else None
+    words = np.zeros((rows, 2, 2), np.uint32)
+    fresh = LaneState(queue.lanes.start, np.zeros(rows, kind.dtype), zeros, zeros, order, words, zeros, history)
     state = State(fresh, np.tile(np.arange(slots, dtype=np.int32), parts), one, one + slots, one)
     queue, state = devices.spread(mesh, (queue, state))
+    if predictor.is_ordered:
+        state = state._replace(caches=cached.empty(predictor, slots, mesh))
     many = devices.on_many_hosts(mesh)  # all must make the same calls, so nothing depends on the time that one takes
     budget = _FOREVER if many else _FIRST
     while True:

@@ -20,7 +20,7 @@ from jdlm.sampling import _step as steps
 from jdlm.sampling.filter import Draw
 from jdlm.sampling.request import Lanes
 
-__all__ = ["Kind", "Work", "run"]
+__all__ = ["Kind", "Work", "decision_noise", "run"]
 
 
 class Kind(NamedTuple):
@@ -231,7 +231,7 @@ def _ask(
     own = jnp.take_along_axis(law, at[:, :, None, None], axis=2)[:, :, 0]  # [slots, checks, vocab]
     before = jnp.take_along_axis(draft, at[:, :, None], axis=1)
     token = jnp.take_along_axis(drafted, at, axis=1)
-    uniform, noise = jax.vmap(functools.partial(_noise, kind, length))(
+    uniform, noise = jax.vmap(functools.partial(decision_noise, kind, length))(
         jax.random.wrap_key_data(rows.key_words, impl=IMPL), at, own
     )
     log_p, log_draft = jax.nn.log_softmax(own), jax.nn.log_softmax(before)
@@ -259,7 +259,7 @@ def _ask(
     )  # fmt: skip
 
 
-def _noise(kind: Kind, length: int, key: Array, at: Array, law: Array) -> tuple[Array, Array]:
+def decision_noise(kind: Kind, length: int, key: Array, at: Array, law: Array) -> tuple[Array, Array]:
     """The uniform that decides on each position's draft, and the noise of the token drawn where it is refused.
 
     A position is decided once in a lane's life, so neither is used twice.

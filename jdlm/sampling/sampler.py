@@ -16,7 +16,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, Int32, Key
 from numpy.typing import ArrayLike
 
-from jdlm import keys
+from jdlm import devices, keys
 from jdlm.planners import Planner, has_fixed_order, random
 from jdlm.predictor import Predictor, chunk_size
 from jdlm.sampling import _queue as slots
@@ -34,6 +34,7 @@ __all__ = [
     "sample",
     "sample_all",
     "sample_with_info",
+    "slots_of",
 ]
 
 DEFAULT_WIDTH = 128
@@ -129,9 +130,9 @@ def sample_all(
     Raises:
       ValueError: as `sample`.
     """
-    width = default_slots(predictor.length, predictor.vocab_size) if batch_size is None else batch_size
+    width = slots_of(predictor) if batch_size is None else batch_size
     width = validation.integer("batch_size", width)
-    layout = slots.layout(predictor.length, width, predictor.chunk or width)
+    layout = slots.layout(predictor.length, width, predictor.chunk or width, predictor.is_ordered)
     parts: list[Any] = [None] * len(requests)
     usages, done = [slots.Usage(0, 0, 0)], 0
     for members, planners in _groups([request.planner for request in requests]):
@@ -152,6 +153,14 @@ def sample_all(
 def default_slots(length: int, vocab_size: int) -> int:
     """Default number of lanes advanced together: 128, fewer for long sequences."""
     return max(8, min(DEFAULT_WIDTH, chunk_size(length * max(length, vocab_size), 2**24)))
+
+
+def slots_of(predictor: Predictor) -> int:
+    """Default number of lanes advanced together: `default_slots`; with caches on CPU as many as fit the last cache."""
+    most = default_slots(predictor.length, predictor.vocab_size)
+    if predictor.rules is None or not devices.on_cpu():
+        return most
+    return min(most, max(8, chunk_size(predictor.rules.lane_bytes)))
 
 
 def _groups(planners: Sequence[Planner]) -> list[tuple[list[int], list[Planner]]]:

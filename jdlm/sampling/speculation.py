@@ -16,16 +16,18 @@ from numpy.typing import ArrayLike
 from jdlm import devices
 from jdlm.planners import Planner, fixed_priority, has_fixed_order, random
 from jdlm.predictor import Predictor, fault_message, logits_dtype
+from jdlm.sampling import _cached_rounds as cached_rounds
 from jdlm.sampling import _rounds as rounds
 from jdlm.sampling.filter import Draw
 from jdlm.sampling.request import Lanes, Request, lanes_of
-from jdlm.sampling.sampler import default_slots
+from jdlm.sampling.sampler import default_slots, slots_of
 from jdlm.targets import validation
 
 __all__ = ["SpeculativeInfo", "speculative"]
 
 _RANDOM = random()
 _PLAIN = Draw()
+_WIDTH = 16  # positions that one pass of a predictor with a cache drafts or checks
 _CHECKS = 8  # prefixes per lane and predictor call where nothing else is asked for; more would mostly be refused
 
 
@@ -107,10 +109,13 @@ def speculative(
     window = length if window is None else min(validation.integer("window", window), length)
     nothing = np.zeros((lanes, 1), np.int32)
     work = lanes_of(Request(key, planner, nothing, given, None, indices, allow_leftover=True), predictor)
-    together = default_slots(length, vocab_size)
-    slots = max(1, together // _CHECKS) if batch_size is None else validation.integer("batch_size", batch_size)
-    checks = min(window, max(_CHECKS, together // slots))
+    together = slots_of(predictor) if predictor.is_ordered else max(1, default_slots(length, vocab_size) // _CHECKS)
+    slots = together if batch_size is None else validation.integer("batch_size", batch_size)
+    checks = min(window, max(_CHECKS, default_slots(length, vocab_size) // slots))
+    if predictor.is_ordered:
+        checks = min(length, _WIDTH)  # whatever the window, so that one program serves all
     kind = rounds.Kind(draw, slots, checks, logits_dtype(predictor))
+    engine = cached_rounds.run if predictor.is_ordered else rounds.run
     table = fixed_priority(planner, length)[None]
     parts = devices.size(mesh)
     capacity = max(1, -(-lanes // parts))
@@ -123,13 +128,15 @@ def speculative(
     count = np.array([len(hand) for hand in hands], np.int32)
     predictor, table = devices.replicate(mesh, (predictor, table))
     dealt, count = devices.spread(mesh, (dealt, count))
-    done = devices.fetch(rounds.run(predictor, table, np.int32(window), dealt, count, kind=kind, mesh=mesh))
+    done = devices.fetch(engine(predictor, table, np.int32(window), dealt, count, kind=kind, mesh=mesh))
     places = np.argsort(np.concatenate(hands), kind="stable")
     source = np.concatenate([part * capacity + np.arange(len(hand)) for part, hand in enumerate(hands)])[places]
     done = rounds.Work(*(array[source] for array in done))
     if done.fault.any():
         lane = int(np.argmax(done.fault > 0))
         raise ValueError(fault_message(int(done.fault[lane]), f"in lane {lane}"))
-    checked = np.maximum(done.to_fill - 1, 0) - done.refused
-    accepted = checked / np.maximum(done.rounds - 1, 1)
+    # The first token of a plain predictor's lane needs no check, and no round of checks.
+    unchecked = 0 if predictor.is_ordered else 1
+    checked = np.maximum(done.to_fill - unchecked, 0) - done.refused
+    accepted = checked / np.maximum(done.rounds - unchecked, 1)
     return jnp.asarray(done.tokens), SpeculativeInfo(jnp.asarray(done.rounds), jnp.asarray(done.calls), accepted)

@@ -10,7 +10,6 @@ import numpy as np
 
 from jdlm import curves, measure
 from jdlm.measure import exact, marginals
-from jdlm.measure.state_space import StateSpace
 from jdlm.predictor import Predictor
 from jdlm.sampling import Info
 from jdlm.schedules import Schedule
@@ -142,7 +141,7 @@ def _above(base: float, more: float | measure.Estimate) -> float | measure.Estim
 def exact_laws(origin: Origin, predictor: Predictor, target: Target, schedules: Sequence[Schedule]) -> Iterator[Row]:
     """The output distribution and the path KL of one planner with all schedules, with no Monte Carlo error."""
     planner = origin.planned()
-    space = StateSpace(predictor, planner)
+    space = exact.space(predictor, planner)
     law = exact.target_law(target)
     for schedule in schedules if planner.count is None else [None]:
         cell = dataclasses.replace(origin, schedule=schedule)

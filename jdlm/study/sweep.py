@@ -15,6 +15,7 @@ from jax.sharding import Mesh
 from jdlm import measure
 from jdlm.config.settings import check_seed
 from jdlm.measure import marginals
+from jdlm.measure.orders import MAX_ORDERED, count_states
 from jdlm.measure.state_space import check_size
 from jdlm.planners import Planner, random
 from jdlm.planners import check as check_planner
@@ -112,9 +113,9 @@ def sweep(
             with tally.during(f"cross-entropy curve of the {name}", curve_n * target.length):
                 curve = measure.cross_entropy_curve(origin.key("curve"), predictor, target, curve_n, mesh=mesh)
             emit(parts.of_curve(origin, curve))
-        if _is_small(target) and target.has("log_prob"):
+        if _is_small(target, predictor) and target.has("log_prob"):
             tally.say(f"exact laws of the {name}")
-            for planner in planners:
+            for planner in planners if not predictor.is_ordered else [p for p in planners if p.count is None]:
                 emit(parts.exact_laws(dataclasses.replace(origin, planner=planner), predictor, target, schedules))
         mine = _cells(origin, planners, schedules)
         requests = _requests(mine, target, n)
@@ -211,7 +212,9 @@ def _calls(target: Target, cell: Origin, n: int) -> int:
     return n * target.length if cell.schedule is None else round(n * cell.schedule.mean_nfe)
 
 
-def _is_small(target: Target) -> bool:
+def _is_small(target: Target, predictor: Predictor) -> bool:
+    if predictor.is_ordered:
+        return count_states(target.length, target.vocab_size) <= MAX_ORDERED
     if (target.vocab_size + 2) ** target.length > EXACT_LIMIT:
         return False
     try:

@@ -195,8 +195,8 @@ def _run_chunk(
     model = functools.partial(_predictor, network_config, target)
     transform = optimizer(config)
 
-    def gradients(params: Any, target: Target, batch: objective.Masked) -> tuple[Array, Any]:
-        def loss(params: Any, batch: objective.Masked) -> Array:
+    def gradients(params: Any, target: Target, batch: objective.Batch) -> tuple[Array, Any]:
+        def loss(params: Any, batch: objective.Batch) -> Array:
             return objective.loss(model(params), target, batch, config.labels)
 
         own = accumulated(loss, params, batch, chunk)
@@ -206,7 +206,7 @@ def _run_chunk(
 
     def one_step(state: TrainingState) -> tuple[TrainingState, Array]:
         key = jax.random.fold_in(jax.random.fold_in(state.key, _DATA), state.step)
-        batch = objective.draw_batch(key, target, config.batch_size)
+        batch = objective.draw_batch(key, target, config.batch_size, network_config.kind == "causal")
 
         value, gradient = gradients(state.params, target, batch)
         # Per token, so that the norm to clip to does not depend on the length.
@@ -229,7 +229,7 @@ def _run_chunk(
 
 
 def accumulated(
-    loss: Callable[[Any, objective.Masked], Array], params: Any, batch: objective.Masked, chunk: int | None
+    loss: Callable[[Any, objective.Batch], Array], params: Any, batch: objective.Batch, chunk: int | None
 ) -> tuple[Array, Any]:
     """A loss and its gradient, computed on one part of the batch after the other and added up.
 
@@ -248,7 +248,7 @@ def accumulated(
     parts = objective.split(batch, chunk)
     width = parts.tokens.shape[1]
 
-    def add(total: tuple[Array, Any], part: objective.Masked) -> tuple[tuple[Array, Any], None]:
+    def add(total: tuple[Array, Any], part: objective.Batch) -> tuple[tuple[Array, Any], None]:
         return jax.tree.map(jnp.add, total, jax.value_and_grad(loss)(params, part)), None
 
     nothing = (jnp.zeros(()), jax.tree.map(jnp.zeros_like, params))

@@ -1,6 +1,8 @@
-"""The trained mask predictor: a pre-norm bidirectional transformer with learned positions and no time input.
+"""The trained mask predictor: a pre-norm transformer with learned positions and no time input, of two kinds.
 
-flax is used in this file alone. Outside of it a network is two pure functions and a nested dict of arrays.
+A bidirectional network sees all revealed tokens at once; a causal one sees each in the context of those revealed before
+it (`jdlm.training.causal`). flax is used here and in `jdlm.training.layers` alone: outside of them a network is pure
+functions and a nested dict of arrays.
 """
 
 import functools
@@ -15,27 +17,29 @@ from jaxtyping import Array, Float, Int, Key
 
 from jdlm import devices
 from jdlm.config.settings import NetworkConfig
-from jdlm.predictor import CACHE_BYTES, Predictor
+from jdlm.predictor import CACHE_BYTES, CacheRules, Predictor
 from jdlm.predictor import chunk_size as predictor_chunk_size
-from jdlm.training import attention
+from jdlm.training import causal
+from jdlm.training.layers import Transformer, precision
 
 __all__ = ["Network", "build", "chunk_size", "num_parameters", "precision", "predictor"]
 
 _GRADIENT_ARRAYS = 2  # of a gradient, for each one of a forward pass; measured
-_layer_norm = functools.partial(nnx.LayerNorm, dtype=jnp.float32)
 
 
 class Network(NamedTuple):
-    """A network as two pure functions.
+    """A network as pure functions.
 
     Attributes:
       init: ``key -> params``, a nested dict of float32 arrays.
       apply: ``(params, tokens [..., length], positions [..., m] or None) -> logits [..., length or m, vocab]``,
         float32; the ``apply`` of a batched `jdlm.predictor.Predictor`.
+      rules: of a causal network, see `jdlm.predictor.Predictor`; None for a bidirectional one.
     """
 
     init: Callable[[Key[Array, ""]], Any]
     apply: Callable[..., Array]
+    rules: CacheRules | None
 
 
 @functools.lru_cache(maxsize=64)
@@ -45,7 +49,7 @@ def build(config: NetworkConfig, length: int, vocab_size: int) -> Network:
     The result is cached, so that equal arguments give the same function objects and nothing compiles again.
 
     Args:
-      config: width, depth, heads and precision.
+      config: kind, width, depth, heads and precision.
       length: positions of a sequence, each with its own learned embedding.
       vocab_size: number of tokens; embeddings are learned for one more, the mask token.
 
@@ -56,7 +60,7 @@ def build(config: NetworkConfig, length: int, vocab_size: int) -> Network:
         if value < 1:
             raise ValueError(f"{name}={value} is less than 1; use the {name} of the target")
 
-    structure, state = nnx.split(nnx.eval_shape(lambda: _Transformer(config, length, vocab_size, nnx.Rngs(0))))
+    structure, state = nnx.split(nnx.eval_shape(lambda: Transformer(config, length, vocab_size, nnx.Rngs(0))))
     shapes = nnx.to_pure_dict(state)
 
     @jax.jit
@@ -77,16 +81,53 @@ def build(config: NetworkConfig, length: int, vocab_size: int) -> Network:
         lanes = tokens.shape[:-1]
         tokens = tokens.reshape(-1, length)
         positions = None if positions is None else positions.reshape(-1, positions.shape[-1])
-        logits = nnx.merge(structure, params)(tokens, positions)
+        model = nnx.merge(structure, params)
+        logits = model(tokens, positions) if rules is None else _left_to_right(model, tokens, positions)
         return logits.reshape(*lanes, -1, vocab_size)
 
-    return Network(init, apply)
+    rules = _rules(config, structure, length) if config.kind == "causal" else None
+    return Network(init, apply, rules)
+
+
+def _rules(config: NetworkConfig, structure: nnx.GraphDef, length: int) -> CacheRules:
+    """The rules of a causal network as functions of its parameters."""
+
+    def start(params: dict, lanes: int) -> causal.Cache:
+        return causal.start(nnx.merge(structure, params), length, lanes)
+
+    def advance(params: dict, cache: causal.Cache, *rows: Array) -> tuple[causal.Cache, Array | None]:
+        return causal.advance(nnx.merge(structure, params), cache, *rows)
+
+    def check(
+        params: dict, cache: causal.Cache, filled: Array, tokens: Array, at: Array
+    ) -> tuple[causal.Cache, Array | None]:
+        count = jnp.full(len(tokens), tokens.shape[1], jnp.int32)
+        return causal.advance(nnx.merge(structure, params), cache, filled, tokens, at, count, at, each=True)
+
+    def along(params: dict, tokens: Array, order: Array, seen: Array) -> Array:
+        return causal.along(nnx.merge(structure, params), tokens, order, seen)
+
+    itemsize = jnp.dtype(precision(config)).itemsize
+    return CacheRules(start, advance, check, along, causal.cache_bytes(config.width, config.depth, length, itemsize))
+
+
+def _left_to_right(model: Transformer, tokens: Array, positions: Array | None) -> Array:
+    """Logits of a causal network for a set of revealed tokens, as if they were revealed from left to right."""
+    masked = tokens == model.vocab_size
+    order = jnp.argsort(masked, axis=1, stable=True).astype(jnp.int32)
+    revealed = (~masked).sum(axis=1, keepdims=True, dtype=jnp.int32)
+    seen = jnp.minimum(jnp.arange(tokens.shape[1], dtype=jnp.int32)[None], revealed)
+    logits = causal.along(model, tokens, order, seen)
+    asked = jnp.argsort(order, axis=1)
+    asked = asked if positions is None else jnp.take_along_axis(asked, positions, axis=1)
+    return jnp.take_along_axis(logits, asked[..., None], axis=1)
 
 
 def predictor(config: NetworkConfig, params: dict, length: int, vocab_size: int) -> Predictor:
     """The mask predictor that these parameters make; others of the same shapes never compile again."""
-    apply = build(config, length, vocab_size).apply
-    return Predictor(params, apply, length, vocab_size, selective=True, batched=True, chunk=chunk_size(config, length))
+    _, apply, rules = build(config, length, vocab_size)
+    chunk = chunk_size(config, length)
+    return Predictor(params, apply, length, vocab_size, selective=True, batched=True, chunk=chunk, rules=rules)
 
 
 def chunk_size(
@@ -106,14 +147,8 @@ def chunk_size(
         return None
     widest = max(config.heads * length, config.mlp_ratio * config.width)  # scores or hidden layer of one position
     cache_bytes = CACHE_BYTES // 2 if (num_devices or jax.local_device_count()) > 1 else CACHE_BYTES
-    return predictor_chunk_size(4 * length * widest * (_GRADIENT_ARRAYS if gradient else 1), cache_bytes)
-
-
-def precision(config: NetworkConfig) -> str:
-    """Precision of the matrix products: bfloat16 on accelerators, float32 on CPU, unless the configuration says."""
-    if config.dtype != "auto":
-        return config.dtype
-    return "float32" if devices.on_cpu() else "bfloat16"
+    arrays = (_GRADIENT_ARRAYS if gradient else 1) * (2 if config.kind == "causal" else 1)  # two rows a position
+    return predictor_chunk_size(4 * length * widest * arrays, cache_bytes)
 
 
 def num_parameters(params: Any) -> int:
@@ -134,84 +169,3 @@ def _initial(name: str, noise: Array, depth: int) -> Array:
         gain = 0.5 / depth if parent.endswith("_out") else 1.0
         return noise * np.float32((gain / noise.shape[0]) ** 0.5)
     return noise * np.float32(0.02)
-
-
-class _Transformer(nnx.Module):
-    """The layers; their initial values are never made, `_initial` makes them."""
-
-    def __init__(self, config: NetworkConfig, length: int, vocab_size: int, rngs: nnx.Rngs):
-        self.vocab_size = vocab_size
-        self.tokens = nnx.Param(jnp.zeros((vocab_size + 1, config.width), jnp.float32))
-        self.positions = nnx.Param(jnp.zeros((length, config.width), jnp.float32))
-        self.blocks = nnx.List([_Block(config, rngs) for _ in range(config.depth)])
-        self.norm = _layer_norm(config.width, rngs=rngs)
-        self.head = nnx.Linear(config.width, vocab_size, rngs=rngs)
-
-    def __call__(self, tokens: Array, positions: Array | None = None) -> Array:
-        """Logits ``[lanes, n, vocab]`` of ``tokens [lanes, length]``, at ``positions [lanes, n]`` if given."""
-        # A product with a one-hot matrix: on CPU its gradient is a matrix product, where a gather's is a scatter.
-        stream = _product(jax.nn.one_hot(tokens, self.vocab_size + 1, dtype=jnp.float32), self.tokens[...])
-        stream = stream + self.positions[...][None]
-        for block in self.blocks[:-1]:
-            stream = block(stream)
-        stream = self.blocks[-1](stream, positions)
-        return _linear(self.head, self.norm(stream), jnp.dtype("float32"))
-
-
-class _Block(nnx.Module):
-    def __init__(self, config: NetworkConfig, rngs: nnx.Rngs):
-        width, hidden = config.width, config.mlp_ratio * config.width
-        self.heads = config.heads
-        self.linear = functools.partial(_linear, dtype=jnp.dtype(precision(config)))
-        recompute = config.attention == "recompute" or (config.attention == "auto" and devices.on_cpu())
-        self.attend = attention.attend if recompute else jax.nn.dot_product_attention
-        self.norm_attention = _layer_norm(width, rngs=rngs)
-        self.query = nnx.Linear(width, width, rngs=rngs)
-        self.key = nnx.Linear(width, width, rngs=rngs)
-        self.value = nnx.Linear(width, width, rngs=rngs)
-        self.attention_out = nnx.Linear(width, width, rngs=rngs)
-        self.norm_mlp = _layer_norm(width, rngs=rngs)
-        self.mlp_in = nnx.Linear(width, hidden, rngs=rngs)
-        self.mlp_out = nnx.Linear(hidden, width, rngs=rngs)
-
-    def __call__(self, stream: Array, positions: Array | None = None) -> Array:
-        """The stream ``[lanes, n, width]`` after this block, at ``positions [lanes, m]`` only if they are given."""
-        normed = asked = self.norm_attention(stream)
-        if positions is not None:
-            asked, stream = (jnp.take_along_axis(x, positions[..., None], axis=1) for x in (normed, stream))
-        query, key, value = (
-            self.linear(layer, x).reshape(*x.shape[:2], self.heads, -1)
-            for layer, x in ((self.query, asked), (self.key, normed), (self.value, normed))
-        )
-        mixed = self.attend(query, key, value).reshape(stream.shape)
-        stream = stream + self.linear(self.attention_out, mixed)
-        hidden = jax.nn.gelu(self.linear(self.mlp_in, self.norm_mlp(stream)))
-        return stream + self.linear(self.mlp_out, hidden)
-
-
-def _linear(layer: nnx.Linear, x: Array, dtype: jnp.dtype) -> Array:
-    mixed = _product(x.astype(dtype), layer.kernel[...].astype(dtype))
-    return mixed if layer.bias is None else mixed + layer.bias[...].astype(dtype)[None, None]
-
-
-@jax.custom_vjp
-def _product(x: Array, kernel: Array) -> Array:
-    """``x @ kernel`` for ``x [..., in]`` and ``kernel [in, out]``.
-
-    Its own gradient, because XLA's CPU compiler takes the one that JAX derives (output's gradient first, result
-    transposed) three times as long: it copies transposed inputs that the product could read as they are.
-    """
-    return x @ kernel
-
-
-def _product_forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
-    return x @ kernel, (x, kernel)
-
-
-def _product_backward(saved: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
-    x, kernel = saved
-    rows = x.reshape(-1, x.shape[-1])
-    return gradient @ kernel.T, rows.T @ gradient.reshape(-1, gradient.shape[-1])
-
-
-_product.defvjp(_product_forward, _product_backward)

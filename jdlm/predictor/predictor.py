@@ -1,37 +1,70 @@
-"""Mask predictors: the oracle, a network or any function, behind one call that a sampler cannot tell apart."""
+"""What a mask predictor is: one call that a sampler cannot tell apart, and lanes and chunks of calls."""
 
 import dataclasses
-import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jdlm import keys, pytrees
-from jdlm.targets import Target, validation
+from jdlm import pytrees
 
 __all__ = [
     "CACHE_BYTES",
     "Apply",
+    "Cache",
+    "CacheRules",
     "Predictor",
     "chunk_size",
     "fault_message",
     "faults",
-    "is_of_target",
-    "is_oracle_of",
+    "in_full_precision",
     "logits_dtype",
     "map_lanes",
-    "oracle",
-    "perturbed",
     "split",
 ]
 
 Apply = Callable[[Any, Array, Array | None], Array]
 
 CACHE_BYTES = 2**23  # measured on two cores: docs/decisions/network-on-cpu.md
+
+
+class Cache(NamedTuple):
+    """What a predictor keeps of the tokens that are revealed in each lane, in the order in which they were.
+
+    Attributes:
+      content: tree of arrays ``[lanes, ...]``: the tokens, or what the predictor's rules say.
+      filled: int32 ``[lanes]`` how many tokens are revealed.
+    """
+
+    content: Any
+    filled: Int[Array, " lanes"]
+
+
+class CacheRules(NamedTuple):
+    """How a predictor whose conditionals depend on the order of reveal keeps what it has computed.
+
+    All are pure functions of the parameters and arrays with an axis of lanes; equal rules compile nothing anew.
+
+    Attributes:
+      start: ``(params, lanes) -> content`` of an empty `Cache`.
+      advance: ``(params, content, filled [lanes], tokens [lanes, m], at [lanes, m], count [lanes], asked [lanes, n]) ->
+        (content, logits [lanes, n, vocab])``: reveals the first ``count`` of the tokens at their positions, one after
+        the other, then asks; no logits where n = 0. What lies beyond ``filled`` has no part in anything.
+      check: ``(params, content, filled [lanes], tokens [lanes, m], at [lanes, m]) -> (content, logits [lanes, m,
+        vocab])``: reveals all of the at most 32 tokens and asks for each position given the tokens before it.
+      along: ``(params, tokens [lanes, length], order [lanes, length], seen [lanes, length]) -> logits [lanes, length,
+        vocab]`` of the position ``order[k]`` given the tokens at the first ``seen[k] <= k`` positions of the order.
+      lane_bytes: of a lane's cache.
+    """
+
+    start: Callable[[Any, int], Any]
+    advance: Callable[..., tuple[Any, Array | None]]
+    check: Callable[..., tuple[Any, Array | None]]
+    along: Callable[..., Array]
+    lane_bytes: int
 
 
 @pytrees.register
@@ -51,6 +84,8 @@ class Predictor:
       batched: ``apply`` takes any axes of lanes before the last of ``tokens`` and ``positions``, which is faster
         than its ``vmap``.
       chunk: lanes that `map_lanes` evaluates together unless told otherwise; all of them if None.
+      rules: of a predictor whose conditionals depend on the order in which tokens were revealed; ``apply`` then takes
+        them from left to right. None for all others.
     """
 
     params: Any
@@ -60,6 +95,87 @@ class Predictor:
     selective: bool = dataclasses.field(default=False, metadata={"static": True})
     batched: bool = dataclasses.field(default=False, metadata={"static": True})
     chunk: int | None = dataclasses.field(default=None, metadata={"static": True})
+    rules: CacheRules | None = dataclasses.field(default=None, metadata={"static": True})
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether the conditionals depend on the order in which the revealed tokens were revealed."""
+        return self.rules is not None
+
+    def start(self, lanes: int) -> Cache:
+        """A cache of lanes without revealed tokens; that of a plain predictor is the tokens themselves."""
+        filled = jnp.zeros(lanes, jnp.int32)
+        if self.rules is None:
+            return Cache(jnp.full((lanes, self.length), self.vocab_size, jnp.int32), filled)
+        return Cache(self.rules.start(self.params, lanes), filled)
+
+    def reveal(
+        self,
+        cache: Cache,
+        tokens: Int[Array, "lanes m"],
+        positions: Int[Array, "lanes m"],
+        count: Int[Array, " lanes"] | None = None,
+    ) -> Cache:
+        """The cache after tokens are revealed, from the first to the last.
+
+        Args:
+          cache: from `start` or `reveal`.
+          tokens: int32 ``[lanes, m]``.
+          positions: int32 ``[lanes, m]`` where they stand.
+          count: int32 ``[lanes]`` how many of them are revealed, the first ones; all by default.
+        """
+        nothing = jnp.zeros((tokens.shape[0], 0), jnp.int32)
+        return self.advance(cache, tokens, positions, count, nothing)[0]
+
+    def ask(self, cache: Cache, positions: Int[Array, "lanes m"]) -> Float[Array, "lanes m vocab"]:
+        """Logits at masked positions, int32 ``[lanes, m]``, given all that is revealed; see `__call__`."""
+        nothing = jnp.zeros((positions.shape[0], 0), jnp.int32)
+        logits = self.advance(cache, nothing, nothing, None, positions)[1]
+        assert logits is not None
+        return logits
+
+    def advance(
+        self,
+        cache: Cache,
+        tokens: Int[Array, "lanes m"],
+        positions: Int[Array, "lanes m"],
+        count: Int[Array, " lanes"] | None,
+        asked: Int[Array, "lanes n"],
+    ) -> tuple[Cache, Float[Array, "lanes n vocab"] | None]:
+        """`reveal` and then `ask` in one pass; no logits where no position is asked for."""
+        lanes, new = tokens.shape
+        count = jnp.full(lanes, new, jnp.int32) if count is None else count
+        content, filled = cache
+        if self.rules is not None:
+            content, logits = self.rules.advance(self.params, content, filled, tokens, positions, count, asked)
+            logits = None if logits is None else in_full_precision(logits)
+        else:
+            at = jnp.where(jnp.arange(new)[None] < count[:, None], positions, self.length)
+            content = content.at[jnp.arange(lanes)[:, None], at].set(tokens, mode="drop")
+            logits = map_lanes(self, content, asked) if asked.shape[1] else None
+        return Cache(content, filled + count), logits
+
+    def along(
+        self, tokens: Int[Array, "lanes length"], order: Int[Array, "lanes length"], seen: Int[Array, "lanes length"]
+    ) -> Float[Array, "lanes length vocab"]:
+        """Logits of each position of an order given the tokens before it; one pass where the predictor has rules.
+
+        Args:
+          tokens: int32 ``[lanes, length]`` without masks.
+          order: int32 ``[lanes, length]`` positions in the order of reveal.
+          seen: int32 ``[lanes, length]`` how many tokens, from the start of the order, are revealed when the position
+            at that place of the order is asked for; at most its place.
+
+        Returns:
+          ``[lanes, length, vocab]``, row k for the position ``order[k]``.
+        """
+        if self.rules is not None:
+            return in_full_precision(self.rules.along(self.params, tokens, order, seen))
+        lanes, length = tokens.shape
+        place = jnp.argsort(order, axis=1)
+        masked = place[:, None] >= seen[:, :, None]  # [lanes, place asked for, position]
+        states = jnp.where(masked, self.vocab_size, tokens[:, None]).reshape(-1, length)
+        return map_lanes(self, states, order.reshape(-1, 1)).reshape(lanes, length, -1)
 
     def __call__(self, tokens: Int[Array, " length"], positions: Int[Array, " m"] | None = None) -> Float[Array, "n v"]:
         """Logits (natural log, up to a constant per row) of the token at each position given the revealed ones.
@@ -75,7 +191,7 @@ class Predictor:
         Raises:
           ValueError: ``apply`` returns neither floats nor integers.
         """
-        return _in_full_precision(self.apply(self.params, tokens, positions))
+        return in_full_precision(self.apply(self.params, tokens, positions))
 
     @staticmethod
     def wrap(function: Callable[[Array], Array], length: int, vocab_size: int) -> "Predictor":
@@ -105,7 +221,7 @@ class _Wrapped:
         return logits if positions is None else logits[positions]
 
 
-def _in_full_precision(logits: Array) -> Array:
+def in_full_precision(logits: Array) -> Array:
     """Logits as float32, float64 ones as they are: in bfloat16, noise, softmax and sums would be wrong by percents."""
     if not (jnp.issubdtype(logits.dtype, jnp.floating) or jnp.issubdtype(logits.dtype, jnp.integer)):
         raise ValueError(f"the predictor returns logits of dtype {logits.dtype}; return floats")
@@ -130,104 +246,6 @@ def fault_message(fault: int, where: str) -> str:
     """One line on a predictor's fault that `faults` found."""
     what, remedy = _FAULTS[fault]
     return f"the predictor returned {what} {where}; {remedy}"
-
-
-def _oracle_apply(target: Target, tokens: Array, positions: Array | None) -> Array:
-    log_probs = target.conditionals(tokens)
-    return log_probs if positions is None else log_probs[positions]
-
-
-def oracle(target: Target) -> Predictor:
-    """The predictor that returns the target's exact conditionals.
-
-    Raises:
-      Unavailable: when called, if the target has no exact conditionals.
-    """
-    return Predictor(target, _oracle_apply, target.length, target.vocab_size)
-
-
-def is_oracle_of(predictor: Predictor, target: Target) -> bool:
-    """Whether a predictor is made by `oracle` from this target, or from one of the same kind with equal numbers.
-
-    What decides is the value: a predictor that only agrees with the oracle (a table of it, a well trained network) is
-    none, whatever it is called.
-    """
-    if predictor.apply is not _oracle_apply:
-        return False
-    if predictor.params is target:
-        return True
-    (mine, kind), (others, other_kind) = jax.tree.flatten(predictor.params), jax.tree.flatten(target)
-    return kind == other_kind and all(np.array_equal(one, other) for one, other in zip(mine, others, strict=True))
-
-
-@pytrees.register
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Perturbation:
-    """The parameters of a perturbed predictor."""
-
-    predictor: Predictor
-    scale: Any
-    seed: Any  # uint32
-
-
-def perturbed(predictor: Predictor, scale: float, seed: int) -> Predictor:
-    """A predictor that is wrong by a known amount: its logits are ``log p + scale * g(state, position, token)``.
-
-    ``g`` is uniform with mean 0 and variance 1, so at most ``sqrt(3)``, and fixed: a hash of the seed and the partly
-    masked sequence gives it, the same whatever the batch, the step or the precision. Impossible tokens stay impossible.
-    Its score error on a small target is exact, see `jdlm.measure.score_error`.
-
-    Args:
-      predictor: what is perturbed; any predictor, of any precision.
-      scale: standard deviation of the logits' errors, at least 0; 0 gives the predictor's own logits.
-      seed: which errors, 0 to 2**32 - 1.
-
-    Raises:
-      ValueError: a scale that is negative or not finite, or a seed out of range.
-    """
-    scale, seed = validation.real("scale", scale), validation.integer("seed", seed, 0)
-    if not (np.isfinite(scale) and scale >= 0.0):
-        raise ValueError(f"scale={scale} is not a size of errors; use a finite number of at least 0")
-    if seed > 2**32 - 1:
-        raise ValueError(f"seed={seed} is too large; use at most {2**32 - 1}")
-    params = _Perturbation(predictor, np.float64(scale), np.uint32(seed))
-    return dataclasses.replace(predictor, params=params, apply=_perturbed_apply)
-
-
-def _perturbed_apply(params: _Perturbation, tokens: Array, positions: Array | None) -> Array:
-    own = params.predictor
-    logits = _in_full_precision(own.apply(own.params, tokens, positions))
-    noise = functools.partial(_noise, params.seed, own.vocab_size)
-    g = jnp.vectorize(noise, signature="(n)->(n,v)")(tokens)
-    if positions is not None:
-        g = jnp.take_along_axis(g, positions[..., None], axis=-2)
-    return logits + jnp.asarray(params.scale, logits.dtype) * g.astype(logits.dtype)
-
-
-def _noise(seed: Any, vocab_size: int, tokens: Array) -> Array:
-    """``g`` of one state, float32 ``[length, vocab]``: bits of a key that two linear hashes of the state give."""
-    key = keys.key(seed)
-    factors = jax.random.bits(key, (2, len(tokens)), jnp.uint32) | 1  # odd, so that no token's change is lost
-    for number in jnp.sum(factors * (tokens[None] + 1).astype(jnp.uint32), axis=1, dtype=jnp.uint32):
-        key = jax.random.fold_in(key, number)
-    bits = jax.random.bits(key, (len(tokens), vocab_size), jnp.uint32) >> 8  # as many as float32 holds exactly
-    return np.float32(12**0.5) * (bits.astype(jnp.float32) / np.float32(2**24) - np.float32(0.5))
-
-
-def is_of_target(predictor: Predictor) -> bool:
-    """Whether `oracle` made it, or `perturbed` of an oracle: its precision is then that of the target's numbers."""
-    own = predictor.params
-    return isinstance(own, Target) or (isinstance(own, _Perturbation) and is_of_target(own.predictor))
-
-
-def check_pair(predictor: Predictor, target: Target) -> None:
-    """Raises ValueError if predictor and target differ in length or vocabulary."""
-    of_predictor, of_target = (predictor.length, predictor.vocab_size), (target.length, target.vocab_size)
-    if of_predictor != of_target:
-        raise ValueError(
-            f"the predictor has (length, vocab_size)={of_predictor}, the target {of_target}; "
-            "use a predictor made for this target"
-        )
 
 
 def logits_dtype(predictor: Predictor) -> np.dtype:
@@ -261,7 +279,7 @@ def map_lanes(
     def together(given: tuple[Array, ...]) -> Array:
         if predictor.batched:
             logits = predictor.apply(predictor.params, given[0], None if positions is None else given[1])
-            return _in_full_precision(logits)
+            return in_full_precision(logits)
         return jax.vmap(predictor)(*given)
 
     lanes = tokens.shape[0]
