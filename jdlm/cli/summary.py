@@ -42,7 +42,21 @@ def lines(rows: "Iterable[Row]", name: str) -> list[str]:
         mine = [row for row in values if row.planner == planner]
         calls = {row.predictor: row for row in rows if row.planner == planner and row.metric == "measured_nfe"}
         text += ["", *(_own_sizes(mine, predictors, calls, planner) if mine else [_unknown(f"planner {planner}")])]
+    text += _speculative(rows)
     return text
+
+
+def _speculative(rows: "Sequence[Row]") -> list[str]:
+    """Lines of the sampler that drafts and checks, one for each predictor."""
+    mine = [row for row in rows if row.schedule == "speculative"]
+    text = []
+    for row in mine:
+        if row.metric == "rounds":
+            others = {other.metric: other for other in mine if other.predictor == row.predictor}
+            kl = others.get("path_kl_nats")
+            shown = f", path KL {_number(kl)} (learning error alone)" if kl else ""
+            text.append(f"{row.predictor}: {_number(row)} rounds, {_number(others['calls'])} calls{shown}")
+    return ["", "speculative sampling, one token per step in law", *text] if text else []
 
 
 def _unknown(what: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jdlm.cli import cache, figures, hosts, interrupt, options, progress, summary
 from jdlm.cli.resource import Resource, load_network, load_predictor, record, resolve
-from jdlm.config import SweepConfig, TargetConfig, build_planner, build_schedules
+from jdlm.config import SweepConfig, TargetConfig, build_planner, build_schedules, words
 from jdlm.study import runs
 
 if TYPE_CHECKING:
@@ -130,6 +130,7 @@ def _measure(resource: Resource, mesh) -> tuple[list["Row"], dict[str, dict]]:
             curve_n=config.sweep.curve_samples,
             seed=config.sweep.seed,
             planners=[build_planner(word) for word in config.sweep.planners],
+            speculative="speculative" in config.sweep.schedules,
             batch_size=config.sweep.batch_size,
             identities=identities,
             on_samples=lambda name, results: sampling.update({name: _usage(results)}),
@@ -154,7 +155,7 @@ def _predictors(resource: Resource, target: "Target") -> tuple[dict[str, "Predic
 def _schedules(sweep: SweepConfig, target: "Target") -> list["Schedule"]:
     with progress.Progress("schedules", unit="schedule") as bar:
         return build_schedules(
-            sweep.schedules,
+            [word for word in sweep.schedules if word not in words.SAMPLERS],
             target.length,
             sweep.num_steps,
             curve=_known_curve(target),
@@ -189,6 +190,7 @@ def _usage(results) -> dict:
         "programs": [layout._asdict() for layout in results.layouts],
         **results.usage._asdict(),
         "useful_share": round(results.usage.share, 4),
+        "cache_bytes": results.cache_bytes,
     }
 
 

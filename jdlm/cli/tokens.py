@@ -18,6 +18,7 @@ from jdlm.config import (
     check_num_steps,
 )
 from jdlm.config.settings import check_seed
+from jdlm.config.words import SAMPLERS
 
 if TYPE_CHECKING:
     from jdlm.targets import Target
@@ -37,7 +38,7 @@ class Options(options.FolderOptions):
     count: int = 8
     """Number of sequences."""
     schedule: str | None = None
-    """Word of the schedule, by default first_hitting, which reveals one token per step."""
+    """Word of the schedule, by default first_hitting, one token per step; speculative has its law in few rounds."""
     planner: str = "random"
     """Word of the planner, which chooses the positions of each step; threshold:TAU and its like need no schedule."""
     num_steps: int | None = None
@@ -86,18 +87,15 @@ def main(arguments: list[str]) -> int:
     sizes = None
     if word is not None:
         sizes = np.zeros((given.count, 1), np.int32)
-        if masks:
+        if masks and word not in SAMPLERS:
             schedule = build_schedule(word, masks, num_steps, curve=target.entropy_curve, cache=cache.schedules())
             sizes = sampling.draw_sizes(key_sizes, schedule, given.count)
-    tokens = sampling.sample(
-        key_tokens,
-        load_predictor(resource, target, oracle=given.oracle),
-        sizes,
-        planner=build_planner(given.planner),
-        given=start,
-        indices=np.arange(given.count),
-        batch_size=given.batch_size,
-    )
+    predictor, planner = load_predictor(resource, target, oracle=given.oracle), build_planner(given.planner)
+    more = {"given": start, "indices": np.arange(given.count), "batch_size": given.batch_size}
+    if word in SAMPLERS:
+        tokens, _ = sampling.speculative(key_tokens, predictor, given.count, planner=planner, **more)
+    else:
+        tokens = sampling.sample(key_tokens, predictor, sizes, planner=planner, **more)
     encoding = output.encoding(given.output)
     lines = [_line(target, row, given.mask, encoding) for row in np.asarray(tokens).tolist()]
     output.write(given.output, "".join(line + "\n" for line in lines))
@@ -199,6 +197,10 @@ def _schedule(given: Options, masks: int) -> tuple[str | None, int]:
             raise ValueError(f"--planner {given.planner} sizes its own steps; leave out --schedule and --num-steps")
         return None, 0
     word, num_steps = given.schedule or "first_hitting", given.num_steps
+    if word in SAMPLERS:
+        if num_steps is not None:
+            raise ValueError(f"--num-steps {num_steps} does not apply to {word}, whose rounds adapt; leave it out")
+        return word, 0
     if word in ONE_TOKEN_A_STEP:
         if num_steps not in (None, masks):
             raise ValueError(

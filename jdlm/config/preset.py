@@ -21,7 +21,8 @@ def _join(names: Iterable[str]) -> str:
 # What `--help` says of the fields whose words come from the lists of schedules and planners.
 _CHOICES = {word.parameter: ", ".join(word.choices) for word in words.SCHEDULES.values() if word.choices}
 _VALUES = "".join(f"; {parameter.upper()}: {choices}" for parameter, choices in _CHOICES.items() if parameter)
-_SCHEDULES = f"Schedules to compare{_VALUES}\n{words.listed(words.SCHEDULES)}"
+_SAMPLERS = "\n".join(f"- {name}: {what}" for name, what in words.SAMPLERS.items())
+_SCHEDULES = f"Schedules to compare{_VALUES}\n{words.listed(words.SCHEDULES)}\n{_SAMPLERS}"
 _PLANNERS = (
     f"Which positions a step reveals; {_join(words.SELF_SIZED_PLANNERS)} also say how many:\n"
     f"{words.listed(words.PLANNERS)}"
@@ -61,7 +62,8 @@ class SweepConfig:
 
     def __post_init__(self):
         for word in self.schedules:
-            words.parse(word, words.SCHEDULES, "schedule")
+            if word not in words.SAMPLERS:
+                words.parse(word, words.SCHEDULES, "schedule")
         for word in self.planners:
             words.parse(word, words.PLANNERS, "planner")
         for name in ("schedules", "num_steps", "planners"):
@@ -99,7 +101,8 @@ class Config:
         if length < 1:
             raise ValueError(f"the target has length {length}; use at least 1")
         thinning = [word for word in self.sweep.schedules if words.takes_more_steps(word)]
-        short = [word for word in self.sweep.schedules if word not in (*words.ONE_TOKEN_A_STEP, *thinning)]
+        free = (*words.ONE_TOKEN_A_STEP, *words.SAMPLERS, *thinning)
+        short = [word for word in self.sweep.schedules if word not in free]
         if most > length and (short or not thinning):
             besides = f", or leave out {', '.join(short)}: only {', '.join(thinning)} can take more" if thinning else ""
             raise ValueError(f"sweep.num_steps={most} exceeds length={length}; use at most {length}{besides}")

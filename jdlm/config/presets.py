@@ -102,14 +102,18 @@ def dump(config: Config) -> str:
     return tomlkit.dumps(document)
 
 
+def _kind_of(value: Any) -> str:
+    return value.kind if isinstance(value, TargetConfig) else ""
+
+
 def _section(value: Any) -> "Table":
     """The fields of a dataclass with their docstrings as comments; what is None is left out."""
     import docstring_parser
     import tomlkit
 
     section = tomlkit.table()
-    if isinstance(value, TargetConfig):
-        section.add("kind", value.kind)
+    if kind := _kind_of(value):
+        section.add("kind", kind)
     helps = {each.arg_name: each.description for each in docstring_parser.parse_from_object(type(value)).params}
     for field in dataclasses.fields(value):
         entry = getattr(value, field.name)

@@ -21,6 +21,7 @@ __all__ = [
     "MORE_STEPS",
     "ONE_TOKEN_A_STEP",
     "PLANNERS",
+    "SAMPLERS",
     "SCHEDULES",
     "SELF_SIZED_PLANNERS",
     "Word",
@@ -35,6 +36,8 @@ __all__ = [
 ]
 
 SCHEDULES, PLANNERS = schedules.WORDS, planners.WORDS
+SAMPLERS = {"speculative": "no schedule: drafts that are checked, exactly one token per step in law, in few rounds"}
+"""Words beside the schedules of a sweep, with what they do; they have neither sizes nor a number of steps."""
 MORE_STEPS = tuple(name for name, word in SCHEDULES.items() if word.more_steps)
 ONE_TOKEN_A_STEP = tuple(name for name, word in SCHEDULES.items() if word.one_token_per_step)
 SELF_SIZED_PLANNERS = tuple(name for name, word in PLANNERS.items() if word.self_sized)
@@ -82,6 +85,8 @@ def parse(text: str, words: Mapping[str, Word], what: str) -> tuple[Word, list[f
       ValueError: an unknown word, or a value that is missing, not wanted or none of those there are.
     """
     name, colon, value = text.partition(":")
+    if name in SAMPLERS and what == "schedule":
+        raise ValueError(f"{name!r} is a sampler without sizes, which only `sweep` and `tokens` take; name a schedule")
     if name not in words:
         raise ValueError(f"unknown {what} {name!r}; {nearest(name, words)}")
     word = words[name]

@@ -18,7 +18,7 @@ from jdlm.predictor import Cache, Predictor
 
 __all__ = ["Slots", "asked", "begin", "empty", "history_of", "more", "remembered"]
 
-_WIDE, _SOME = 32, 8  # tokens that one pass reveals while a slot has as many to catch up with
+_WIDE = (32, 8)  # tokens that one pass reveals while a slot has more than half as many to catch up with
 
 
 class Slots(NamedTuple):
@@ -40,7 +40,8 @@ def empty(predictor: Predictor, slots: int, mesh: Mesh | None) -> Slots:
     total = slots * devices.size(mesh)
     shapes = jax.eval_shape(lambda predictor: predictor.start(total).content, predictor)
     content = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
-    return devices.spread(mesh, Slots(content, np.zeros(total, np.int32), np.full(total, -1, np.int32)))
+    none: Any = np.zeros(total, np.int32)
+    return devices.spread(mesh, Slots(content, none, none - 1))
 
 
 def begin(slots: Slots, lane: Array) -> Slots:
@@ -79,7 +80,6 @@ def asked(
       The new caches and logits ``[slots, m, vocab]``; None where m = 0.
     """
     length = tokens.shape[1]
-    wide, some = min(_WIDE, length), min(_SOME, length)
 
     def step(cache: Cache, width: int, positions: Array) -> tuple[Cache, Array | None]:
         place = cache.filled[:, None] + jnp.arange(width, dtype=jnp.int32)[None]
@@ -89,9 +89,11 @@ def asked(
 
     nothing = positions[:, :0]
     cache = Cache(slots.content, slots.filled)
-    for width, least in ((wide, wide * 3 // 4), (some, 3)):  # a pass of a width is worth its while from so many on
+    for width in _WIDE:
+        if width >= max(length, 3):
+            continue
         pending = (upto - cache.filled).max()
-        passes = pending // width + (pending % width >= max(least, 2))
+        passes = pending // width + (pending % width > width // 2)
         cache = jax.lax.fori_loop(0, passes, lambda _, cache, width=width: step(cache, width, nothing)[0], cache)
     rest = jnp.maximum((upto - cache.filled).max() - 1, 0)
     cache = jax.lax.fori_loop(0, rest, lambda _, cache: step(cache, 1, nothing)[0], cache)

@@ -134,20 +134,33 @@ def _drafted(
     positions = jnp.take_along_axis(rows.order, place, axis=1)
     slots, first = cached.asked(predictor, slots, rows.tokens, history, upto, positions[:, :width])
     assert first is not None
-    logits = jnp.zeros((number, room, predictor.vocab_size), first.dtype).at[:, :width].set(first)
-    cache = Cache(slots.content, slots.filled)
-
-    def more(part: Array, logits: Array) -> Array:
-        at = jax.lax.dynamic_slice_in_dim(positions, part * width, width, axis=1)
-        return jax.lax.dynamic_update_slice_in_dim(logits, predictor.ask(cache, at), part * width, axis=1)
-
-    logits = jax.lax.fori_loop(1, -(-end.max() // width), more, logits)
     keys = jax.random.wrap_key_data(rows.key_words, impl=IMPL)
-    noise = jax.vmap(lambda key, at: steps.noise_at(key, at, predictor.vocab_size, kind.dtype))(keys, positions)
-    law = kind.draw(logits)
-    wanted = jnp.arange(room)[None] < end[:, None]
-    fault = jnp.where(wanted, faults(logits), 0).max(axis=1)
-    return slots, _Draft(law, jnp.argmax(law + noise, axis=2).astype(jnp.int32), positions, end), fault
+    cache = Cache(slots.content, slots.filled)
+    nothing = (
+        jnp.zeros((number, room, predictor.vocab_size), first.dtype),
+        jnp.zeros((number, room), jnp.int32),
+        jnp.zeros(number, jnp.int32),
+    )
+
+    def put(part: Array | int, logits: Array, made: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        law, tokens, fault = made
+        at = jax.lax.dynamic_slice_in_dim(positions, part * width, width, axis=1)
+        own = kind.draw(logits)
+        noise = jax.vmap(lambda key, at: steps.noise_at(key, at, predictor.vocab_size, kind.dtype))(keys, at)
+        drawn = jnp.argmax(own + noise, axis=2).astype(jnp.int32)
+        wanted = part * width + jnp.arange(width)[None] < end[:, None]
+        return (
+            jax.lax.dynamic_update_slice_in_dim(law, own, part * width, axis=1),
+            jax.lax.dynamic_update_slice_in_dim(tokens, drawn, part * width, axis=1),
+            jnp.maximum(fault, jnp.where(wanted, faults(logits), 0).max(axis=1)),
+        )
+
+    def more(part: Array, made: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        at = jax.lax.dynamic_slice_in_dim(positions, part * width, width, axis=1)
+        return put(part, predictor.ask(cache, at), made)
+
+    law, tokens, fault = jax.lax.fori_loop(1, -(-end.max() // width), more, put(0, first, nothing))
+    return slots, _Draft(law, tokens, positions, end), fault
 
 
 def _checked(predictor: Predictor, kind: Kind, rows: Work, draft: _Draft, check: _Check) -> _Check:

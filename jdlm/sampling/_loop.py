@@ -209,6 +209,7 @@ def _step(
         else:
             everywhere = jnp.broadcast_to(jnp.arange(length, dtype=jnp.int32), mine.tokens.shape)
             kept, logits = cached.asked(predictor, kept, mine.tokens, _history(mine), upto, everywhere)
+            assert logits is not None
         masked = mine.tokens == predictor.vocab_size
         seen = jnp.where(masked & active[:, None], faults(logits), 0).max(axis=1)  # also where nothing is drawn yet
         order, size = steps.choose(kind.planners, lanes.planner, keys[:, 0], mine.step, size, masked, logits)

@@ -98,11 +98,13 @@ class Results(NamedTuple):
       parts: tokens int32 ``[lanes, length]`` and `Info` of each request, in their order, as numpy arrays.
       usage: how the slots were used, all programs together.
       layouts: shapes of the compiled programs, one for each kind of planner in the requests.
+      cache_bytes: of what a predictor keeps of the lanes in all slots of a device; 0 for one without rules.
     """
 
     parts: list[tuple[np.ndarray, Info]]
     usage: slots.Usage
     layouts: tuple[slots.Layout, ...]
+    cache_bytes: int = 0
 
 
 def sample_all(
@@ -147,7 +149,9 @@ def sample_all(
             parts[i] = (mine, Info(*info))
         usages.append(usage)
         done += usage.steps
-    return Results(parts, slots.Usage(*map(sum, zip(*usages, strict=True))), (layout,) * (len(usages) - 1))
+    cache_bytes = 0 if predictor.rules is None else layout.slots * predictor.rules.lane_bytes
+    usage = slots.Usage(*map(sum, zip(*usages, strict=True)))
+    return Results(parts, usage, (layout,) * (len(usages) - 1), cache_bytes)
 
 
 def default_slots(length: int, vocab_size: int) -> int:

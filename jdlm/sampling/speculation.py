@@ -27,7 +27,7 @@ __all__ = ["SpeculativeInfo", "speculative"]
 
 _RANDOM = random()
 _PLAIN = Draw()
-_WIDTH = 16  # positions that one pass of a predictor with a cache drafts or checks
+_WIDTH, _CPU_WIDTH = 32, 8  # positions that one pass of a predictor with a cache drafts or checks
 _CHECKS = 8  # prefixes per lane and predictor call where nothing else is asked for; more would mostly be refused
 
 
@@ -113,7 +113,9 @@ def speculative(
     slots = together if batch_size is None else validation.integer("batch_size", batch_size)
     checks = min(window, max(_CHECKS, default_slots(length, vocab_size) // slots))
     if predictor.is_ordered:
-        checks = min(length, _WIDTH)  # whatever the window, so that one program serves all
+        checks = min(
+            length, _CPU_WIDTH if devices.on_cpu() else _WIDTH
+        )  # whatever the window, so that one program serves all
     kind = rounds.Kind(draw, slots, checks, logits_dtype(predictor))
     engine = cached_rounds.run if predictor.is_ordered else rounds.run
     table = fixed_priority(planner, length)[None]

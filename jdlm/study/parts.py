@@ -7,9 +7,11 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+from jax.sharding import Mesh
 
-from jdlm import curves, measure
+from jdlm import curves, measure, sampling, schedules
 from jdlm.measure import exact, marginals
+from jdlm.planners import random
 from jdlm.predictor import Predictor
 from jdlm.sampling import Info
 from jdlm.schedules import Schedule
@@ -27,6 +29,7 @@ __all__ = [
     "of_target",
     "sampled",
     "smallest_prime",
+    "speculative",
 ]
 
 _CORRELATIONS: dict[curves.Weight, Callable[[np.ndarray], float]] = {
@@ -169,6 +172,36 @@ def sampled(
         yield origin.row(
             "reverse_path_kl_nats", measure.reverse_path_kl(info.path_log_prob, tokens, target), "monte_carlo"
         )
+
+
+def speculative(
+    origin: Origin,
+    predictor: Predictor,
+    target: Target,
+    reference: marginals.Marginals,
+    n: int,
+    mesh: Mesh | None = None,
+) -> Iterator[Row]:
+    """Rounds, calls and tokens of speculative sampling with random positions, and the path KL of its distribution.
+
+    That is the distribution of one token per step, whose path KL is teacher-forced: learning error and nothing else.
+    The calls of the rows are the mean rounds, which is what has to be done one after the other.
+    """
+    cell = dataclasses.replace(origin, planner=random(), name="speculative")
+    tokens, info = sampling.speculative(cell.key("tokens"), predictor, n, mesh=mesh)
+    rounds, calls, accepted = (measure.mean(np.asarray(values, np.float64)) for values in info)
+    nfe = rounds.value
+    for metric, estimate in (("rounds", rounds), ("calls", calls), ("accepted_tokens", accepted)):
+        yield cell.row(metric, estimate, "monte_carlo", nfe=nfe)
+    if target.has("log_prob"):
+        single = schedules.first_hitting(target.length)
+        request = measure.path_request(cell.key("path"), target, single, n)
+        path = sampling.sample_all(predictor, [request], mesh=mesh).parts[0][1]
+        yield cell.row("path_kl_nats", measure.path_kl_estimate(request, path, target), "monte_carlo", nfe=nfe)
+        outside = measure.outside_support_share(np.asarray(tokens), target)
+        yield cell.row("outside_support_share", outside, "monte_carlo", nfe=nfe)
+    for row in _marginal_rows(cell, np.asarray(tokens), reference):
+        yield dataclasses.replace(row, nfe=nfe)
 
 
 def _marginal_rows(

@@ -46,6 +46,7 @@ def sweep(
     curve_n: int,
     seed: int,
     planners: Sequence[Planner] = (random(),),
+    speculative: bool = False,
     identities: Mapping[str, str] | None = None,
     batch_size: int | None = None,
     mesh: Mesh | None = None,
@@ -70,6 +71,7 @@ def sweep(
       curve_n: sequences for each revealed count of a measured curve, at least 2.
       seed: names all random numbers.
       planners: which positions a step reveals. Each that takes its sizes from a schedule is run with all schedules.
+      speculative: add the sampler that drafts and checks (`jdlm.sampling.speculative`), with random positions.
       identities: by predictor name, what tells it apart from others of the name (a checkpoint's hash).
       batch_size: slots of the sampler's compiled program; chosen from the shapes if None.
       mesh: devices that share the sampling and the measured curves, see `jdlm.devices.mesh`.
@@ -125,6 +127,9 @@ def sweep(
             on_samples(name, results)
         for part in _parts_of_cells(mine, requests, results, target, reference, entropy_curve, curve):
             emit(part)
+        if speculative:
+            tally.say(f"speculative sampling with the {name}")
+            emit(parts.speculative(origin, predictor, target, reference, n, mesh))
     return made
 
 

@@ -76,7 +76,7 @@ def attend_to_first(query: Array, key: Array, value: Array, own_key: Array, own_
 
     Args:
       query: ``[lanes, heads, m, d]``.
-      key: ``[lanes, heads, n, d]``.
+      key: ``[lanes, heads, d, n]``.
       value: ``[lanes, heads, n, d]``.
       own_key: ``[lanes, heads, m, d]`` of the rows themselves.
       own_value: ``[lanes, heads, m, d]``.
@@ -87,8 +87,8 @@ def attend_to_first(query: Array, key: Array, value: Array, own_key: Array, own_
 
 def _weights_of_first(query: Array, key: Array, own_key: Array, seen: Array) -> tuple[Array, Array, Array]:
     """Softmax's numerators ``[lanes, heads, m, n]``, the rows' own ``[lanes, heads, m, 1]``, and their sum."""
-    hidden = jnp.arange(key.shape[2])[None, None, None] >= seen[:, None, :, None]
-    scores = jnp.where(hidden, -jnp.inf, _multiply("...md,...nd->...mn", query, key))
+    hidden = jnp.arange(key.shape[3])[None, None, None] >= seen[:, None, :, None]
+    scores = jnp.where(hidden, -jnp.inf, _multiply("...md,...dn->...mn", query, key))
     own = (query.astype(jnp.float32) * own_key).sum(axis=-1, keepdims=True)
     peak = jnp.maximum(scores.max(axis=-1, keepdims=True), own)
     weights, own = jnp.exp(scores - peak), jnp.exp(own - peak)
@@ -120,8 +120,8 @@ def _first_backward(saved: tuple[Array, ...], gradient: Array) -> tuple[Array | 
     scores = weights * (_multiply("...md,...nd->...mn", gradient, value) - along)
     weights, scores = weights.astype(dtype), scores.astype(dtype)
     return (
-        (_multiply("...mn,...nd->...md", scores, key) + own_scores * own_key).astype(dtype),
-        _multiply("...md,...mn->...dn", query, scores).swapaxes(-1, -2).astype(dtype),
+        (_multiply("...mn,...dn->...md", scores, key) + own_scores * own_key).astype(dtype),
+        _multiply("...md,...mn->...dn", query, scores).astype(dtype),
         _multiply("...md,...mn->...dn", gradient, weights).swapaxes(-1, -2).astype(dtype),
         (own_scores * query).astype(dtype),
         own_gradient.astype(dtype),

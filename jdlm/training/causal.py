@@ -81,14 +81,16 @@ def along(model: Transformer, tokens: Array, order: Array, seen: Array) -> Array
     _, key, value = _heads(block, normed)
     query = _split(block, block.linear(block.query, normed[:, length:]))
     stream = stream[:, length:]
-    own = key[:, :, length:], value[:, :, length:]
-    mixed = [
-        attention.attend_to_first(
-            query[:, :, low:high], key[:, :, :high], value[:, :, :high],
-            *(x[:, :, low:high] for x in own), seen[:, length + low : length + high],
+    own, keys = (key[:, :, length:], value[:, :, length:]), key[:, :, :length].swapaxes(2, 3)
+    mixed = []
+    for low, high in _parts(length):
+        own_key, own_value = (x[:, :, low:high] for x in own)
+        seen_here = seen[:, length + low : length + high]
+        mixed.append(
+            attention.attend_to_first(
+                query[:, :, low:high], keys[..., :high], value[:, :, :high], own_key, own_value, seen_here
+            )
         )
-        for low, high in _parts(length)
-    ]  # fmt: skip
     stream = block.finish(stream, _merged(jnp.concatenate(mixed, axis=2), stream))
     return _logits(model, stream)
 
@@ -100,12 +102,12 @@ def _sliced(query: Array, key: Array, value: Array, seen: Array, length: int) ->
         pieces = (jax.lax.slice_in_dim(x, shift + low, shift + high, axis=axis) for shift in (0, length))
         return jnp.concatenate(list(pieces), axis=axis)
 
-    parts = []
+    parts, keys = [], key[:, :, :length].swapaxes(2, 3)
     for low, high in _parts(length):
         rows, own_key, own_value = (both(x, low, high, 2) for x in (query, key, value))
         seen_here = both(seen, low, high, 1)
         parts.append(
-            attention.attend_to_first(rows, key[:, :, :high], value[:, :, :high], own_key, own_value, seen_here)
+            attention.attend_to_first(rows, keys[..., :high], value[:, :, :high], own_key, own_value, seen_here)
         )
     halves = (
         jnp.concatenate([part[:, :, : part.shape[2] // 2] for part in parts], axis=2),
@@ -180,8 +182,7 @@ def _over_cache(query: Array, key: Array, value: Array, own_key: Array, own_valu
 
     def over(bound: int):
         def attend(query: Array, key: Array, value: Array, own_key: Array, own_value: Array, seen: Array) -> Array:
-            key = key[..., :bound].swapaxes(2, 3)
-            return attention.attend_to_first(query, key, value[:, :, :bound], own_key, own_value, seen)
+            return attention.attend_to_first(query, key[..., :bound], value[:, :, :bound], own_key, own_value, seen)
 
         return attend
 
@@ -209,7 +210,8 @@ def _embedded(model: Transformer, tokens: Array, at: Array, asked: Array) -> Arr
 
 
 def _heads(block: Block, normed: Array) -> tuple[Array, Array, Array]:
-    return tuple(_split(block, block.linear(layer, normed)) for layer in (block.query, block.key, block.value))
+    query, key, value = (_split(block, block.linear(layer, normed)) for layer in (block.query, block.key, block.value))
+    return query, key, value
 
 
 def _split(block: Block, x: Array) -> Array:

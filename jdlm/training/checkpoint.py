@@ -161,8 +161,10 @@ def _read(folder: Path, network_config: NetworkConfig) -> tuple[dict[str, Any], 
         raise _damaged(path, "it is missing")
     wanted, found = network_config.record(), record.get("network")
     if found != wanted:
-        found = found if isinstance(found, dict) else {}
-        name = next((name for name in wanted if found.get(name) != wanted[name]), "network")
+        # A record without a kind is that of a bidirectional network.
+        wanted, found = ({"kind": "bidirectional"} | (x if isinstance(x, dict) else {}) for x in (wanted, found))
+        names = [*wanted, *sorted(found.keys() - wanted.keys())]
+        name = next((name for name in names if found.get(name) != wanted.get(name)), "network")
         raise ValueError(
             f"the checkpoint in {folder} is of another model: it has {name}={found.get(name)!r}, this one has "
             f"{name}={wanted.get(name)!r}; use the configuration that it was trained with"

@@ -95,8 +95,10 @@ def _rules(config: NetworkConfig, structure: nnx.GraphDef, length: int) -> Cache
     def start(params: dict, lanes: int) -> causal.Cache:
         return causal.start(nnx.merge(structure, params), length, lanes)
 
-    def advance(params: dict, cache: causal.Cache, *rows: Array) -> tuple[causal.Cache, Array | None]:
-        return causal.advance(nnx.merge(structure, params), cache, *rows)
+    def advance(
+        params: dict, cache: causal.Cache, filled: Array, tokens: Array, at: Array, count: Array, asked: Array
+    ) -> tuple[causal.Cache, Array | None]:
+        return causal.advance(nnx.merge(structure, params), cache, filled, tokens, at, count, asked)
 
     def check(
         params: dict, cache: causal.Cache, filled: Array, tokens: Array, at: Array

@@ -158,6 +158,21 @@ def test_given_tokens_stay_where_they_are(at_place, capsys):
         assert all(re.fullmatch(pattern, slow_parse(line, mask), re.DOTALL) for line in lines), (given, lines)
 
 
+def test_speculative_tokens_keep_what_is_given(at_place, capsys):
+    """And other samples than those of a schedule, from the same network; what has no meaning for it is refused."""
+    assert sample("tokens", "odd", "--schedule", "speculative", "--count", "3", "--given", "a______b") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3 and all(line[0] == "a" and line[-1] == "b" for line in lines)
+    for arguments, message in (
+        (("--num-steps", "2"), "--num-steps 2 does not apply to speculative, whose rounds adapt; leave it out"),
+        (("--planner", "confidence"), "planner confidence chooses positions by their logits"),
+    ):
+        assert sample("tokens", "odd", "--schedule", "speculative", *arguments) == 2
+        assert message in capsys.readouterr().err
+    assert sample("recommend", "odd", "--schedule", "speculative", "--kl", "1") == 2
+    assert "'speculative' is a sampler without sizes" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -36,12 +36,10 @@ def test_tokens_have_the_exact_law(planner, steps):
     assert p_value(histogram(tokens, 3), exact.output_law(causal(), schedule, planner).law, n) > 1e-5
 
 
-@pytest.mark.parametrize(
-    "planner", [planners.random(), planners.margin(), planners.threshold(0.5)], ids=lambda planner: planner.name
-)
+@pytest.mark.parametrize("planner", [planners.random(), planners.threshold(0.5)], ids=lambda planner: planner.name)
 def test_a_lane_depends_on_nothing_but_itself(planner):
-    """Lanes of many sizes in 2, 5 and 64 slots: those that take a slot over find nothing of the one before."""
-    length, lanes = 37, 23
+    """Lanes of many sizes in 3 and 32 slots: those that take a slot over find nothing of the one before."""
+    length, lanes = 21, 17
     model = causal(length)
     if planner.count is None:
         rows = _rows(length)
@@ -50,7 +48,7 @@ def test_a_lane_depends_on_nothing_but_itself(planner):
         sizes = None
     runs = [
         sample_with_info(jax.random.key(3), model, sizes, planner=planner, indices=np.arange(lanes), batch_size=slots)
-        for slots in (64, 2, 5)
+        for slots in (32, 3)
     ]
     for tokens, info in runs[1:]:
         np.testing.assert_array_equal(tokens, runs[0][0])
@@ -60,7 +58,7 @@ def test_a_lane_depends_on_nothing_but_itself(planner):
 
 def _rows(length):
     rows = []
-    for steps in (1, 2, 5, 9, 36, 37):
+    for steps in (1, 2, 5, 9, 20, 21):
         cuts = np.round(np.linspace(0, length, steps + 1)).astype(int)
         rows.append(np.pad(np.diff(cuts), (0, length - steps)))
     return rows
@@ -107,6 +105,11 @@ def test_one_program_serves_all_sizes_and_the_devices_share_the_lanes():
     mesh = devices.mesh()
     for one, (tokens, _) in zip(apart, sample_all(model, requests, batch_size=8, mesh=mesh).parts, strict=True):
         np.testing.assert_array_equal(one, tokens)
+
+
+def test_results_state_the_memory_of_the_caches():
+    request = Request(jax.random.key(0), planners.random(), [[12]])
+    assert sample_all(causal(12), [request], batch_size=8).cache_bytes == 8 * causal(12).rules.lane_bytes == 8 * 3072
 
 
 def test_histories():

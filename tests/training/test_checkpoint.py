@@ -164,11 +164,21 @@ def test_damage_is_told_in_one_line(saved, damage, message):
         ({"width": 16}, r"of another model: it has width=8, this one has width=16; use the configuration"),
         ({"heads": 4}, r"of another model: it has heads=2, this one has heads=4; use"),
         ({"dtype": "bfloat16"}, r"it has dtype='auto', this one has dtype='bfloat16'"),
+        ({"kind": "causal"}, r"it has kind='bidirectional', this one has kind='causal'"),
     ],
 )
 def test_another_network_is_refused(saved, changes, message):
     with pytest.raises(ValueError, match=message):
         load(saved, **changes)
+
+
+def test_a_checkpoint_says_its_kind(tmp_path):
+    causal = dataclasses.replace(NETWORK, kind="causal")
+    checkpoints.save(tmp_path, training.init(causal, TARGET, CONFIG), causal)
+    assert json.loads((tmp_path / "model.json").read_text())["network"]["kind"] == "causal"
+    assert checkpoints.load_predictor(tmp_path, causal, LENGTH, VOCAB).is_ordered
+    with pytest.raises(ValueError, match=r"it has kind='causal', this one has kind='bidirectional'"):
+        checkpoints.load_predictor(tmp_path, NETWORK, LENGTH, VOCAB)
 
 
 def test_another_target_is_refused(saved):

@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import math
 
 import jax
@@ -76,6 +77,19 @@ def test_a_resumed_run_is_the_same_bits(trained, tmp_path):
     assert bits(resumed) == bits(final)
     assert [progress.loss for _, progress in again] == [progress.loss for _, progress in seen[1:]]
     assert [progress.learning_error for _, progress in again] == [progress.learning_error for _, progress in seen[1:]]
+
+
+@pytest.mark.parametrize("labels", ["sampled", "oracle"])
+def test_a_causal_network_learns_and_resumes_with_the_same_bits(labels, tmp_path):
+    network_config, config = dataclasses.replace(NETWORK, kind="causal"), dataclasses.replace(CONFIG, labels=labels)
+    seen = []
+    train = functools.partial(training.train, network_config, TARGET, config, chunk=PART)
+    final = train(on_chunk=lambda state, info: seen.append((copy(state), info)))
+    assert seen[-1][1].loss.value < seen[0][1].loss.value
+    assert seen[-1][1].learning_error.value < seen[0][1].learning_error.value
+    checkpoints.save(tmp_path, seen[0][0], network_config)
+    loaded = checkpoints.load(tmp_path, network_config, TARGET, config)
+    assert bits(train(state=loaded)) == bits(final)
 
 
 def test_one_program_serves_all_chunks_seeds_and_resumptions(trained):

@@ -1,5 +1,6 @@
 """The training objective against enumeration, and the draws behind it."""
 
+import dataclasses
 import itertools
 import math
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jdlm import targets, training
+from jdlm import exact, schedules, targets, training
 from jdlm.config.settings import NetworkConfig
 from jdlm.predictor import Predictor, map_lanes
 from jdlm.training import network, objective
@@ -51,6 +52,29 @@ def summed_cross_entropy(draws):
     logits = np.asarray(jax.jit(map_lanes)(draws[0], jnp.array(states)), np.float64)
     log_q = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
     return reference.summed_cross_entropy(PROBABILITIES, dict(zip(states, log_q, strict=True)))
+
+
+@pytest.mark.parametrize("labels", ["sampled", "oracle"])
+def test_the_loss_along_orders_is_unbiased_for_the_mean_over_all_orders(labels):
+    """2,000 batches of 6 against enumeration, within 4 standard errors (false alarm 6e-5)."""
+    config = dataclasses.replace(NETWORK, kind="causal")
+    params, rng = network.build(config, LENGTH, VOCAB).init(jax.random.key(1)), np.random.default_rng(0)
+    params = jax.tree.map(lambda leaf: leaf + rng.normal(scale=0.5, size=leaf.shape).astype("f"), params)
+    predictor = network.predictor(config, params, LENGTH, VOCAB)
+
+    def one(key):
+        return objective.loss(predictor, TARGET, objective.draw_batch(key, TARGET, 6, ordered=True), labels)
+
+    values = np.asarray(jax.jit(lambda keys: jax.lax.map(one, keys))(jax.random.split(jax.random.key(2), 2000)))
+    first_hitting = schedules.first_hitting(LENGTH)
+    expected = exact.path_kl(TARGET, predictor, first_hitting).path + exact.entropy(PROBABILITIES)
+    assert abs(values.mean() - expected) < 4 * values.std(ddof=1) / math.sqrt(len(values))
+    batch = objective.draw_batch(jax.random.key(3), TARGET, 6, ordered=True)
+    assert (np.sort(batch.order, axis=1) == np.arange(LENGTH)).all() and len(np.unique(batch.order, axis=0)) > 2
+    parts = objective.split(batch, 4)
+    assert parts.weight.shape == (2, 3) and float(parts.weight.sum()) == 6
+    filled = objective.split(batch._replace(weight=batch.weight), 5)
+    assert filled.weight.shape == (2, 3)
 
 
 @pytest.mark.parametrize("labels", ["sampled", "oracle"])

@@ -8,6 +8,7 @@ from matplotlib.font_manager import findfont
 from matplotlib.ft2font import FT2Font
 from matplotlib.lines import Line2D
 
+from jdlm.config.words import SAMPLERS
 from jdlm.study.rows import Row, index_of
 
 FONT = "DejaVu Sans"  # comes with matplotlib, so that equal rows give equal figures on every machine
@@ -189,6 +190,7 @@ class Look:
         """The entry of a schedule in a legend."""
         color, marker = self._styles[schedule]
         label = self.title(schedule) + (" (random sizes)" if self.is_random(schedule) else "")
+        label += " (at its rounds)" if schedule in SAMPLERS else ""  # which wait for each other, as calls do
         face = "white" if hollow else color
         size = self.marker_size(schedule)
         return Line2D([], [], marker=marker, ms=size, label=label, color=color, markerfacecolor=face)
