@@ -53,6 +53,11 @@ def order_gap(
       ValueError: n < 2, one token, a key that is not threefry's, broken logits, or predictor and target differ.
     """
     keys.check(key)
+    if predictor.is_ordered:
+        raise ValueError(
+            "the predictor depends on the order of reveal, so its conditionals are those of one distribution for each "
+            "order and no gap is defined; use a bidirectional one"
+        )
     length = _at_least_two(predictor, target)
     n = validation.integer("n", n, 2)
     width = _WIDTH if batch_size is None else validation.integer("batch_size", batch_size)

@@ -45,6 +45,11 @@ def score_error(predictor: Predictor, target: Target) -> ScoreError:
       Unavailable: the target has no ``log_prob`` or no ``conditionals``.
     """
     check_pair(predictor, target)
+    if predictor.is_ordered:
+        raise ValueError(
+            "the predictor depends on the order of reveal, and these errors are of sets; exact.path_kl under "
+            "schedules.first_hitting is the sum of its errors over orders"
+        )
     length, vocab_size = target.length, target.vocab_size
     pattern = exact.pattern_law(exact.target_law(target)).ravel()
     masked = sequences((vocab_size + 1,) * length) == vocab_size

@@ -8,6 +8,7 @@ import pytest
 
 from jdlm import curves, evaluate, exact, planners, schedules, targets
 from jdlm.measure.orders import OrderSpace, count_states
+from jdlm.measure.score_error import score_error
 from jdlm.measure.state_space import StateSpace
 from jdlm.predictor import oracle
 from tests.reference import causal as reference
@@ -87,4 +88,10 @@ def test_what_it_does_not_take_is_refused():
         StateSpace(causal(), planners.random())
     with pytest.raises(ValueError, match="has length 5, the predictor 4"):
         exact.output_law(causal(), schedules.uniform(5, 2))
+    with pytest.raises(ValueError, match="these errors are of sets"):
+        score_error(causal(), targets.sticky_markov(4, 3, 0.6))
+    with pytest.raises(ValueError, match="no gap is defined"):
+        evaluate.order_gap(jax.random.key(0), causal(), targets.sticky_markov(4, 3, 0.6), 10)
+    with pytest.raises(ValueError, match="these states do not hold"):
+        evaluate.exact_order_gap(causal(), targets.sticky_markov(4, 3, 0.6))
     assert count_states(3, 2) == 1 + 3 * 2 + 6 * 4

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jdlm.training.attention import attend
+from jdlm.training.attention import attend, attend_to_first
 
 rng = np.random.default_rng(0)
 LANES, M, N, HEADS, D = 2, 3, 7, 2, 4
@@ -73,3 +73,38 @@ def test_bfloat16_comes_back_as_bfloat16_from_sums_in_float32():
     assert found.dtype == jnp.bfloat16
     mean = np.asarray(value, np.float64).mean(axis=1)
     np.testing.assert_allclose(np.asarray(found, np.float64)[:, 0], mean, rtol=2**-8)
+
+
+def plain_first(query, key, value, own_key, own_value, seen):
+    """Each row over the first keys, as many as it sees, and itself, as one softmax."""
+    scores = jnp.einsum("lhmd,lhdn->lhmn", query, key) / np.sqrt(query.shape[-1])
+    hidden = jnp.arange(key.shape[3])[None, None, None] >= seen[:, None, :, None]
+    own = (query * own_key).sum(-1, keepdims=True) / np.sqrt(query.shape[-1])
+    weights = jax.nn.softmax(jnp.concatenate([jnp.where(hidden, -jnp.inf, scores), own], axis=-1))
+    return jnp.einsum("lhmn,lhnd->lhmd", weights[..., :-1], value) + weights[..., -1:] * own_value
+
+
+def given_first():
+    shapes = [(LANES, HEADS, M, D), (LANES, HEADS, D, N), (LANES, HEADS, N, D), (LANES, HEADS, M, D)]
+    arrays = [jnp.asarray(draw(*shape), jnp.float32) for shape in [*shapes, shapes[-1]]]
+    return arrays, jnp.array([[0, 2, N], [1, 1, 5]], jnp.int32)
+
+
+def test_attention_over_the_first_keys_equals_the_plain_formula():
+    arrays, seen = given_first()
+    np.testing.assert_allclose(attend_to_first(*arrays, seen), plain_first(*arrays, seen), rtol=1e-5, atol=1e-6)
+    changed = [arrays[0], arrays[1].at[..., 5:].set(1e4), arrays[2].at[:, :, 5:].set(-7.0), *arrays[3:]]
+    some = jnp.minimum(seen, 5)
+    np.testing.assert_array_equal(attend_to_first(*changed, some), attend_to_first(*arrays, some))
+
+
+def test_gradients_over_the_first_keys_equal_those_of_the_plain_formula():
+    arrays, seen = given_first()
+    target = jnp.asarray(draw(LANES, HEADS, M, D), jnp.float32)
+
+    def loss(attend, *arrays):
+        return (attend(*arrays, seen) * target).sum()
+
+    found, wanted = (jax.grad(loss, argnums=(1, 2, 3, 4, 5))(f, *arrays) for f in (attend_to_first, plain_first))
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)

@@ -32,6 +32,7 @@ STUDIES: dict[str, Entry] = {
     "order": Entry("does it pay to choose positions by looking at the predictor? exact laws of all planners", 3),
     "precision": Entry("what does the arithmetic of a draw do to rare tokens? all values of the generator", 3),
     "presets": Entry("what do the schedules of the first run cost, exactly? the numbers of the README", 1),
+    "rounds": Entry("how many rounds does speculative sampling need, exact in law? beside the steps of schedules", 5),
     "trained": Entry("is the best schedule for the oracle still the best one for a trained network?", 5),
 }
 
