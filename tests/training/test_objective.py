@@ -12,7 +12,7 @@ from scipy import stats
 
 from jdlm import exact, schedules, targets, training
 from jdlm.config.settings import NetworkConfig
-from jdlm.predictor import Predictor, map_lanes
+from jdlm.predictor import Predictor, map_lanes, oracle
 from jdlm.training import network, objective
 from tests.reference import training as reference
 
@@ -69,6 +69,15 @@ def test_the_loss_along_orders_is_unbiased_for_the_mean_over_all_orders(labels):
     first_hitting = schedules.first_hitting(LENGTH)
     expected = exact.path_kl(TARGET, predictor, first_hitting).path + exact.entropy(PROBABILITIES)
     assert abs(values.mean() - expected) < 4 * values.std(ddof=1) / math.sqrt(len(values))
+
+    def of_the_oracle(key):
+        return objective.loss(oracle(TARGET), TARGET, objective.draw_batch(key, TARGET, 6, ordered=True), labels)
+
+    values = np.asarray(
+        jax.jit(lambda keys: jax.lax.map(of_the_oracle, keys))(jax.random.split(jax.random.key(4), 500))
+    )
+    error = values.std(ddof=1) / math.sqrt(len(values))
+    assert abs(values.mean() - exact.entropy(PROBABILITIES)) < 4 * error
     batch = objective.draw_batch(jax.random.key(3), TARGET, 6, ordered=True)
     assert (np.sort(batch.order, axis=1) == np.arange(LENGTH)).all() and len(np.unique(batch.order, axis=0)) > 2
     parts = objective.split(batch, 4)
