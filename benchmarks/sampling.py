@@ -8,6 +8,8 @@ under the minimax law, whose sizes are drawn for each sequence. It has a device 
 so has the floor.
 """
 
+import dataclasses
+
 import jax
 import numpy as np
 import peers
@@ -40,9 +42,11 @@ def main():
         for _ in range(num_steps):
             forward()
 
-    def ours(sizes):
+    causal = network.predictor(dataclasses.replace(config, kind="causal"), params, length, vocab_size)
+
+    def ours(sizes, predictor=predictor, batch_size=lanes // devices.size(mesh)):
         request = Request(jax.random.key(0), planners.random(), sizes)
-        return lambda: sampling.sample_all(predictor, [request], batch_size=lanes // devices.size(mesh), mesh=mesh)
+        return lambda: sampling.sample_all(predictor, [request], batch_size=batch_size, mesh=mesh)
 
     equal = sampling.draw_sizes(jax.random.key(1), schedules.uniform(length, num_steps), lanes)
     drawn = sampling.draw_sizes(jax.random.key(1), schedules.minimax(length, num_steps, "tc"), lanes)
@@ -56,6 +60,7 @@ def main():
         }
 
     programs = {"forward passes": floor, "jdlm, equal sizes": ours(equal), "jdlm, minimax": ours(drawn)}
+    programs["jdlm, causal, equal sizes"] = ours(equal, causal, None)
     programs |= {} if args.alone else loops(model)
     if args.compile and not args.alone:
         with torch.inference_mode():

@@ -53,12 +53,13 @@ def main():
     def steps_of(step):
         return lambda: [step() for _ in range(args.steps)]
 
-    def steps_with(mesh):
+    def steps_with(mesh, config=config):
         return lambda: jax.block_until_ready(training.train(config, target, run, mesh=mesh).params)
 
     model = peers.twin(config, params, length, vocab_size)
     programs = {"PyTorch": steps_of(peers.training_step(model, model, run, draw))}
     programs |= {name: steps_with(mesh) for name, mesh in meshes.items()}
+    programs["jdlm, causal"] = steps_with(meshes["jdlm"], dataclasses.replace(config, kind="causal"))
     if args.compile:
         other = peers.twin(config, params, length, vocab_size)
         if (fast := peers.compiled(other, draw())) is not None:
