@@ -44,7 +44,9 @@ def main():
 
     causal = network.predictor(dataclasses.replace(config, kind="causal"), params, length, vocab_size)
 
-    def ours(sizes, predictor=predictor, batch_size=lanes // devices.size(mesh)):
+    together = lanes // devices.size(mesh)
+
+    def ours(sizes, predictor=predictor, batch_size=together):
         request = Request(jax.random.key(0), planners.random(), sizes)
         return lambda: sampling.sample_all(predictor, [request], batch_size=batch_size, mesh=mesh)
 
