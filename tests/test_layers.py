@@ -43,6 +43,7 @@ ELSEWHERE = {
     "cli/train": "cli/test_commands",
     "cli/verify": "cli/test_study",
     "sampling/_rounds": "sampling/test_speculation",
+    "training/layers": "training/test_network",
     "study/figures/strokes": "study/figures/test_adaptation",
 }
 LEVEL = {name: number for number, names in enumerate(LAYERS) for name in names}

@@ -9,6 +9,7 @@ from typing_extensions import Doc
 
 from jdlm import planners, schedules
 from jdlm.config import SweepConfig, words
+from jdlm.config.words import SAMPLERS
 from jdlm.schedules import thinning
 from jdlm.words import nearest
 
@@ -46,8 +47,8 @@ def test_a_word_has_a_line_in_the_help(package, name, word):
 
 
 def test_the_help_lists_nothing_else():
-    for field, package in (("schedules", schedules), ("planners", planners)):
-        assert len(help_of(field).splitlines()) == 1 + len(package.WORDS)
+    for field, listed in (("schedules", [*schedules.WORDS, *SAMPLERS]), ("planners", planners.WORDS)):
+        assert len(help_of(field).splitlines()) == 1 + len(listed)
 
 
 def test_the_help_says_which_words_are_special():

@@ -32,7 +32,7 @@ CACHE_BYTES = 2**23  # measured on two cores: docs/decisions/network-on-cpu.md
 
 
 class Cache(NamedTuple):
-    """What a predictor keeps of the tokens that are revealed in each lane, in the order in which they were.
+    """What a predictor keeps of the tokens that are revealed in each lane.
 
     Attributes:
       content: tree of arrays ``[lanes, ...]``: the tokens, or what the predictor's rules say.
@@ -44,9 +44,7 @@ class Cache(NamedTuple):
 
 
 class CacheRules(NamedTuple):
-    """How a predictor whose conditionals depend on the order of reveal keeps what it has computed.
-
-    All are pure functions of the parameters and arrays with an axis of lanes; equal rules compile nothing anew.
+    """How a predictor whose conditionals depend on the order of reveal keeps what it has computed: pure functions.
 
     Attributes:
       start: ``(params, lanes) -> content`` of an empty `Cache`.
@@ -116,13 +114,9 @@ class Predictor:
         positions: Int[Array, "lanes m"],
         count: Int[Array, " lanes"] | None = None,
     ) -> Cache:
-        """The cache after tokens are revealed, from the first to the last.
+        """The cache after the first ``count [lanes]`` of some tokens (all by default) are revealed at their positions.
 
-        Args:
-          cache: from `start` or `reveal`.
-          tokens: int32 ``[lanes, m]``.
-          positions: int32 ``[lanes, m]`` where they stand.
-          count: int32 ``[lanes]`` how many of them are revealed, the first ones; all by default.
+        The tokens int32 ``[lanes, m]`` count as revealed one after the other.
         """
         nothing = jnp.zeros((tokens.shape[0], 0), jnp.int32)
         return self.advance(cache, tokens, positions, count, nothing)[0]
@@ -161,10 +155,8 @@ class Predictor:
         """Logits of each position of an order given the tokens before it; one pass where the predictor has rules.
 
         Args:
-          tokens: int32 ``[lanes, length]`` without masks.
-          order: int32 ``[lanes, length]`` positions in the order of reveal.
-          seen: int32 ``[lanes, length]`` how many tokens, from the start of the order, are revealed when the position
-            at that place of the order is asked for; at most its place.
+          tokens, order: int32 ``[lanes, length]`` without masks, and positions in the order of reveal.
+          seen: int32 ``[lanes, length]`` tokens revealed when each place of the order is asked for; at most its place.
 
         Returns:
           ``[lanes, length, vocab]``, row k for the position ``order[k]``.

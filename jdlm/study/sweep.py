@@ -97,8 +97,7 @@ def sweep(
 
     base = Origin(target_name, seed, digest(target))
     entropy_curve = target.entropy_curve() if target.has("entropy_curve") else None
-    emit(parts.of_target(base, entropy_curve))
-    for part in _of_schedules(base, schedules, entropy_curve):
+    for part in (parts.of_target(base, entropy_curve), *_of_schedules(base, schedules, entropy_curve)):
         emit(part)
 
     measured = [name for name, mine in predictors.items() if entropy_curve is None or not is_oracle_of(mine, target)]
@@ -117,8 +116,7 @@ def sweep(
             emit(parts.of_curve(origin, curve))
         if _is_small(target, predictor) and target.has("log_prob"):
             tally.say(f"exact laws of the {name}")
-            for planner in planners if not predictor.is_ordered else [p for p in planners if p.count is None]:
-                emit(parts.exact_laws(dataclasses.replace(origin, planner=planner), predictor, target, schedules))
+            emit(_exact_laws(origin, predictor, target, schedules, planners))
         mine = _cells(origin, planners, schedules)
         requests = _requests(mine, target, n)
         with tally.during(f"{len(mine)} cells with the {name}", each) as follow:
@@ -144,6 +142,15 @@ def _of_schedules(
         yield parts.of_schedule(mine, entropy_curve)
         if schedule.num_steps == shown:
             yield parts.of_codes(mine)
+
+
+def _exact_laws(
+    origin: Origin, predictor: Predictor, target: Target, schedules: Sequence[Schedule], planners: Sequence[Planner]
+) -> Iterator[Row]:
+    """Those of each planner; of sized ones alone where the predictor depends on the order of reveal."""
+    for planner in planners:
+        if planner.count is None or not predictor.is_ordered:
+            yield from parts.exact_laws(dataclasses.replace(origin, planner=planner), predictor, target, schedules)
 
 
 def _check(

@@ -99,7 +99,7 @@ def test_given_tokens_come_first_and_stay():
     assert (np.asarray(full) == [0, 1, 2, 0]).all() and not np.asarray(info.rounds).any()
 
 
-@pytest.mark.parametrize("window", [None, 20, 5])
+@pytest.mark.parametrize("window", [None, 5])
 def test_long_drafts_are_checked_block_by_block(window):
     """37 tokens in blocks of 16: means of a log probability and of pairs are those of one token per step."""
     length, n, model = 37, 2000, causal(37)
@@ -117,7 +117,7 @@ def test_long_drafts_are_checked_block_by_block(window):
         assert abs(np.mean(one) - np.mean(other)) < 4 * error
     assert np.max(info.rounds) <= length
     blocks = np.asarray(info.calls) - np.asarray(info.rounds)
-    assert (blocks >= info.rounds).all() and ((blocks > info.rounds).any() == (window in (None, 20)))
+    assert (blocks >= info.rounds).all() and ((blocks > info.rounds).any() == (window is None))
 
 
 def test_a_lane_depends_on_nothing_but_itself_and_one_program_serves_all_windows():

@@ -3,8 +3,8 @@
 import math
 import textwrap
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
@@ -84,7 +84,7 @@ def head(figure: Figure, heading: str, share: float = 1.0) -> None:
     figure.suptitle("\n".join(lines), fontsize=11, x=0.01, ha="left")
 
 
-def legend_below(figure: Figure, handles: Sequence[Artist]) -> None:
+def legend_below(figure: Figure, handles: Sequence[Any]) -> None:
     """A legend under all panels, of as many columns as fit."""
     longest = max(len(str(handle.get_label())) for handle in handles)
     columns = int(figure.get_figwidth() * 72 // (longest * 5.6 + 40))
