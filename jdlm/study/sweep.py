@@ -117,8 +117,7 @@ def sweep(
         if _is_small(target, predictor) and target.has("log_prob"):
             tally.say(f"exact laws of the {name}")
             emit(_exact_laws(origin, predictor, target, schedules, planners))
-        mine = _cells(origin, planners, schedules)
-        requests = _requests(mine, target, n)
+        requests = _requests(mine := _cells(origin, planners, schedules), target, n)
         with tally.during(f"{len(mine)} cells with the {name}", each) as follow:
             results = sample_all(predictor, requests, batch_size=batch_size, mesh=mesh, progress=follow)
         if on_samples is not None:
