@@ -20,21 +20,12 @@ from jdlm import curves, devices, planners, sampling, schedules, targets
 from jdlm.cli import cores
 from jdlm.config.settings import NetworkConfig, TrainingConfig
 from jdlm.sampling.request import Request
+from jdlm.study.goals import fewest
 from jdlm.training import loop, network
 
 GOALS = (0.1, 0.01)
 TORCH_STEPS = 32
 WINDOW = 8
-
-
-def fewest(build, curve, goal: float) -> int:
-    """Fewest steps with which a schedule's path KL is at most the goal; it falls with their number."""
-    low, high = 1, len(curve)
-    while low < high:
-        middle = (low + high) // 2
-        fits = curves.path_kl(build(middle).exposure(), curve) <= goal
-        low, high = (low, middle) if fits else (middle + 1, high)
-    return low
 
 
 def trained(config: NetworkConfig, target, steps: int, mesh):
@@ -76,11 +67,11 @@ def main():
     def best(num_steps):
         return schedules.optimal(curve, num_steps)
 
-    steps = {
-        (goal, name): fewest(build, curve, goal)
-        for goal in GOALS
-        for name, build in (("equal", uniform), ("best", best))
-    }
+    def cost(build):
+        return lambda num_steps: curves.path_kl(build(num_steps).exposure(), curve)  # falls with the number of steps
+
+    choices, builders = range(1, length + 1), (("equal", uniform), ("best", best))
+    steps = {(goal, name): fewest(cost(build), goal, choices) for goal in GOALS for name, build in builders}
     programs = {"bidirectional, 8 equal steps": run(plain, uniform(8)), "speculative, causal": speculative}
     programs |= {f"causal, {k} equal steps": run(causal, uniform(k)) for k in (8, length)}
     for goal in GOALS:

@@ -17,7 +17,7 @@ from jdlm.keys import IMPL
 from jdlm.predictor import Cache, Predictor, faults
 from jdlm.sampling import _cached as cached
 from jdlm.sampling import _step as steps
-from jdlm.sampling._rounds import Kind, Work, decision_noise
+from jdlm.sampling._rounds import Kind, Work, decide
 from jdlm.sampling.request import Lanes
 
 __all__ = ["run"]
@@ -165,7 +165,7 @@ def _drafted(
 
 def _checked(predictor: Predictor, kind: Kind, rows: Work, draft: _Draft, check: _Check) -> _Check:
     """Check the next `checks` places of each draft, all in one pass."""
-    width, length = kind.checks, rows.tokens.shape[1]
+    width = kind.checks
     law, tokens, at = (
         jax.lax.dynamic_slice_in_dim(x, check.part * width, width, axis=1)
         for x in (draft.law, draft.tokens, draft.positions)
@@ -176,20 +176,8 @@ def _checked(predictor: Predictor, kind: Kind, rows: Work, draft: _Draft, check:
     own = kind.draw(logits)
     number = (check.part * width + jnp.arange(width, dtype=jnp.int32))[None]
     valid = (number < draft.end[:, None]) & ~check.stopped[:, None]
-    uniform, noise = jax.vmap(functools.partial(decision_noise, kind, length))(
-        jax.random.wrap_key_data(rows.key_words, impl=IMPL), at, own
-    )
-    log_p, log_draft = jax.nn.log_softmax(own), jax.nn.log_softmax(law)
-    ratio = jnp.take_along_axis(log_p - log_draft, tokens[:, :, None], axis=2)[:, :, 0]
-    refuses = (
-        valid & ~(uniform < jnp.exp(ratio)) & (number > 0)
-    )  # the first place is drafted from what it is checked by
-    any_refused = jnp.any(refuses, axis=1)
-    here = jnp.where(any_refused, jnp.argmax(refuses, axis=1) + 1, valid.sum(axis=1)).astype(jnp.int32)
-    last = jnp.maximum(here - 1, 0)[:, None]
-    residual = jnp.maximum(jnp.exp(log_p) - jnp.exp(log_draft), 0)
-    residual = jnp.where(residual.sum(axis=2, keepdims=True) > 0, jnp.log(residual), log_p)
-    redrawn = jnp.take_along_axis(jnp.argmax(residual + noise, axis=2).astype(jnp.int32), last, axis=1)[:, 0]
+    refusable = valid & (number > 0)  # the first place is drafted from what it is checked by
+    any_refused, here, redrawn = decide(kind, rows, at, own, law, tokens, valid, refusable)
     active = ~check.stopped
     return _Check(
         check.part + 1,

@@ -20,7 +20,7 @@ from jdlm.sampling import _step as steps
 from jdlm.sampling.filter import Draw
 from jdlm.sampling.request import Lanes
 
-__all__ = ["Kind", "Work", "decision_noise", "run"]
+__all__ = ["Kind", "Work", "decide", "run"]
 
 
 class Kind(NamedTuple):
@@ -231,26 +231,15 @@ def _ask(
     own = jnp.take_along_axis(law, at[:, :, None, None], axis=2)[:, :, 0]  # [slots, checks, vocab]
     before = jnp.take_along_axis(draft, at[:, :, None], axis=1)
     token = jnp.take_along_axis(drafted, at, axis=1)
-    uniform, noise = jax.vmap(functools.partial(decision_noise, kind, length))(
-        jax.random.wrap_key_data(rows.key_words, impl=IMPL), at, own
-    )
-    log_p, log_draft = jax.nn.log_softmax(own), jax.nn.log_softmax(before)
-    ratio = jnp.take_along_axis(log_p - log_draft, token[:, :, None], axis=2)[:, :, 0]
-    refuses = valid & ~(uniform < jnp.exp(ratio))
-    any_refused = jnp.any(refuses, axis=1)
-    length_here = jnp.where(any_refused, jnp.argmax(refuses, axis=1) + 1, valid.sum(axis=1)).astype(jnp.int32)
+    any_refused, length_here, redrawn = decide(kind, rows, at, own, before, token, valid, valid)
     last = jnp.maximum(length_here - 1, 0)[:, None]
-    residual = jnp.maximum(jnp.exp(log_p) - jnp.exp(log_draft), 0)
-    # A refusal means that the residual is not zero, but for rounding; then both distributions are the same.
-    residual = jnp.where(residual.sum(axis=2, keepdims=True) > 0, jnp.log(residual), log_p)
-    redrawn = jnp.argmax(residual + noise, axis=2).astype(jnp.int32)
     active = ~check.stopped
     return _Check(
         check.part + 1,
         check.stopped | any_refused | (end <= number[0, -1] + 1),
         check.advance + length_here,
         check.refused | any_refused,
-        jnp.where(any_refused, jnp.take_along_axis(redrawn, last, axis=1)[:, 0], check.last),
+        jnp.where(any_refused, redrawn, check.last),
         jnp.where(
             active[:, None, None], jnp.take_along_axis(law, last[:, :, None, None], axis=1)[:, 0], check.draft
         ),
@@ -259,7 +248,40 @@ def _ask(
     )  # fmt: skip
 
 
-def decision_noise(kind: Kind, length: int, key: Array, at: Array, law: Array) -> tuple[Array, Array]:
+def decide(
+    kind: Kind, rows: Work, at: Array, law: Array, draft: Array, token: Array, valid: Array, refusable: Array
+) -> tuple[Array, Array, Array]:
+    """Accept or refuse the draft at some positions of each lane, one after the other: the rule of speculative sampling.
+
+    Args:
+      kind: static arguments.
+      rows: the lanes.
+      at: int32 ``[slots, m]`` positions.
+      law: ``[slots, m, vocab]`` logits given the draft before each position.
+      draft: ``[slots, m, vocab]`` logits that the tokens were drafted from.
+      token: int32 ``[slots, m]`` drafted tokens.
+      valid: bool ``[slots, m]`` positions that are to be checked, the first ones of each lane.
+      refusable: bool ``[slots, m]`` those of them that may be refused.
+
+    Returns:
+      ``[slots]`` each: whether one was refused, how many positions are decided, and the token in place of the last.
+    """
+    uniform, noise = jax.vmap(functools.partial(_noise, kind, rows.tokens.shape[1]))(
+        jax.random.wrap_key_data(rows.key_words, impl=IMPL), at, law
+    )
+    log_p, log_draft = jax.nn.log_softmax(law), jax.nn.log_softmax(draft)
+    ratio = jnp.take_along_axis(log_p - log_draft, token[:, :, None], axis=2)[:, :, 0]
+    refuses = refusable & ~(uniform < jnp.exp(ratio))
+    refused = jnp.any(refuses, axis=1)
+    decided = jnp.where(refused, jnp.argmax(refuses, axis=1) + 1, valid.sum(axis=1)).astype(jnp.int32)
+    residual = jnp.maximum(jnp.exp(log_p) - jnp.exp(log_draft), 0)
+    # A refusal means that the residual is not zero, but for rounding; then both distributions are the same.
+    residual = jnp.where(residual.sum(axis=2, keepdims=True) > 0, jnp.log(residual), log_p)
+    redrawn = jnp.argmax(residual + noise, axis=2).astype(jnp.int32)
+    return refused, decided, jnp.take_along_axis(redrawn, jnp.maximum(decided - 1, 0)[:, None], axis=1)[:, 0]
+
+
+def _noise(kind: Kind, length: int, key: Array, at: Array, law: Array) -> tuple[Array, Array]:
     """The uniform that decides on each position's draft, and the noise of the token drawn where it is refused.
 
     A position is decided once in a lane's life, so neither is used twice.

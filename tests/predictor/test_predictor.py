@@ -1,44 +1,21 @@
 """Logits of any dtype, in one precision; logits that are no distribution, by name; predictors wrong on purpose."""
 
 import dataclasses
-import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jdlm import evaluate, planners, schedules, targets
+from jdlm import evaluate, planners, schedules
 from jdlm.measure import exact
 from jdlm.predictor import Predictor, logits_dtype, map_lanes, oracle
 from jdlm.sampling import path_log_prob, sample, sample_with_info
 from jdlm.sampling.filter import Draw
 from jdlm.training import objective
+from tests.predictor.cases import LENGTH, VOCAB, same_in_float32, table, target
 
-LENGTH, VOCAB = 4, 3
 LOW = (jnp.bfloat16, jnp.float16)
-
-
-@functools.cache
-def target() -> targets.Target:
-    return targets.sticky_markov(LENGTH, VOCAB, 0.7)
-
-
-@functools.cache
-def table(dtype) -> Predictor:
-    """A predictor that returns its logits in a dtype, batched or not."""
-    logits = np.random.default_rng(3).normal(size=[VOCAB + 1] * LENGTH + [LENGTH, VOCAB]) * 2
-    return Predictor(jnp.asarray(logits, jnp.float32).astype(dtype), _look_up, LENGTH, VOCAB)
-
-
-@functools.cache
-def same_in_float32(dtype) -> Predictor:
-    return dataclasses.replace(table(dtype), params=table(dtype).params.astype(jnp.float32))
-
-
-def _look_up(logits, tokens, positions):
-    row = logits[tuple(jnp.moveaxis(tokens, -1, 0))]
-    return row if positions is None else jnp.take_along_axis(row, positions[..., None], axis=-2)
 
 
 @pytest.mark.parametrize("dtype", [*LOW, jnp.int32, jnp.int8, jnp.float32])

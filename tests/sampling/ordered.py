@@ -21,9 +21,3 @@ def causal(length=4, vocab=3, scale=0.5):
         return leaf + rng.normal(scale=factor * scale, size=leaf.shape).astype("f")
 
     return network.predictor(CONFIG, jax.tree_util.tree_map_with_path(noisy, params), length, vocab)
-
-
-def histogram(tokens, vocab):
-    counts = np.zeros((vocab,) * tokens.shape[1])
-    np.add.at(counts, tuple(np.asarray(tokens).T), 1)
-    return counts

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy import stats
 
 from jdlm import devices, exact, planners, schedules
 from jdlm.sampling import _cached as cached
@@ -15,14 +14,8 @@ from jdlm.sampling import _loop as rounds
 from jdlm.sampling import draw_sizes, path_log_prob, sample, sample_all, sample_with_info
 from jdlm.sampling.request import Request
 from jdlm.sampling.sampler import slots_of
-from tests.sampling.ordered import causal, histogram
-
-
-def p_value(counts, probabilities, n):
-    counts, expected = np.ravel(counts), np.ravel(probabilities) * n
-    rare = expected < 5
-    counts, expected = (np.append(x[~rare], x[rare].sum() + 1e-9) for x in (counts, expected))
-    return stats.chisquare(counts, expected * counts.sum() / expected.sum()).pvalue
+from tests.sampling.counts import histogram, p_value
+from tests.sampling.ordered import causal
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import pytest
 
 from jdlm import devices, exact, planners, schedules
 from jdlm.sampling import Draw, _cached_rounds, path_log_prob, sample, speculative
-from tests.sampling.ordered import causal, histogram
-from tests.sampling.test_cached import p_value
+from tests.sampling.counts import histogram, p_value
+from tests.sampling.ordered import causal
 
 
 @pytest.mark.parametrize("window", [1, 2, 3, None])

@@ -17,6 +17,7 @@ from jdlm import devices, exact, planners, targets
 from jdlm.keys import key
 from jdlm.predictor import Predictor, oracle
 from jdlm.sampling import Draw, speculative
+from tests.sampling.counts import histogram, p_value
 
 FIXED = (planners.random(), planners.left_to_right(), planners.bisection())
 
@@ -31,25 +32,6 @@ def table(length=4, vocab=3) -> Predictor:
     """Random conditionals that belong to no distribution."""
     logits = 1.5 * np.random.default_rng(3).normal(size=[vocab + 1] * length + [length, vocab])
     return Predictor(jnp.asarray(logits, jnp.float32), _look_up, length, vocab)
-
-
-def p_value(counts, probabilities, n):
-    """Of a chi-square test; outcomes that expect fewer than 5 are one."""
-    counts, expected = np.ravel(counts), np.ravel(probabilities) * n
-    assert counts[expected == 0].sum() == 0
-    rare = expected < 5
-    counts = np.append(counts[~rare], counts[rare].sum())
-    expected = np.append(expected[~rare], expected[rare].sum())
-    keep = expected > 0
-    if keep.sum() == 1:
-        return 1.0
-    return scipy.stats.chisquare(counts[keep], expected[keep] * counts.sum() / expected.sum()).pvalue
-
-
-def histogram(tokens, vocab):
-    counts = np.zeros((vocab,) * tokens.shape[1])
-    np.add.at(counts, tuple(np.asarray(tokens).T), 1)
-    return counts
 
 
 @pytest.mark.parametrize(("planner", "window"), [(0, None), (0, 1), (1, 2), (2, None)])

@@ -23,7 +23,7 @@ from jdlm.study.cells import Origin
 from jdlm.study.figures.adaptation import FIGURES
 from jdlm.study.rows import Row
 from jdlm.study.studies import adaptation_words
-from jdlm.study.studies.study import Report, Study, shape
+from jdlm.study.studies.study import Report, Study, counted, shape
 from jdlm.targets import Target
 
 __all__ = ["BUILDERS", "CODES", "STUDY", "built", "glance", "of_codes"]
@@ -109,13 +109,8 @@ def rows(seed: int, quick: bool, report: Report) -> Iterator[Row]:
     codes = CODES[:1] if quick else CODES
     dimensions = SAMPLED_DIMENSIONS[:1] if quick else SAMPLED_DIMENSIONS
     smooth = dict(list(SMOOTH.items())[:1]) if quick else SMOOTH
-    done, total = 0, 1 + sum(len(some.num_steps) for some in codes) + len(dimensions) + len(smooth)
-
-    def begin(what: str) -> None:
-        nonlocal done
-        report(done, total, what)
-        done += 1
-
+    total = 1 + sum(len(some.num_steps) for some in codes) + len(dimensions) + len(smooth)
+    begin = counted(report, total)
     begin("codes at one glance")
     yield from glance(seed)
     for some in codes:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from jdlm.study.rows import Row
-from jdlm.study.studies.study import cite
+from jdlm.study.studies.study import cite, find
 
 __all__ = ["conclude"]
 
@@ -16,17 +16,13 @@ def conclude(rows: Sequence[Row]) -> list[str]:
     return [line for part in parts for line in part(rows)]
 
 
-def _find(rows: Sequence[Row], metric: str, **wanted) -> list[Row]:
-    return [row for row in rows if row.metric == metric and all(getattr(row, k) == v for k, v in wanted.items())]
-
-
 def _largest(rows: Sequence[Row], metric: str, **wanted) -> str:
-    return cite(max(_find(rows, metric, **wanted), key=lambda row: row.value))
+    return cite(max(find(rows, metric, **wanted), key=lambda row: row.value))
 
 
 def _shares(rows: Sequence[Row]) -> Iterator[str]:
     where = {"target": "mds-32"}
-    equalizer = _find(rows, "code_path_kl_over_tc", schedule="tc_equalizer", **where)
+    equalizer = find(rows, "code_path_kl_over_tc", schedule="tc_equalizer", **where)
     low, high = (pick(equalizer, key=lambda row: row.value) for pick in (min, max))
 
     def worst(name: str) -> str:
@@ -44,7 +40,7 @@ def _outputs(rows: Sequence[Row]) -> Iterator[str]:
     where = {"target": "mds-64", "num_steps": 8}
 
     def largest(what: str, name: str) -> str:
-        return cite(_find(rows, f"largest_{what}_kl_nats", schedule=name, **where)[0])
+        return cite(find(rows, f"largest_{what}_kl_nats", schedule=name, **where)[0])
 
     yield (
         "Output KL, largest over all codes at L = 64, K = 8: "
@@ -56,9 +52,9 @@ def _outputs(rows: Sequence[Row]) -> Iterator[str]:
 
 def _rates(rows: Sequence[Row]) -> Iterator[str]:
     where = {"target": "mds-64", "index": 29}
-    path = _find(rows, "path_kl_exponent", schedule="tc_equalizer", **where)[0]
-    output = _find(rows, "output_kl_exponent", schedule="random_cuts", **where)[0]
-    ends = _find(rows, "path_kl_steps_over_tc", schedule="tc_equalizer", **where)
+    path = find(rows, "path_kl_exponent", schedule="tc_equalizer", **where)[0]
+    output = find(rows, "output_kl_exponent", schedule="random_cuts", **where)[0]
+    ends = find(rows, "path_kl_steps_over_tc", schedule="tc_equalizer", **where)
     yield (
         f"Rate at L = 64, k = 29, K = 4 to 32: the path KL of the equalizer falls like K to the power {cite(path, 3)}; "
         f"KL K / TC is not flat but goes from {cite(ends[0], 3)} to {cite(ends[-1], 3)}, for K = L costs nothing. The "
@@ -79,7 +75,7 @@ def _thinning(rows: Sequence[Row]) -> Iterator[str]:
     where = {"target": "mds-64", "num_steps": 8}
 
     def largest(name: str) -> str:
-        both = (_find(rows, f"largest_{what}_kl_nats", schedule=name, **where)[0] for what in ("path", "output"))
+        both = (find(rows, f"largest_{what}_kl_nats", schedule=name, **where)[0] for what in ("path", "output"))
         return " / ".join(map(cite, both))
 
     yield (
@@ -91,7 +87,7 @@ def _thinning(rows: Sequence[Row]) -> Iterator[str]:
 
 def _alignment(rows: Sequence[Row]) -> Iterator[str]:
     where = {"target": "mds-64", "num_steps": 8, "schedule": "uniform"}
-    aligned, next_one = (_find(rows, "path_kl_nats", index=k, **where)[0] for k in (32, 33))
+    aligned, next_one = (find(rows, "path_kl_nats", index=k, **where)[0] for k in (32, 33))
     yield (
         f"The trap: equal sizes cost {cite(aligned)} nats at k = 32, a multiple of their step 8, and "
         f"{cite(next_one)} at k = 33."
@@ -99,7 +95,7 @@ def _alignment(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _sampled(rows: Sequence[Row]) -> Iterator[str]:
-    apart = _find(rows, "inside_code_deviation")
+    apart = find(rows, "inside_code_deviation")
     worst = max(apart, key=lambda row: abs(row.value))
     yield (
         f"Sampled tokens: the share inside the code agrees with E[q^-R] at {len(apart)} points; the largest difference "
@@ -108,10 +104,10 @@ def _sampled(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _smooth(rows: Sequence[Row]) -> Iterator[str]:
-    for target in dict.fromkeys(row.target for row in _find(rows, "total_correlation_nats")):
+    for target in dict.fromkeys(row.target for row in find(rows, "total_correlation_nats")):
         found = []
         for what in ("path", "output"):
-            mine = sorted(_find(rows, f"{what}_kl_nats", target=target), key=lambda row: row.value)
+            mine = sorted(find(rows, f"{what}_kl_nats", target=target), key=lambda row: row.value)
             best = [next(row for row in mine if (row.schedule in _LISTS) == is_list) for is_list in (True, False)]
             found.append(f"{what} KL {cite(best[0])} ({best[0].schedule}) against {cite(best[1])} ({best[1].schedule})")
         yield f"Smooth target {target}, best list against best random sizes: {', '.join(found)}."

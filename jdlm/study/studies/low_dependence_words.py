@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from jdlm.study.rows import Row
-from jdlm.study.studies.study import cite
+from jdlm.study.studies.study import cite, find
 
 __all__ = ["conclude"]
 
@@ -24,17 +24,13 @@ def conclude(rows: Sequence[Row]) -> list[str]:
     return [line for part in parts for line in part(rows)]
 
 
-def _find(rows: Sequence[Row], metric: str, **wanted) -> list[Row]:
-    return [row for row in rows if row.metric == metric and all(getattr(row, k) == v for k, v in wanted.items())]
-
-
 def _one(rows: Sequence[Row], metric: str, digits: int = 3, **wanted) -> str:
-    (row,) = _find(rows, metric, **wanted)
+    (row,) = find(rows, metric, **wanted)
     return cite(row, digits)
 
 
 def _groups(rows: Sequence[Row]) -> Iterator[str]:
-    if not _find(rows, f"{_STEPS}_r_squared_in_tc"):
+    if not find(rows, f"{_STEPS}_r_squared_in_tc"):
         return
     told = []
     for which, words in _GROUPS:
@@ -45,7 +41,7 @@ def _groups(rows: Sequence[Row]) -> Iterator[str]:
 
 def _others(rows: Sequence[Row]) -> Iterator[str]:
     for word, wrong in (("uniform", "dtc"), ("tc_equalizer", "dtc"), ("random_phase_dtc", "tc")):
-        if not _find(rows, f"{_STEPS}_r_squared_in_{wrong}", schedule=word):
+        if not find(rows, f"{_STEPS}_r_squared_in_{wrong}", schedule=word):
             return
     told = [
         f"{word} and {_NAMES[wrong]} {_one(rows, f'{_STEPS}_r_squared_in_{wrong}', schedule=word)}"
@@ -57,7 +53,7 @@ def _others(rows: Sequence[Row]) -> Iterator[str]:
 
 def _powers(rows: Sequence[Row]) -> Iterator[str]:
     for word in ("minimax_both", "ancestral:exponential"):
-        if not _find(rows, f"{_STEPS}_exponent_in_d", schedule=word):
+        if not find(rows, f"{_STEPS}_exponent_in_d", schedule=word):
             return
     yield (
         f"Steps grow like D to the {_one(rows, f'{_STEPS}_exponent_in_d', schedule='minimax_both')} for minimax (both) "
@@ -68,7 +64,7 @@ def _powers(rows: Sequence[Row]) -> Iterator[str]:
 
 def _example(rows: Sequence[Row]) -> Iterator[str]:
     name = "strings:16"
-    if _find(rows, _STEPS, target=name):
+    if find(rows, _STEPS, target=name):
         words = ("uniform", "cosine", "best_fixed_both", "random_phase_dtc", "optimal")
         told = ", ".join(f"{word} {_one(rows, _STEPS, target=name, schedule=word)}" for word in words)
         dtc, tc = (_one(rows, f"correlation_{which}_nats", target=name) for which in ("dtc", "tc"))
@@ -76,7 +72,7 @@ def _example(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _length(rows: Sequence[Row]) -> Iterator[str]:
-    found = _find(rows, f"{_STEPS}_exponent_in_length", schedule="uniform")
+    found = find(rows, f"{_STEPS}_exponent_in_length", schedule="uniform")
     if found:
         last = max(int(row.target.rpartition("-")[2]) for row in found)
         told = []
@@ -118,7 +114,7 @@ def _why(rows: Sequence[Row]) -> Iterator[str]:
 
 def _contrast(rows: Sequence[Row]) -> Iterator[str]:
     where = {"target": "grids:parity:8:1", "num_steps": 30}
-    if _find(rows, "path_kl_nats", **where):
+    if find(rows, "path_kl_nats", **where):
         constant, geometric = (
             _one(rows, "path_kl_nats", schedule=word, **where) for word in ("constant", "geometric:0.01")
         )
@@ -127,7 +123,7 @@ def _contrast(rows: Sequence[Row]) -> Iterator[str]:
 
 def _calls(rows: Sequence[Row]) -> Iterator[str]:
     where: dict[str, Any] = {"target": "mixture:4:1", "schedule": "ancestral:linear"}
-    if _find(rows, "steps_until_kl_0.01", **where):
+    if find(rows, "steps_until_kl_0.01", **where):
         steps, calls = (_one(rows, f"{what}_until_kl_0.01", **where) for what in ("steps", "calls"))
         yield (
             f"Thinning needs more steps than there are tokens, but not calls: a mixture of 4, path KL 0.01, linear "
@@ -136,7 +132,7 @@ def _calls(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _sampled(rows: Sequence[Row]) -> Iterator[str]:
-    apart = _find(rows, "path_kl_deviation")
+    apart = find(rows, "path_kl_deviation")
     worst = max(apart, key=lambda row: abs(row.value))
     yield (
         f"Tokens forced through the sampler have the path KL of the identity at {len(apart)} points, n = {worst.n:,}: "

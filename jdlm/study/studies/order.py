@@ -23,7 +23,7 @@ from jdlm.study.cells import Origin
 from jdlm.study.figures import order as figures
 from jdlm.study.rows import Row
 from jdlm.study.studies import order_words
-from jdlm.study.studies.study import Report, Study, shape
+from jdlm.study.studies.study import Report, Study, counted, shape
 from jdlm.targets import Target, graphs
 from jdlm.targets.markov import Markov
 
@@ -87,13 +87,8 @@ def rows(seed: int, quick: bool, report: Report) -> Iterator[Row]:
     names = QUICK if quick else tuple(CASES)
     chosen = QUICK_PLANNERS if quick else (*SIZED, *COUNTING)
     sampled = () if quick else SAMPLED
-    done, total = 0, len(names) * (1 + len(chosen)) + len(sampled)
-
-    def begin(what: str) -> None:
-        nonlocal done
-        report(done, total, what)
-        done += 1
-
+    total = len(names) * (1 + len(chosen)) + len(sampled)
+    begin = counted(report, total)
     made: list[Row] = []
     for name in names:
         origin, target = Origin(name, seed), CASES[name]()

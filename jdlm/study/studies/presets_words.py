@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from jdlm.study.rows import Row
-from jdlm.study.studies.study import cite
+from jdlm.study.studies.study import cite, find
 
 __all__ = ["conclude"]
 
@@ -14,8 +14,7 @@ def conclude(rows: Sequence[Row]) -> list[str]:
 
 
 def _one(rows: Sequence[Row], metric: str, target: str, **wanted) -> Row:
-    wanted = {"target": target, "metric": metric} | wanted
-    return next(row for row in rows if all(getattr(row, name) == value for name, value in wanted.items()))
+    return find(rows, metric, target=target, **wanted)[0]
 
 
 def _exact(rows: Sequence[Row], target: str, schedule: str, num_steps: int) -> str:

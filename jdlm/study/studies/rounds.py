@@ -20,10 +20,11 @@ from jdlm.sampling import speculative
 from jdlm.study import slopes
 from jdlm.study.cells import Origin
 from jdlm.study.figures.rounds import FIGURES
+from jdlm.study.goals import fewest
 from jdlm.study.rows import Row
 from jdlm.study.studies.low_dependence_targets import CORRELATIONS, soft_parity
 from jdlm.study.studies.rounds_words import conclude
-from jdlm.study.studies.study import Report, Study, shape
+from jdlm.study.studies.study import Report, Study, counted, shape
 from jdlm.targets import Target, graphs
 from jdlm.training import network, train
 
@@ -68,13 +69,8 @@ def rows(seed: int, quick: bool, report: Report) -> Iterator[Row]:
     names = ["mixture:3"] if quick else list(CASES)
     lengths = FLIPS[:1] if quick else FLIPS
     trained = () if quick else TRAINED
-    done, total = 0, 1 + len(names) + len(lengths) + len(trained) * len(KINDS) * SEEDS
-
-    def begin(what: str) -> None:
-        nonlocal done
-        report(done, total, what)
-        done += 1
-
+    total = 1 + len(names) + len(lengths) + len(trained) * len(KINDS) * SEEDS
+    begin = counted(report, total)
     begin("a small target, exactly")
     yield from _small(seed)
     for name in names:
@@ -137,11 +133,7 @@ def _fewest(curve: np.ndarray, goal: float, build: Callable | None) -> int:
 
     if build is None:
         return next((k + 1 for k in range(length, 0, -1) if cost(k) > goal), 1)
-    low, high = 1, length
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if cost(middle) <= goal else (middle + 1, high)
-    return low
+    return fewest(cost, goal, range(1, length + 1)) or length
 
 
 def _sampled(origin: Origin, predictor: Predictor, n: int) -> Iterator[Row]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from jdlm.study.rows import Row
-from jdlm.study.studies.study import cite
+from jdlm.study.studies.study import cite, find
 
 __all__ = ["conclude"]
 
@@ -15,8 +15,7 @@ def conclude(rows: Sequence[Row]) -> list[str]:
 
 
 def _find(rows: Sequence[Row], metric: str, target: str, **wanted) -> list[Row]:
-    wanted = {"metric": metric, "target": target} | wanted
-    return [row for row in rows if all(getattr(row, name) == value for name, value in wanted.items())]
+    return find(rows, metric, target=target, **wanted)
 
 
 def _compared(rows: Sequence[Row], target: str) -> str:

@@ -1,7 +1,9 @@
 """A study as one frozen value: how its rows are made, how they are drawn, and what they show."""
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -9,7 +11,7 @@ from jdlm.study.cells import Origin
 from jdlm.study.rows import Row
 from jdlm.targets import Target
 
-__all__ = ["Report", "Study", "cite", "shape"]
+__all__ = ["Report", "Study", "cite", "counted", "find", "shape"]
 
 Report = Callable[[int, int, str], None]
 """Called with (parts done, parts in all, what is being done)."""
@@ -36,6 +38,17 @@ class Study:
     figures: Mapping[str, Callable[[Sequence[Row]], Figure | None]]
     conclude: Callable[[Sequence[Row]], list[str]]
     relative: float = 1e-6
+
+
+def counted(report: Report, total: int) -> Callable[[str], None]:
+    """A function that reports what begins, as one part of ``total`` more each time."""
+    parts = itertools.count()
+    return lambda what: report(next(parts), total, what)
+
+
+def find(rows: Sequence[Row], metric: str, **wanted: Any) -> list[Row]:
+    """The rows of a metric whose other fields are as wanted, in their order."""
+    return [row for row in rows if row.metric == metric and all(getattr(row, k) == v for k, v in wanted.items())]
 
 
 def shape(origin: Origin, target: Target) -> Iterator[Row]:

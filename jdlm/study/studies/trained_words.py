@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from jdlm.study.rows import Row
-from jdlm.study.studies.study import cite
+from jdlm.study.studies.study import cite, find
 
 __all__ = ["conclude"]
 
@@ -14,12 +14,8 @@ def conclude(rows: Sequence[Row]) -> list[str]:
     return [line for part in parts for line in part(rows)]
 
 
-def _find(rows: Sequence[Row], metric: str, **wanted) -> list[Row]:
-    return [row for row in rows if row.metric == metric and all(getattr(row, k) == v for k, v in wanted.items())]
-
-
 def _errors(rows: Sequence[Row]) -> Iterator[str]:
-    found = sorted(_find(rows, "learning_error_nats"), key=lambda row: row.value)
+    found = sorted(find(rows, "learning_error_nats"), key=lambda row: row.value)
     yield (
         f"Learning errors of the networks, over {found[0].n} trainings each: from {cite(found[0], 3)} nats "
         f"({found[0].target}) to {cite(found[-1], 3)} ({found[-1].target})."
@@ -33,7 +29,7 @@ def _clear(row: Row) -> bool:
 
 def _cells(rows: Sequence[Row]) -> list[list[Row]]:
     """Differences to the oracle's best schedule, of each target and number of steps."""
-    found = _find(rows, "output_kl_above_best_nats", predictor="network")
+    found = find(rows, "output_kl_above_best_nats", predictor="network")
     places = dict.fromkeys((row.target, row.num_steps) for row in found)
     return [[row for row in found if (row.target, row.num_steps) == place] for place in places]
 
@@ -51,7 +47,7 @@ def _flips(rows: Sequence[Row]) -> Iterator[str]:
     better = [row for cell in _cells(rows) for row in cell if row.value < 0.0 and _clear(row)]
     if better:
         row = min(better, key=lambda row: row.value)
-        oracles = _find(
+        oracles = find(
             rows, row.metric, target=row.target, predictor="oracle", schedule=row.schedule, num_steps=row.num_steps
         )
         yield (
@@ -64,10 +60,10 @@ def _flips(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _shares(rows: Sequence[Row]) -> Iterator[str]:
-    learning = _find(rows, "learning_kl_nats", num_steps=3)
+    learning = find(rows, "learning_kl_nats", num_steps=3)
     shares = []
     for row in learning:
-        (path,) = _find(rows, "path_kl_nats", cell=row.cell)
+        (path,) = find(rows, "path_kl_nats", cell=row.cell)
         shares.append((row.value / path.value, row, path))
     small, large = min(shares, key=lambda entry: entry[0]), max(shares, key=lambda entry: entry[0])
     for share, row, path in (small, large):
@@ -78,7 +74,7 @@ def _shares(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _gaps(rows: Sequence[Row]) -> Iterator[str]:
-    found = sorted(_find(rows, "order_gap_nats"), key=lambda row: row.value)
+    found = sorted(find(rows, "order_gap_nats"), key=lambda row: row.value)
     yield (
         f"The networks' conditionals belong to no single distribution: the order gap is {cite(found[0], 3)} "
         f"nats ({found[0].target}) to {cite(found[-1], 3)} ({found[-1].target}); it is 0 for the oracle."
@@ -86,7 +82,7 @@ def _gaps(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _sampled(rows: Sequence[Row]) -> Iterator[str]:
-    found = _find(rows, "sampled_deviation")
+    found = find(rows, "sampled_deviation")
     worst = max(found, key=lambda row: abs(row.value))
     yield (
         f"Tokens really sampled from a network of each target: their mean log probability is within "
