@@ -14,8 +14,11 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jdlm.measure.orders import OrderSpace
+from jdlm.measure.path import check_once
+from jdlm.measure.remasking import check_remasker, remasking_law
 from jdlm.measure.speculative_law import speculative_law
 from jdlm.measure.state_space import OutputLaw, StateSpace, check_size, on_rows, sequences
+from jdlm.measure.step_matrices import MAX_MOVES, StepMatrices
 from jdlm.planners import Planner, random
 from jdlm.predictor import Predictor
 from jdlm.sampling.filter import Draw
@@ -118,6 +121,7 @@ def output_law(
     vocab_size: int | None = None,
     *,
     draw: Draw = _PLAIN,
+    remasker: Planner | None = None,
 ) -> OutputLaw:
     """The exact output distribution of a sampler, over sequences.
 
@@ -129,12 +133,14 @@ def output_law(
       planner: which positions a step reveals.
       length, vocab_size: of a plain function; a `Predictor` knows its own.
       draw: temperature and filters of the drawn tokens.
+      remasker: which revealed positions a schedule masks that masks some; the schedule's own, or random ones, if None.
 
     Returns:
       An `OutputLaw`; memory is about ``8 * states * (length * vocab_size + length + 4)`` bytes.
 
     Raises:
-      ValueError: the space is too large, the lengths differ, or schedule and planner do not fit together.
+      ValueError: the space is too large, the lengths differ, schedule and planner do not fit together, or the remasker
+        looks at what tokens were when they were drawn, so that partly masked sequences are not all that matters.
     """
     if not isinstance(predictor, Predictor):
         if length is None or vocab_size is None:
@@ -143,7 +149,11 @@ def output_law(
     for name, given in (("length", length), ("vocab_size", vocab_size)):
         if given not in (None, getattr(predictor, name)):
             raise ValueError(f"{name}={given}, but the predictor has {getattr(predictor, name)}; leave {name} out")
-    return output_law_of(space(predictor, planner, draw), schedule)
+    if schedule is not None and schedule.remasks and not predictor.is_ordered:
+        check_remasker(remasker or schedule.remasker or random())
+        if (2 * predictor.vocab_size + 1) ** predictor.length <= MAX_MOVES and planner.count is None:
+            return output_law_of(StepMatrices(predictor, planner, draw), schedule, remasker)
+    return output_law_of(space(predictor, planner, draw), schedule, remasker)
 
 
 def path_kl(
@@ -170,6 +180,7 @@ def path_kl(
 
 def path_kl_of(space: StateSpace | OrderSpace, schedule: Schedule | None, law: Float[np.ndarray, "..."]) -> PathKL:
     """`path_kl` from a law and a state space, which serves any number of schedules."""
+    check_once(schedule)
     out = output_law_of(space, schedule)
     if out.leftover > 1e-9:
         raise ValueError(
@@ -180,23 +191,28 @@ def path_kl_of(space: StateSpace | OrderSpace, schedule: Schedule | None, law: F
     return PathKL(path, output, path - output)
 
 
-def output_law_of(space: StateSpace | OrderSpace, schedule: Schedule | None) -> OutputLaw:
+def output_law_of(
+    space: StateSpace | OrderSpace, schedule: Schedule | None, remasker: Planner | None = None
+) -> OutputLaw:
     """`output_law` from a state space, which holds the predictor and the planner and serves any number of schedules."""
+    if schedule is not None and schedule.remasks:
+        if isinstance(space, OrderSpace):
+            raise ValueError(
+                f"schedule {schedule.name} masks tokens again, and the predictor depends on the order of reveal; use a "
+                "predictor that does not, or count sampled sequences"
+            )
+        return remasking_law(space, schedule, remasker or schedule.remasker or random())
     if isinstance(space, OrderSpace):
         return space.output_law(schedule)
     total = np.zeros(len(space.revealed))
     finished = [0.0]
     for weight, kernels in space.kernels(schedule):
         mass = space.start(weight)
-        for kernel in kernels:
-            mass = space.step(mass, kernel)
+        for number, kernel in enumerate(kernels):
+            mass = space.step(mass, kernel, last=number + 1 == len(kernels))
             finished.append(mass[space.revealed == space.length].sum())
         total += mass
-    shape = (space.vocab_size + 1,) * space.length
-    law = total.reshape(shape)[(slice(0, space.vocab_size),) * space.length].copy()
-    leftover = float(total[space.revealed < space.length].sum())
-    nfe = np.diff(finished, prepend=0.0) if schedule is None else schedule.nfe_law()
-    return OutputLaw(law, leftover, nfe)
+    return space.output(total, np.diff(finished, prepend=0.0) if schedule is None else schedule.nfe_law())
 
 
 def _forced_kl(space: StateSpace, schedule: Schedule | None, law: np.ndarray) -> float:
@@ -205,9 +221,10 @@ def _forced_kl(space: StateSpace, schedule: Schedule | None, law: np.ndarray) ->
     divergence = 0.0
     for weight, kernels in space.kernels(schedule):
         mass = space.start(weight)
-        for kernel in kernels:
+        for number, kernel in enumerate(kernels):
             after = space.staying(mass, kernel)
-            for states, probability, successors, product in space.moves(mass, kernel):
+            last = number + 1 == len(kernels)
+            for states, probability, successors, product in space.moves(mass, kernel, last):
                 forced = pattern[successors] / pattern[states]
                 after[successors] += probability * forced
                 with np.errstate(divide="ignore", invalid="ignore"):

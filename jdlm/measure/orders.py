@@ -54,7 +54,9 @@ class OrderSpace:
     """
 
     def __init__(self, predictor: Predictor, planner: Planner, draw: Draw = _PLAIN):
-        planners.check(planner)
+        planners.check_reveals(planner)
+        if draw.final is not None:
+            raise ValueError("draw has a final one, which laws over orders of reveal do not know; leave it out")
         self.length, self.vocab_size, self.planner = predictor.length, predictor.vocab_size, planner
         number = count_states(self.length, self.vocab_size)
         if number > MAX_ORDERED:

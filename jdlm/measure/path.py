@@ -20,7 +20,7 @@ from jdlm.sampling import Info, draw_sizes, sample_all
 from jdlm.sampling.request import Request
 from jdlm.targets import Target
 
-__all__ = ["check_complete", "monte_carlo_path_kl", "path_kl_estimate", "path_request", "reverse_path_kl"]
+__all__ = ["check_complete", "check_once", "monte_carlo_path_kl", "path_kl_estimate", "path_request", "reverse_path_kl"]
 
 _RANDOM = random()
 
@@ -80,6 +80,7 @@ def path_request(
       paths: numbers of independent paths to each sequence; path m of sequence i has the sample number ``m * n + i``.
     """
     keys.check(key)
+    check_once(schedule)
     if schedule is not None:
         check_complete(schedule)
     key_tokens, key_sizes, key_path = _three(key)
@@ -94,6 +95,15 @@ def path_kl_estimate(request: Request, info: Info, target: Target) -> Estimate:
     if request.forced is None:
         raise ValueError("the request forces no tokens; make it with `path_request`")
     return mean(log_prob(target, request.forced) - np.asarray(info.path_log_prob, np.float64))
+
+
+def check_once(schedule: Any) -> None:
+    """Raises ValueError if the schedule masks tokens again: a path then has tokens that its end does not show."""
+    if schedule is not None and schedule.remasks:
+        raise ValueError(
+            f"schedule {schedule.name} masks tokens again, so a sequence does not tell what was revealed on the way to "
+            "it, and its path has no KL; use the exact output law, or sampled sequences"
+        )
 
 
 def check_complete(schedule: Any) -> None:

@@ -23,7 +23,17 @@ from jdlm.predictor import Predictor, fault_message, faults, is_of_target, map_l
 from jdlm.sampling.filter import Draw
 from jdlm.schedules import Schedule
 
-__all__ = ["MAX_SETS", "MAX_STATES", "MAX_TABLE", "OutputLaw", "StateSpace", "check_size", "on_rows", "sequences"]
+__all__ = [
+    "MAX_SETS",
+    "MAX_STATES",
+    "MAX_TABLE",
+    "OutputLaw",
+    "StateSpace",
+    "check_size",
+    "on_rows",
+    "sequences",
+    "set_probability",
+]
 
 MAX_STATES = 1_200_000
 """Largest number of states, ``(vocab_size + 1) ** length``, that is accepted."""
@@ -70,8 +80,26 @@ def on_rows(function: Callable, parameter: Any, rows: np.ndarray) -> Any:
     return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(rows)], *parts)
 
 
+def set_probability(priority: np.ndarray, eligible: np.ndarray, positions: tuple[int, ...]) -> np.ndarray:
+    """Probability ``[n]`` that a planner picks exactly these positions, if it picks so many; ties averaged over.
+
+    Args:
+      priority: float64 ``[n, length]``, -inf where a position cannot be picked.
+      eligible: bool ``[n, length]`` where it can.
+      positions: some that can be picked in all n.
+    """
+    chosen = np.array(positions)
+    lowest = priority[:, chosen].min(axis=1, keepdims=True)
+    skipped = (priority > lowest).sum(axis=1) - (priority[:, chosen] > lowest).sum(axis=1)
+    tied = ((priority == lowest) & eligible).sum(axis=1)
+    taken = (priority[:, chosen] == lowest).sum(axis=1)
+    return (skipped == 0) / scipy.special.comb(tied, taken)
+
+
 def _evaluate(planner: Planner, draw: Draw, masked: Array, logits: Array) -> tuple[Array, ...]:
-    """Of one state: the logits drawn from, the rounded priorities, the planner's count or costs (or zeros), faults."""
+    """Of one state: the logits drawn from, the rounded priorities, the planner's count or costs (or zeros), faults, and
+    where they are others the logits of a last step.
+    """
     log_probs = jax.nn.log_softmax(logits) if planner.needs_logits else None
     priority = jnp.where(masked, rounded(planner.priority(log_probs, masked)), -jnp.inf)
     own = jnp.zeros(masked.shape)
@@ -80,7 +108,8 @@ def _evaluate(planner: Planner, draw: Draw, masked: Array, logits: Array) -> tup
     elif planner.count is not None:
         order = jnp.lexsort((-priority, ~masked))
         own = jnp.full(masked.shape, planner.count(log_probs, masked, order), own.dtype)
-    return draw(logits), priority, own, jnp.where(masked, faults(logits), 0).max()
+    last = () if draw.final is None else (draw.final(logits),)
+    return draw(logits), priority, own, jnp.where(masked, faults(logits), 0).max(), *last
 
 
 @functools.lru_cache(maxsize=64)  # one function for equal arguments, so that its program is compiled once
@@ -127,25 +156,29 @@ class StateSpace:
                 "the predictor depends on the order of reveal, which these states do not hold; use jdlm.exact.space"
             )
         check_size(length, vocab_size)
-        planners.check(planner)
-        self.length, self.vocab_size, self.planner = length, vocab_size, planner
+        planners.check_reveals(planner)
+        self.length, self.vocab_size, self.planner, self.predictor = length, vocab_size, planner, predictor
         states = sequences((vocab_size + 1,) * length)
         self.masked = states == vocab_size
         self.revealed = length - self.masked.sum(axis=1)
 
         # The oracle is evaluated in float64; a network keeps the precision of its parameters.
         with jax.enable_x64(is_of_target(predictor)):
-            logits, priority, own, fault = on_rows(_evaluator(planner, draw), predictor, states)
+            logits, priority, own, fault, *last = on_rows(_evaluator(planner, draw), predictor, states)
         if fault.any():
             state = np.argmax(fault > 0)
             raise ValueError(fault_message(int(fault[state]), f"on the tokens {states[state].tolist()}"))
         self.priority, self.own = priority.astype(np.float64), own.astype(np.float64)
-        logits = logits.astype(np.float64)
-        logits[~self.masked] = 0.0  # rows of revealed positions mean nothing
-        self.marginals = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        self.marginals /= self.marginals.sum(axis=-1, keepdims=True)
+        self.marginals = self._normalized(logits)
+        self.last_marginals = self._normalized(last[0]) if last else None
         self.weights = (vocab_size + 1) ** np.arange(length)[::-1]
         self.reveals = list(self._reveals())
+
+    def _normalized(self, logits: np.ndarray) -> np.ndarray:
+        logits = logits.astype(np.float64)
+        logits[~self.masked] = 0.0  # rows of revealed positions mean nothing
+        marginals = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return marginals / marginals.sum(axis=-1, keepdims=True)
 
     def _reveals(self) -> Iterator[_Reveal]:
         for size in range(1, self.length + 1):
@@ -170,19 +203,17 @@ class StateSpace:
     def _set_probability(self, positions: tuple[int, ...], states: np.ndarray) -> np.ndarray:
         """Probability ``[n]`` that the planner picks exactly these positions, ties averaged over."""
         size, chosen = len(positions), np.array(positions)
-        num_masked = self.length - self.revealed[states]
+        priority = self.priority[states]
         if self.planner.costs is not None:
+            # In a random order of those of the highest priority, which are all, or those of one block.
+            first = (priority == priority.max(axis=1, keepdims=True)) & self.masked[states]
+            number = first.sum(axis=1)
             costs = self.own[np.ix_(states, chosen)]
             total = costs.sum(axis=1)
             may_be_last = (total[:, None] - costs <= self.planner.limit).sum(axis=1)
-            stops = (total > self.planner.limit) | (num_masked == size)
-            return stops * may_be_last / (size * scipy.special.comb(num_masked, size))
-        priority = self.priority[states]
-        lowest = priority[:, chosen].min(axis=1, keepdims=True)
-        skipped = (priority > lowest).sum(axis=1) - (priority[:, chosen] > lowest).sum(axis=1)
-        tied = ((priority == lowest) & self.masked[states]).sum(axis=1)
-        taken = (priority[:, chosen] == lowest).sum(axis=1)
-        probability = (skipped == 0) / scipy.special.comb(tied, taken)
+            stops = ((total > self.planner.limit) | (number == size)) & first[:, chosen].all(axis=1)
+            return stops * may_be_last / (size * scipy.special.comb(np.maximum(number, size), size))
+        probability = set_probability(priority, self.masked[states], positions)
         return probability if self.planner.count is None else probability * (self.own[states, 0] == size)
 
     def kernels(self, schedule: Schedule | None) -> Iterator[tuple[float, Sequence[np.ndarray | None]]]:
@@ -197,8 +228,14 @@ class StateSpace:
             raise ValueError(f"schedule {schedule.name} has length {schedule.length}, the predictor {self.length}")
         yield from schedule.law().kernels(self.length)
 
-    def moves(self, mass: np.ndarray, kernel: np.ndarray | None) -> Iterator[tuple[np.ndarray, ...]]:
-        """For each set that a step may reveal: states ``[n, 1]``, their mass that reveals it, successors, marginals."""
+    def moves(
+        self, mass: np.ndarray, kernel: np.ndarray | None, last: bool = False
+    ) -> Iterator[tuple[np.ndarray, ...]]:
+        """For each set that a step may reveal: states ``[n, 1]``, their mass that reveals it, successors, marginals.
+
+        In the ``last`` step tokens are drawn from the marginals of a last step, if these are others.
+        """
+        marginals = self.marginals if self.last_marginals is None or not last else self.last_marginals
         for reveal in self.reveals:
             size = len(reveal.positions)
             if kernel is not None and not kernel[:, size].any():
@@ -212,15 +249,35 @@ class StateSpace:
             states, weight = reveal.states[live].astype(np.int64), weight[live]
             product = np.ones((len(live), 1))
             for i in reveal.positions:
-                product = (product[:, :, None] * self.marginals[states, i][:, None, :]).reshape(len(live), -1)
+                product = (product[:, :, None] * marginals[states, i][:, None, :]).reshape(len(live), -1)
             yield states[:, None], weight[:, None], states[:, None] + reveal.successors, product
 
-    def step(self, mass: np.ndarray, kernel: np.ndarray | None) -> np.ndarray:
+    def step(self, mass: np.ndarray, kernel: np.ndarray | None, last: bool = False) -> np.ndarray:
         """Mass after one step."""
         after = self.staying(mass, kernel)
-        for _, probability, successors, product in self.moves(mass, kernel):
+        for _, probability, successors, product in self.moves(mass, kernel, last):
             after[successors] += probability * product  # successors of one set are all different
         return after
+
+    def steps(self, masses: np.ndarray, kernel: np.ndarray, last: bool = False) -> np.ndarray:
+        """Masses ``[states, columns]`` after one step each."""
+        return np.stack([self.step(mass, kernel, last) for mass in masses.T], axis=1)
+
+    def masking(self, mass: np.ndarray, positions: tuple[int, ...]) -> np.ndarray:
+        """Mass after these positions are masked; they are revealed in all states that have some."""
+        grid = mass.reshape((self.vocab_size + 1,) * self.length)
+        for position in positions:
+            masked = np.zeros_like(grid)
+            index = tuple([slice(None)] * position + [self.vocab_size])
+            masked[index] = grid.sum(axis=position)
+            grid = masked
+        return grid.reshape(-1)
+
+    def output(self, total: np.ndarray, nfe: np.ndarray) -> OutputLaw:
+        """What mass over all states says of the output."""
+        shape = (self.vocab_size + 1,) * self.length
+        law = total.reshape(shape)[(slice(0, self.vocab_size),) * self.length].copy()
+        return OutputLaw(law, float(total[self.revealed < self.length].sum()), nfe)
 
     def staying(self, mass: np.ndarray, kernel: np.ndarray | None) -> np.ndarray:
         """Mass that a step leaves where it is."""

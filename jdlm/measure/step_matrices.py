@@ -41,25 +41,31 @@ class StepMatrices(StateSpace):
                 f"matrices hold at most {MAX_MOVES}"
             )
         super().__init__(predictor, planner, draw)
-        self._matrices = [self._matrix(size) for size in range(1, self.length + 1)]
+        self._matrices = [self._matrix(size, False) for size in range(1, self.length + 1)]
+        others = draw.final is not None
+        self._last = [self._matrix(size, True) for size in range(1, self.length + 1)] if others else self._matrices
 
-    def _matrix(self, size: int) -> sparse.csr_array:
+    def _matrix(self, size: int, last: bool) -> sparse.csr_array:
         """Probability ``[state after, state]`` of the moves that reveal so many positions."""
         states, kernel = len(self.revealed), np.zeros((self.length + 1, self.length + 1))
         kernel[:, size] = 1.0
         entries = [
             (np.broadcast_to(before, after.shape).ravel(), after.ravel(), (probability * product).ravel())
-            for before, probability, after, product in self.moves(np.ones(states), kernel)
+            for before, probability, after, product in self.moves(np.ones(states), kernel, last)
         ]
         before, after, values = (np.concatenate(parts) for parts in zip(*entries, strict=True))
         places = after.astype(np.int32), before.astype(np.int32)
         return sparse.coo_array((values, places), shape=(states, states)).tocsr()
 
-    def step(self, mass: np.ndarray, kernel: np.ndarray | None) -> np.ndarray:
+    def step(self, mass: np.ndarray, kernel: np.ndarray | None, last: bool = False) -> np.ndarray:
         """Mass after one step."""
         assert kernel is not None  # the planner does not count
-        after = self.staying(mass, kernel)
-        for size, matrix in enumerate(self._matrices, start=1):
+        return self.steps(mass[:, None], kernel, last)[:, 0]
+
+    def steps(self, masses: np.ndarray, kernel: np.ndarray, last: bool = False) -> np.ndarray:
+        """Masses ``[states, columns]`` after one step each."""
+        after = masses * kernel[self.revealed, 0][:, None]
+        for size, matrix in enumerate(self._last if last else self._matrices, start=1):
             if kernel[:, size].any():
-                after += matrix @ (mass * kernel[self.revealed, size])
+                after += matrix @ (masses * kernel[self.revealed, size][:, None])
         return after

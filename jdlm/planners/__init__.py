@@ -19,9 +19,21 @@ from jdlm import lazy
 from jdlm.words import Word
 
 if TYPE_CHECKING:
+    from jdlm.planners.blocks import blocks
     from jdlm.planners.by_logits import confidence, entropy, margin
     from jdlm.planners.fixed_order import bisection, bisection_depth, left_to_right, random
-    from jdlm.planners.planner import GRID, TIE, Planner, check, fixed_priority, has_fixed_order, rounded
+    from jdlm.planners.planner import (
+        GRID,
+        TIE,
+        Planner,
+        check,
+        check_masks,
+        check_reveals,
+        fixed_priority,
+        has_fixed_order,
+        rounded,
+    )
+    from jdlm.planners.remasking import confidence_weighted, informed, low_confidence
     from jdlm.planners.self_sized import entropy_bounded, entropy_sum, threshold
 
 __all__ = [
@@ -31,14 +43,20 @@ __all__ = [
     "Planner",
     "bisection",
     "bisection_depth",
+    "blocks",
     "check",
+    "check_masks",
+    "check_reveals",
     "confidence",
+    "confidence_weighted",
     "entropy",
     "entropy_bounded",
     "entropy_sum",
     "fixed_priority",
     "has_fixed_order",
+    "informed",
     "left_to_right",
+    "low_confidence",
     "margin",
     "random",
     "rounded",
@@ -80,13 +98,19 @@ lazy.attach(
     __name__,
     [
         *(word.builder for word in WORDS.values()),
+        "blocks.blocks",
         "fixed_order.bisection_depth",
         "planner.GRID",
         "planner.Planner",
         "planner.TIE",
         "planner.check",
+        "planner.check_masks",
+        "planner.check_reveals",
         "planner.fixed_priority",
         "planner.has_fixed_order",
         "planner.rounded",
+        "remasking.confidence_weighted",
+        "remasking.informed",
+        "remasking.low_confidence",
     ],
 )

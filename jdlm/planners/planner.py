@@ -7,14 +7,24 @@ static argument of compiled programs and must compare and hash by what it does.
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-__all__ = ["GRID", "TIE", "Planner", "check", "fixed_priority", "has_fixed_order", "rounded"]
+__all__ = [
+    "GRID",
+    "TIE",
+    "Planner",
+    "check",
+    "check_masks",
+    "check_reveals",
+    "fixed_priority",
+    "has_fixed_order",
+    "rounded",
+]
 
 GRID = 2.0**-12
 """Priorities and entropies are multiples of it: see docs/decisions/priorities-on-a-grid.md."""
@@ -45,9 +55,16 @@ class Planner:
       costs: ``costs(log_probs, masked) -> [length]`` of a planner whose count depends on how ties were ordered:
         positions are revealed in a uniformly random order until their summed costs pass ``limit``. Else None.
       limit: of the summed costs; None exactly if ``costs`` is.
+      scores: None for a planner that reveals. One for remasking alone says what its priority is called with in place of
+        ``log_probs``: ``priority(scores, revealed) -> [length]`` with the log probability ``[length]`` of each revealed
+        token under the predictor, either when it was drawn ("drawn"; 0 for given tokens, which are never masked) or
+        given all other tokens ("conditional"). Revealed positions of the highest priority are masked.
+      gumbel: of a planner with scores: Gumbel noise is added to the rounded priorities, so that positions are drawn
+        without replacement in proportion to their exponentials.
 
     Raises:
-      ValueError: ``costs`` without ``limit`` or ``count``, or ``limit`` without ``costs``.
+      ValueError: ``costs`` without ``limit`` or ``count``, ``limit`` without ``costs``, unknown ``scores``, or a
+        planner with scores that looks at logits or counts.
     """
 
     name: str
@@ -56,8 +73,18 @@ class Planner:
     count: Callable[..., Array] | None = None
     costs: Callable[..., Array] | None = None
     limit: float | None = None
+    scores: Literal["drawn", "conditional"] | None = None
+    gumbel: bool = False
 
     def __post_init__(self):
+        if self.scores not in (None, "drawn", "conditional"):
+            raise ValueError(f"planner {self.name} has scores={self.scores!r}; use 'drawn', 'conditional' or None")
+        if self.scores is not None and (self.needs_logits or self.count is not None):
+            raise ValueError(
+                f"planner {self.name} has scores, with which it masks; set needs_logits=False and no count"
+            )
+        if self.gumbel and self.scores is None:
+            raise ValueError(f"planner {self.name} has gumbel=True but no scores; only those for remasking draw so")
         if (self.costs is None) != (self.limit is None):
             one, other = ("limit", "costs") if self.costs is None else ("costs", "limit")
             raise ValueError(f"planner {self.name} has {one} but no {other}; give both or neither")
@@ -78,6 +105,31 @@ def check(planner: Any) -> None:
         )
 
 
+def check_reveals(planner: Any) -> None:
+    """Refuse what cannot say which masked positions a step reveals.
+
+    Raises:
+      ValueError: no planner, or one for remasking alone.
+    """
+    check(planner)
+    if planner.scores is not None:
+        raise ValueError(f"planner {planner.name} masks tokens and reveals none; give it as the remasker")
+
+
+def check_masks(planner: Any) -> None:
+    """Refuse what cannot say which revealed positions a step masks.
+
+    Raises:
+      ValueError: no planner, or one that looks at the distributions of masked positions or counts them.
+    """
+    check(planner)
+    if planner.needs_logits or planner.count is not None:
+        raise ValueError(
+            f"planner {planner.name} looks at masked positions, so it cannot mask revealed ones; use "
+            "planners.random(), low_confidence(), confidence_weighted() or informed()"
+        )
+
+
 def rounded(priority: Float[Array, "..."]) -> Float[Array, "..."]:
     """Return priorities rounded to the nearest multiple of ``GRID`` (2^-12)."""
     return jnp.round(priority / GRID) * GRID
@@ -85,7 +137,7 @@ def rounded(priority: Float[Array, "..."]) -> Float[Array, "..."]:
 
 def has_fixed_order(planner: Planner) -> bool:
     """Return whether a planner knows the positions of all steps from the start, given their sizes."""
-    return not planner.needs_logits and planner.count is None
+    return not planner.needs_logits and planner.count is None and planner.scores is None
 
 
 @functools.lru_cache(maxsize=256)

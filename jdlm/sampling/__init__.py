@@ -6,18 +6,18 @@ token is drawn). The engine is behind an underscore: `_queue` cuts requests into
 """
 
 from jdlm.sampling.filter import Draw
-from jdlm.sampling.request import Request
+from jdlm.sampling.request import Request, Steps
 from jdlm.sampling.sampler import (
     DEFAULT_WIDTH,
     Info,
     Results,
     default_slots,
-    draw_sizes,
     path_log_prob,
     sample,
     sample_all,
     sample_with_info,
 )
+from jdlm.sampling.sizes import draw_sizes, draw_steps
 from jdlm.sampling.speculation import SpeculativeInfo, speculative
 
 __all__ = [
@@ -27,8 +27,10 @@ __all__ = [
     "Request",
     "Results",
     "SpeculativeInfo",
+    "Steps",
     "default_slots",
     "draw_sizes",
+    "draw_steps",
     "path_log_prob",
     "sample",
     "sample_all",

@@ -13,7 +13,7 @@ from jdlm.predictor import Predictor, faults, map_lanes
 from jdlm.sampling import _step as steps
 from jdlm.sampling.filter import Draw
 
-__all__ = ["Kind", "Layout", "all_logits", "reveal", "some_logits"]
+__all__ = ["Kind", "Layout", "Redraws", "all_logits", "reveal", "some_logits"]
 
 
 class Layout(NamedTuple):
@@ -33,12 +33,23 @@ class Layout(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """Static arguments of the loop; ``planners`` is empty where the order is known from the start."""
+    """Static arguments of the loop; ``planners`` is empty where the order is known from the start.
+
+    ``remasker`` is None where no lane masks tokens again.
+    """
 
     planners: tuple[Planner, ...]
     draw: Draw
     layout: Layout
     dtype: Any
+    remasker: Planner | None = None
+
+
+class Redraws(NamedTuple):
+    """Of positions that may be drawn again: which are, and by which keys."""
+
+    which: Array  # bool [lanes, length]
+    keys: Array  # [lanes]
 
 
 def all_logits(predictor: Predictor, first_logits: Array, begins: Array | bool, tokens: Array) -> Array:
@@ -81,24 +92,50 @@ def some_logits(
 
 
 def reveal(
-    kind: Kind, keys: Array, tokens: Array, forced: Array, positions: Array, logits: Array, size: Array
-) -> tuple[Array, Array, Array]:
-    """Reveal the first ``size [lanes]`` of ``positions``; return tokens, their summed log probability, and faults.
+    kind: Kind,
+    keys: Array,
+    tokens: Array,
+    forced: Array,
+    positions: Array,
+    logits: Array,
+    size: Array,
+    last: Array,
+    again: Redraws | None = None,
+) -> tuple[Array, Array, Array, Array | None]:
+    """Reveal the first ``size [lanes]`` of ``positions``; tokens are drawn in blocks of the smallest width.
 
-    Tokens are drawn in blocks of the smallest width, as many blocks as the largest size needs.
+    Args:
+      kind: what is drawn, and in which widths.
+      keys: ``[lanes]`` of the tokens.
+      tokens: int32 ``[lanes, length]``.
+      forced: int32 ``[lanes, length]`` tokens to reveal, -1 where one is to be drawn.
+      positions: int32 ``[lanes, length]``, those to reveal first.
+      logits: ``[lanes, length, vocab]`` of these positions.
+      size: int32 ``[lanes]``.
+      last: bool ``[lanes]``, whether this is the last step of a schedule; read where its draw is another one.
+      again: which positions are drawn again, where some may be.
+
+    Returns:
+      Tokens, their summed log probability, faults, and where some may be drawn again the log probability
+      ``[lanes, length]`` of each new token under the predictor itself, 0 elsewhere.
     """
     length, width = tokens.shape[1], kind.layout.widths[0]
     padding = (0, 0), (0, -length % width)
     positions = jnp.pad(positions, padding)
     logits = jnp.pad(logits, (*padding, (0, 0)))
 
-    def some(number: Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        tokens, log_probs, fault = carry
+    def some(number: Array, carry: tuple) -> tuple:
+        tokens, log_probs, fault, confidence = carry
         first = number * width
         at = jax.lax.dynamic_slice_in_dim(positions, first, width, axis=1)
         own = jax.lax.dynamic_slice_in_dim(logits, first, width, axis=1)
         law = kind.draw(own)
-        noise = jax.vmap(lambda key, at: steps.noise_at(key, at, law.shape[2], law.dtype))(keys, at)
+        if kind.draw.final is not None:
+            law = jnp.where(last[:, None, None], kind.draw.final(own), law)
+        later = None if again is None else (again.keys, jnp.take_along_axis(again.which, at, axis=1))
+        noise = jax.vmap(lambda key, at, later: steps.noise_at(key, at, law.shape[2], law.dtype, later))(
+            keys, at, later
+        )
         drawn = jnp.argmax(law + noise, axis=2).astype(jnp.int32)
         known = jnp.take_along_axis(forced, at, axis=1)
         drawn = jnp.where(known < 0, drawn, known)
@@ -109,9 +146,13 @@ def reveal(
         here &= wanted[:, None, :]
         tokens = jnp.where(here.any(axis=2), jnp.where(here, drawn[:, None], 0).sum(axis=2, dtype=jnp.int32), tokens)
         fault = jnp.maximum(fault, jnp.where(wanted, faults(own), 0).max(axis=1))
-        return tokens, log_probs + jnp.where(here, log_prob[:, None], 0).sum(axis=2), fault
+        if confidence is not None:  # before any filter
+            own_log_prob = jax.vmap(steps.token_log_prob)(own, drawn)
+            confidence = confidence + jnp.where(here, own_log_prob[:, None], 0).sum(axis=2)
+        return tokens, log_probs + jnp.where(here, log_prob[:, None], 0).sum(axis=2), fault, confidence
 
     parts = -(-size.max() // width)
-    start = tokens, jnp.zeros(tokens.shape, logits.dtype), jnp.zeros(len(tokens), jnp.int32)
-    tokens, log_probs, fault = jax.lax.fori_loop(0, parts, some, start)
-    return tokens, log_probs.sum(axis=1), fault
+    nothing = jnp.zeros(tokens.shape, logits.dtype)
+    start = tokens, nothing, jnp.zeros(len(tokens), jnp.int32), None if again is None else nothing
+    tokens, log_probs, fault, confidence = jax.lax.fori_loop(0, parts, some, start)
+    return tokens, log_probs.sum(axis=1), fault, confidence

@@ -15,7 +15,9 @@ from jaxtyping import Array
 
 from jdlm import devices
 from jdlm.keys import IMPL
+from jdlm.planners import has_fixed_order
 from jdlm.predictor import Predictor, faults
+from jdlm.sampling import _again as remasking
 from jdlm.sampling import _cached as cached
 from jdlm.sampling import _step as steps
 from jdlm.sampling._draws import Kind, all_logits, reveal, some_logits
@@ -43,6 +45,7 @@ class LaneState(NamedTuple):
     key_words: Rows  # [lanes, 2, 2] the lane's own keys
     fault: Rows  # [lanes] what was wrong with logits, see `jdlm.predictor.faults`
     history: Rows | None = None  # [lanes, length] positions in the order of reveal, where the predictor wants to know
+    again: remasking.Again | None = None  # where some lanes mask tokens again
 
 
 class State(NamedTuple):
@@ -117,14 +120,14 @@ def _round(
     The first rounds pass through the whole queue instead, and do the first steps that ``first_logits`` can serve; with
     an ordered predictor ``opens`` says which rounds these are.
     """
-    length, (slots, width, _, capacity) = predictor.length, kind.layout
+    slots, width, _, capacity = kind.layout
     chunks = slots // width
     begins = opens if predictor.is_ordered else (state.batch * slots < queue.count)[0]
     taken = state.slots
     if chunks > 1:
         # Lanes of large steps together, idle slots last.
         lane = jnp.minimum(taken, capacity - 1)
-        size = queue.lanes.sizes[lane, jnp.minimum(state.lanes.step[lane], length - 1)]
+        size = queue.lanes.sizes[lane, jnp.minimum(state.lanes.step[lane], queue.lanes.sizes.shape[1] - 1)]
         taken = taken[jnp.argsort(jnp.where(taken < queue.limit, -size, 1))]
     rows = jnp.where(begins, state.batch * slots + jnp.arange(slots, dtype=jnp.int32), taken)
     inside = jnp.minimum(rows, capacity - 1)
@@ -198,36 +201,26 @@ def _step(
     kept: cached.Slots | None,
 ) -> tuple[LaneState, cached.Slots | None]:
     """Do one step of the active lanes of a chunk; with ``first_logits`` if it is their first."""
-    length, lane = predictor.length, jnp.arange(len(active))
-    size = jnp.where(active, lanes.sizes[lane, jnp.minimum(mine.step, length - 1)], 0)
+    lane, place = jnp.arange(len(active)), jnp.minimum(mine.step, lanes.sizes.shape[1] - 1)
+    size = jnp.where(active, lanes.sizes[lane, place], 0)
     keys = jax.random.wrap_key_data(mine.key_words, impl=IMPL)
+    later = None
+    if kind.remasker is not None:
+        remask = jnp.where(active[:, None], lanes.remask[lane, place], 0)
+        first, mine = remasking.chosen(predictor, kind.remasker, keys[:, 0], lanes, mine, remask[:, 0], 0)
+        mine, kept = remasking.forget(mine, kept, first, predictor.vocab_size)
+        later, mine = remasking.chosen(predictor, kind.remasker, keys[:, 0], lanes, mine, remask[:, 1], 1)
     given = (lanes.start != predictor.vocab_size).sum(axis=1, dtype=jnp.int32)
     upto = jnp.where(active, given + mine.revealed, 0)  # of the lane's history
-    if mine.order is None:
-        if kept is None:
-            logits = all_logits(predictor, first_logits, begins, mine.tokens)
-        else:
-            everywhere = jnp.broadcast_to(jnp.arange(length, dtype=jnp.int32), mine.tokens.shape)
-            kept, logits = cached.asked(predictor, kept, mine.tokens, _history(mine), upto, everywhere)
-            assert logits is not None
-        masked = mine.tokens == predictor.vocab_size
-        seen = jnp.where(masked & active[:, None], faults(logits), 0).max(axis=1)  # also where nothing is drawn yet
-        order, size = steps.choose(kind.planners, lanes.planner, keys[:, 0], mine.step, size, masked, logits)
-        positions, size = order.astype(jnp.int32), jnp.where(active, size, 0).astype(jnp.int32)
-        logits = jnp.take_along_axis(logits, positions[:, :, None], axis=1)
-    else:
-        seen = jnp.zeros(len(active), jnp.int32)
-        places = jnp.minimum(mine.revealed[:, None] + jnp.arange(length, dtype=jnp.int32)[None], length - 1)
-        positions = jnp.take_along_axis(mine.order, places, axis=1)
-        if kept is not None:
-            kept, logits = cached.asked(predictor, kept, mine.tokens, _history(mine), upto, positions[:, :1])
-            logits = cached.more(predictor, kept, logits, positions, size.max(), kind.layout.widths)
-        elif predictor.selective:
-            logits = some_logits(predictor, first_logits, begins, mine.tokens, positions, size.max(), kind)
-        else:
-            logits = all_logits(predictor, first_logits, begins, mine.tokens)
-            logits = jnp.take_along_axis(logits, positions[:, :, None], axis=1)
-    tokens, gained, fault = reveal(kind, keys[:, 1], mine.tokens, lanes.forced, positions, logits, size)
+    positions, logits, size, seen, kept = _asked(
+        predictor, first_logits, kind, begins, lanes, mine, active, kept, keys[:, 0], size, upto
+    )
+    last = lanes.final & (mine.step + 1 == lanes.num_steps)
+    redraws = None if later is None else remasking.redraws(mine, keys[:, 1])
+    tokens, gained, fault, log_prob = reveal(
+        kind, keys[:, 1], mine.tokens, lanes.forced, positions, logits, size, last, redraws
+    )
+    before = mine
     mine = mine._replace(
         tokens=tokens,
         path_log_prob=mine.path_log_prob + gained,
@@ -236,8 +229,58 @@ def _step(
         fault=jnp.maximum(mine.fault, jnp.maximum(fault, seen)),
     )
     if mine.history is not None and mine.order is None:
-        mine = mine._replace(history=cached.remembered(_history(mine), positions, given + mine.revealed - size, size))
+        mine = mine._replace(history=cached.remembered(_history(mine), positions, upto, size))
+    if later is not None:
+        mine = remasking.remember(before, mine, log_prob, predictor.vocab_size)
+        mine, kept = remasking.forget(mine, kept, later, predictor.vocab_size)
     return mine, kept
+
+
+def _asked(
+    predictor: Predictor,
+    first_logits: Array,
+    kind: Kind,
+    begins: Array | bool,
+    lanes: Lanes,
+    mine: LaneState,
+    active: Array,
+    kept: cached.Slots | None,
+    keys: Array,
+    size: Array,
+    upto: Array,
+) -> tuple[Array, Array, Array, Array, cached.Slots | None]:
+    """Positions in the order in which a step reveals them, their logits, how many it reveals, faults, and caches."""
+    length, masked = predictor.length, mine.tokens == predictor.vocab_size
+    since = 0 if mine.again is None else mine.again.masked_at
+    seen = jnp.zeros(len(active), jnp.int32)
+    if all(map(has_fixed_order, kind.planners)):
+        if mine.order is None:
+            order, _ = steps.choose(
+                kind.planners, lanes.planner, keys, mine.step, size, masked, None, kind.dtype, since
+            )
+            positions = order.astype(jnp.int32)
+        else:
+            places = jnp.minimum(mine.revealed[:, None] + jnp.arange(length, dtype=jnp.int32)[None], length - 1)
+            positions = jnp.take_along_axis(mine.order, places, axis=1)
+        if kept is not None:
+            kept, logits = cached.asked(predictor, kept, mine.tokens, _history(mine), upto, positions[:, :1])
+            logits = cached.more(predictor, kept, logits, positions, size.max(), kind.layout.widths)
+        elif predictor.selective:
+            logits = some_logits(predictor, first_logits, begins, mine.tokens, positions, size.max(), kind)
+        else:
+            logits = all_logits(predictor, first_logits, begins, mine.tokens)
+            logits = jnp.take_along_axis(logits, positions[:, :, None], axis=1)
+        return positions, logits, size, seen, kept
+    if kept is None:
+        logits = all_logits(predictor, first_logits, begins, mine.tokens)
+    else:
+        everywhere = jnp.broadcast_to(jnp.arange(length, dtype=jnp.int32), mine.tokens.shape)
+        kept, logits = cached.asked(predictor, kept, mine.tokens, _history(mine), upto, everywhere)
+        assert logits is not None
+    seen = jnp.where(masked & active[:, None], faults(logits), 0).max(axis=1)  # also where nothing is drawn yet
+    order, size = steps.choose(kind.planners, lanes.planner, keys, mine.step, size, masked, logits, kind.dtype, since)
+    positions, size = order.astype(jnp.int32), jnp.where(active, size, 0).astype(jnp.int32)
+    return positions, jnp.take_along_axis(logits, positions[:, :, None], axis=1), size, seen, kept
 
 
 def _history(mine: LaneState) -> Array:

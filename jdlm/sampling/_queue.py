@@ -18,12 +18,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import jax
 import numpy as np
 from jax.sharding import Mesh
 
 from jdlm import devices
 from jdlm.planners import Planner, fixed_priority, has_fixed_order
 from jdlm.predictor import Predictor, fault_message, logits_dtype
+from jdlm.sampling import _again as remasking
 from jdlm.sampling import _cached as cached
 from jdlm.sampling._draws import Kind, Layout
 from jdlm.sampling._loop import LaneState, Queue, State, advance
@@ -83,8 +85,9 @@ def run(
     layout: Layout,
     mesh: Mesh | None = None,
     progress: Callable[[int], None] | None = None,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, Usage]:
-    """Run lanes whose planners are all of one kind, see `jdlm.planners.has_fixed_order`.
+    remasker: Planner | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, Usage]:
+    """Run lanes whose planners are all of one kind, see `jdlm.planners.has_fixed_order`; of any kind with a remasker.
 
     Args:
       predictor: the mask predictor.
@@ -94,16 +97,18 @@ def run(
       layout: shape of the compiled program, on each device.
       mesh: devices to work on, see `jdlm.devices`; the default one if None.
       progress: called with the number of steps done by now; only at the end on many hosts.
+      remasker: which tokens are masked again; None exactly where ``lanes.remask`` is.
 
     Returns:
-      Tokens int32 ``[lanes, length]``, path log probabilities and NFE ``[lanes]``, and the use of the slots.
+      Tokens int32 ``[lanes, length]``, path log probabilities, NFE and numbers of changed tokens ``[lanes]``, and the
+      use of the slots.
 
     Raises:
       ValueError: the predictor returned logits that are not a distribution where a token was to be drawn.
     """
     dtype = logits_dtype(predictor)
-    fixed = has_fixed_order(planners[0])
-    kind = Kind(() if fixed else tuple(planners), draw, layout, dtype)
+    fixed = has_fixed_order(planners[0]) and remasker is None
+    kind = Kind(() if fixed else tuple(planners), draw, layout, dtype, remasker)
     table = np.zeros((MOST_FIXED, predictor.length), np.float32)
     for number, planner in enumerate(planners if fixed else ()):
         table[number] = fixed_priority(planner, predictor.length)
@@ -111,30 +116,31 @@ def run(
     shared = (lanes.start == predictor.vocab_size).all(axis=1) & (lanes.num_steps > 0)
     waiting = lanes.num_steps - shared
     longest_first = np.argsort(-waiting, kind="stable")
-    tokens, nfe = np.zeros((total, predictor.length), np.int32), np.zeros(total, np.int32)
-    path_log_prob, fault, evaluated = np.zeros(total, dtype), np.zeros(total, np.int32), 0
+    tokens = np.zeros((total, predictor.length), np.int32)
+    steps, fault, changed, calls = (np.zeros(total, np.int32) for _ in range(4))
+    path_log_prob, evaluated = np.zeros(total, dtype), 0
     parts = devices.size(mesh)
     predictor, table = devices.replicate(mesh, (predictor, table))
     rounds = math.ceil(total / (layout.capacity * parts))
     for number in range(rounds):
         # Dealt like cards, so that each queue has as much to do as the others and ends with short lanes.
         hands = [longest_first[number + rounds * part :: rounds * parts] for part in range(parts)]
-        padded = [[_padded(array[rows], layout.capacity) for array in lanes] for rows in hands]
+        padded = [jax.tree.map(lambda array, rows=rows: _padded(array[rows], layout.capacity), lanes) for rows in hands]
         queue = Queue(
-            Lanes(*map(np.concatenate, zip(*padded, strict=True))),
+            jax.tree.map(lambda *parts: np.concatenate(parts), *padded),
             np.array([len(rows) for rows in hands], np.int32),
             np.array([(waiting[rows] > 0).sum() for rows in hands], np.int32),
         )
-        report = _added(progress, int(nfe.sum()))
-        *columns, calls = _drive(predictor, table, queue, kind, mesh, report)
-        for mine, column in zip((tokens, path_log_prob, nfe, fault), columns, strict=True):
+        report = _added(progress, int(steps.sum()))
+        *columns, asked = _drive(predictor, table, queue, kind, mesh, report)
+        for mine, column in zip((tokens, path_log_prob, steps, fault, changed, calls), columns, strict=True):
             for rows, part in zip(hands, np.split(column, parts), strict=True):
                 mine[rows] = part[: len(rows)]
-        evaluated += int(calls.sum())
+        evaluated += int(asked.sum())
     if fault.any():
         lane = int(np.argmax(fault > 0))
         raise ValueError(fault_message(int(fault[lane]), f"in lane {lane}"))
-    return tokens, path_log_prob, nfe, Usage(int(nfe.sum()), int(shared.sum()), evaluated)
+    return tokens, path_log_prob, steps + calls, changed, Usage(int(steps.sum()), int(shared.sum()), evaluated)
 
 
 def _padded(array: np.ndarray, rows: int) -> np.ndarray:
@@ -155,7 +161,8 @@ def _drive(
 ) -> tuple[np.ndarray, ...]:
     """Run a queue to its end, in calls of about a second.
 
-    Returns tokens, path log probabilities, NFE and faults of all rows, and how many lanes each device evaluated.
+    Returns tokens, path log probabilities, steps, faults, changed tokens and calls of the remasker of all rows, and how
+    many lanes each device evaluated.
     """
     slots = kind.layout.slots
     parts, rows = devices.size(mesh), len(queue.lanes.start)
@@ -164,6 +171,8 @@ def _drive(
     history = np.zeros((rows, predictor.length), np.int32) if predictor.is_ordered else None
     words = np.zeros((rows, 2, 2), np.uint32)
     fresh = LaneState(queue.lanes.start, np.zeros(rows, kind.dtype), zeros, zeros, order, words, zeros, history)
+    if kind.remasker is not None:
+        fresh = fresh._replace(again=remasking.begin(rows, predictor.length, kind.dtype))
     state = State(fresh, np.tile(np.arange(slots, dtype=np.int32), parts), one, one + slots, one)
     queue, state = devices.spread(mesh, (queue, state))
     if predictor.is_ordered:
@@ -177,7 +186,8 @@ def _drive(
         if progress is not None:
             progress(int(np.sum(devices.fetch(done))))
         if not more:
-            lanes = state.lanes
-            return devices.fetch((lanes.tokens, lanes.path_log_prob, lanes.step, lanes.fault, state.evaluated))
+            mine = state.lanes
+            numbers = (zeros, zeros) if mine.again is None else (mine.again.changed, mine.again.calls)
+            return devices.fetch((mine.tokens, mine.path_log_prob, mine.step, mine.fault, *numbers, state.evaluated))
         seconds = max(time.perf_counter() - started, 1e-3)
         budget = 1 + int(budget * min(max(_SECONDS / seconds, 0.25), 4.0))

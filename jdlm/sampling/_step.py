@@ -2,7 +2,8 @@
 
 All randomness of a lane comes from two keys, folded from the request's keys and the lane's global sample number. One
 orders ties; the other, folded with a position, makes the Gumbel noise of the token that is drawn there. A position is
-drawn once in a lane's life, so no noise is used twice, and no draw depends on the layout of a batch.
+drawn once in a lane's life (`jdlm.sampling._again` says what is done where it is not), so no noise is used twice, and
+no draw depends on the layout of a batch.
 """
 
 import functools
@@ -39,11 +40,14 @@ def choose(
     step: Int[Array, " lanes"],
     size: Int[Array, " lanes"],
     masked: Bool[Array, "lanes length"],
-    logits: Float[Array, "lanes length vocab"],
+    logits: Float[Array, "lanes length vocab"] | None,
+    dtype: Any,
+    since: Int[Array, " lanes"] | int = 0,
 ) -> tuple[Int[Array, "lanes length"], Int[Array, " lanes"]]:
     """The order of each lane's positions and how many of them a step reveals: ``size``, unless the planner counts.
 
-    A planner of fixed order has one order for all steps; any other one orders its ties anew in each step.
+    A planner of fixed order has one order for all steps, or for those since a number; any other one orders its ties
+    anew in each step.
 
     Args:
       planners: the different planners of the lanes.
@@ -52,15 +56,18 @@ def choose(
       step: ``[lanes]`` steps done.
       size: ``[lanes]`` sizes from the schedule.
       masked: ``[lanes, length]`` positions that are still masked.
-      logits: ``[lanes, length, vocab]`` as the predictor returned them.
+      logits: ``[lanes, length, vocab]`` as the predictor returned them; None where no planner needs them.
+      dtype: of the priorities.
+      since: ``[lanes]`` what the key of a fixed order is folded with.
     """
-    log_probs = jax.nn.log_softmax(logits) if any(planner.needs_logits for planner in planners) else None
+    needed = any(planner.needs_logits for planner in planners)
+    log_probs = jax.nn.log_softmax(logits) if needed and logits is not None else None
 
     def seen(planner: Planner, log_probs: Array | None) -> Array | None:
         return log_probs if planner.needs_logits else None
 
     def priority(planner: Planner, log_probs: Array | None, masked: Array) -> Array:
-        return rounded(planner.priority(seen(planner, log_probs), masked)).astype(logits.dtype)
+        return rounded(planner.priority(seen(planner, log_probs), masked)).astype(dtype)
 
     def count(planner: Planner, log_probs: Array | None, masked: Array, order: Array, size: Array) -> Array:
         if planner.count is None:
@@ -68,7 +75,7 @@ def choose(
         return planner.count(seen(planner, log_probs), masked, order).astype(size.dtype)
 
     fixed = jnp.array([has_fixed_order(planner) for planner in planners])[number]
-    keys = jax.vmap(jax.random.fold_in)(keys, jnp.where(fixed, 0, step))
+    keys = jax.vmap(jax.random.fold_in)(keys, jnp.where(fixed, since, step))
     priorities = _of_each(planners, priority, number, log_probs, masked)
     order = jax.vmap(order_of)(keys, priorities, masked)
     return order, _of_each(planners, count, number, log_probs, masked, order, size)
@@ -82,17 +89,25 @@ def _of_each(planners: Sequence[Planner], function: Callable, number: Array, *op
     return jax.vmap(lambda number, *mine: jax.lax.switch(number, branches, *mine))(number, *operands)
 
 
-def noise_at(key: Key[Array, ""], positions: Int[Array, " m"], vocab_size: int, dtype: Any) -> Float[Array, "m vocab"]:
-    """Gumbel noise of one lane's tokens at some positions.
+def noise_at(
+    key: Key[Array, ""],
+    positions: Int[Array, " m"],
+    vocab_size: int,
+    dtype: Any,
+    again: tuple[Key[Array, ""], Bool[Array, " m"]] | None = None,
+) -> Float[Array, "m vocab"]:
+    """Gumbel noise of one lane's tokens at some positions; by another key where ``again`` says so.
 
     The mode "high" keeps tokens of probability below 1e-7 unbiased (arXiv 2409.02908 shows what plain float32 noise
     does to the temperature).
     """
 
-    def one(position: Array) -> Array:
+    def one(position: Array, key: Array) -> Array:
         return jax.random.gumbel(jax.random.fold_in(key, position), (vocab_size,), dtype, mode="high")
 
-    return jax.vmap(one)(positions)
+    if again is None:
+        return jax.vmap(one, in_axes=(0, None))(positions, key)
+    return jax.vmap(one)(positions, jnp.where(again[1], again[0], key))
 
 
 def token_log_prob(logits: Float[Array, "m vocab"], tokens: Int[Array, " m"]) -> Float[Array, " m"]:

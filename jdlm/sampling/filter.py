@@ -32,17 +32,26 @@ class Draw:
       top_k: int, keep exactly the k most likely tokens; None, or at least the size of the vocabulary, keeps all.
       nucleus: float, keep the fewest most likely tokens whose probability reaches this; None or 1.0 keeps all. In
         float32 their sum has an error of about ``log2(vocab) * 1.2e-7``, so missing the goal by 2^-18 is reaching it.
+      final: another `Draw`, for the last step of a schedule: ``Draw(final=Draw(top_k=1))`` takes the most likely tokens
+        there. Lanes whose sizes end with an empty step have no last step, so none of their tokens is drawn by it. None
+        draws all steps alike.
 
     Raises:
-      ValueError: temperature not positive or not of float32, top_k no integer or below 1, nucleus outside (0, 1].
+      ValueError: temperature not positive or not of float32, top_k no integer or below 1, nucleus outside (0, 1], final
+        no draw or one with a ``final`` of its own.
     """
 
     # Of any type, because values may come from a file; checked below.
     temperature: Any = 1.0
     top_k: Any = None
     nucleus: Any = None
+    final: Any = None
 
     def __post_init__(self):
+        if self.final is not None and (not isinstance(self.final, Draw) or self.final.final is not None):
+            raise ValueError(
+                f"final={self.final!r} is not the draw of one step; use one such as Draw(top_k=1), or None"
+            )
         temperature = validation.real("temperature", self.temperature)
         if not temperature > 0.0:
             raise ValueError(f"temperature={temperature} is not positive; for the most likely token use top_k=1")

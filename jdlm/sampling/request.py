@@ -12,12 +12,36 @@ from jdlm import keys, planners
 from jdlm.keys import IMPL
 from jdlm.planners import Planner
 from jdlm.predictor import Predictor
+from jdlm.schedules.remasking.law import ticks
+from jdlm.schedules.remasking.pairs import check_counts
 from jdlm.targets import validation
 
-__all__ = ["Lanes", "Request", "Rows", "lanes_of", "sample_numbers"]
+__all__ = ["Lanes", "Request", "Rows", "Steps", "lanes_of", "sample_numbers"]
 
 Rows = Any
 """An array whose first axis is one of lanes: of numpy on the host, of JAX within a program."""
+
+
+_RANDOM = planners.random()
+
+
+class Steps(NamedTuple):
+    """Steps that also mask tokens again, for many lanes; what `jdlm.sampling.draw_steps` returns.
+
+    A step reveals ``sizes`` of the masked positions, with one predictor call, and masks ``remask`` of the positions
+    that were revealed before it. Steps that reveal nothing make no call and are done together with the next one that
+    does. Given tokens are never masked.
+
+    Attributes:
+      sizes: int ``[lanes, steps]``.
+      remask: int ``[lanes, steps]``.
+      remasker: planner that says which revealed positions are masked, see `jdlm.planners`; `jdlm.planners.random` if
+        None.
+    """
+
+    sizes: Any
+    remask: Any
+    remasker: Planner | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,26 +51,34 @@ class Request:
     Attributes:
       key: typed threefry key (`jax.random.key`).
       planner: which positions a step reveals.
-      sizes: int ``[lanes, steps]``; how many tokens each step of a lane reveals. None exactly if the planner counts.
+      sizes: int ``[lanes, steps]``; how many tokens each step of a lane reveals; or `Steps`, which mask some again.
+        None exactly if the planner counts.
       given: int ``[length]`` or ``[lanes, length]`` tokens known from the start, the mask id where one is to be drawn.
       forced: int ``[length]`` or ``[lanes, length]`` tokens that the steps reveal instead of drawn ones.
       indices: int ``[lanes]`` global sample numbers below 2^32; 0..lanes-1 if None.
       allow_leftover: accept sizes that leave masks.
 
     Raises:
-      ValueError: ``planner`` is not a planner.
+      ValueError: ``planner`` is not a planner that reveals, or ``remasker`` not one that masks.
     """
 
     key: Key[Array, ""]
     planner: Planner
-    sizes: ArrayLike | None = None
+    sizes: ArrayLike | Steps | None = None
     given: ArrayLike | None = None
     forced: ArrayLike | None = None
     indices: ArrayLike | None = None
     allow_leftover: bool = False
 
     def __post_init__(self):
-        planners.check(self.planner)
+        planners.check_reveals(self.planner)
+        planners.check_masks(self.remasker)
+
+    @property
+    def remasker(self) -> Planner:
+        """Which revealed positions are masked, where some are."""
+        remasker = self.sizes.remasker if isinstance(self.sizes, Steps) else None
+        return _RANDOM if remasker is None else remasker
 
 
 class Lanes(NamedTuple):
@@ -55,11 +87,15 @@ class Lanes(NamedTuple):
     Attributes:
       start: int32 ``[lanes, length]`` tokens known from the start, with masks.
       forced: int32 ``[lanes, length]`` tokens to reveal, -1 where one is to be drawn.
-      sizes: int32 ``[lanes, length]`` sizes of the steps, without zeros between them; zeros if the planner counts.
+      sizes: int32 ``[lanes, width]`` sizes of the steps, without zeros between them; zeros if the planner counts. The
+        width is the length, or more where there are more steps.
       num_steps: int32 ``[lanes]`` number of steps; at most so many if the planner counts.
       indices: uint32 ``[lanes]`` global sample numbers.
       key_words: uint32 ``[lanes, 2, 2]`` the request's keys of order and tokens, as words of threefry keys.
       planner: int32 ``[lanes]`` number of the lane's planner in a list of them.
+      final: bool ``[lanes]`` whether the lane's last step is the last of its schedule.
+      remask: int32 ``[lanes, width, 2]`` how many positions each step masks before and after its call; None where no
+        lane masks any.
     """
 
     start: Rows
@@ -69,6 +105,8 @@ class Lanes(NamedTuple):
     indices: Rows
     key_words: Rows
     planner: Rows
+    final: Rows
+    remask: Rows | None = None
 
     def keys(self) -> tuple[Key[Array, " lanes"], Key[Array, " lanes"]]:
         """The lanes' own keys of order and tokens."""
@@ -85,7 +123,9 @@ def lanes_of(request: Request, predictor: Predictor, planner_number: int = 0) ->
     """
     keys.check(request.key)
     length, mask, planner, sizes = predictor.length, predictor.vocab_size, request.planner, request.sizes
-    given, forced, indices = request.given, request.forced, request.indices
+    given, forced, indices, remask = request.given, request.forced, request.indices, None
+    if isinstance(sizes, Steps):
+        sizes, remask = sizes.sizes, validation.array("remask", sizes.remask)
     if (sizes is None) != (planner.count is not None):
         remedy = "give sizes [lanes, steps]" if sizes is None else "give sizes=None, it counts by itself"
         raise ValueError(f"planner {planner.name} with sizes={'None' if sizes is None else 'an array'}; {remedy}")
@@ -93,6 +133,8 @@ def lanes_of(request: Request, predictor: Predictor, planner_number: int = 0) ->
     sizes, given, forced, indices = (None if x is None else validation.array(name, x) for name, x in names)
     if sizes is not None and sizes.ndim != 2:
         raise ValueError(f"sizes has shape {sizes.shape}; give integers [lanes, steps]")
+    if remask is not None and remask.shape != np.shape(sizes):
+        raise ValueError(f"remask has shape {remask.shape}, sizes {np.shape(sizes)}; give one number for each step")
     lanes = _num_lanes((sizes, 2), (forced, 2), (given, 2), (indices, 1))
     if given is not None:
         given = _tokens("given", given, lanes, length, highest=mask)
@@ -107,10 +149,19 @@ def lanes_of(request: Request, predictor: Predictor, planner_number: int = 0) ->
     given = np.full((lanes, length), mask, np.int32) if given is None else given
     forced = np.full((lanes, length), -1, np.int32) if forced is None else forced
     indices = sample_numbers(np.arange(lanes) if indices is None else indices, lanes)
-    if sizes is None:
+    final = np.zeros(lanes, bool) if sizes is None or not sizes.shape[1] else sizes[:, -1] > 0
+    if remask is not None and sizes is not None and np.any(remask):
+        if request.forced is not None:
+            raise ValueError(
+                "the sizes mask tokens again, so known tokens do not tell what was revealed and masked on the way; use "
+                "sizes without remasking"
+            )
+        sizes, remask = _steps(sizes, remask, (given == mask).sum(axis=1), length, request.allow_leftover)
+        num_steps = (sizes > 0).sum(axis=1)
+    elif sizes is None:
         sizes, num_steps = np.zeros((lanes, length), np.int32), (given == mask).sum(axis=1)
     else:
-        sizes = _sizes(sizes, given, mask, request.allow_leftover)
+        remask, sizes = None, _sizes(sizes, given, mask, request.allow_leftover)
         num_steps = (sizes > 0).sum(axis=1)
     words = np.asarray(_words(request.key))
     return Lanes(
@@ -121,6 +172,8 @@ def lanes_of(request: Request, predictor: Predictor, planner_number: int = 0) ->
         indices,
         np.broadcast_to(words, (lanes, *words.shape)),
         np.full(lanes, planner_number, np.int32),
+        final,
+        remask,
     )
 
 
@@ -181,6 +234,43 @@ def _sizes(sizes: np.ndarray, given: np.ndarray, mask: int, allow_leftover: bool
     order = np.argsort(sizes == 0, axis=1, kind="stable")
     packed = np.take_along_axis(sizes, order, axis=1)[:, :length].astype(np.int32)
     return np.pad(packed, ((0, 0), (0, length - packed.shape[1])))
+
+
+def _steps(
+    sizes: np.ndarray, remask: np.ndarray, to_fill: np.ndarray, length: int, allow_leftover: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sizes int32 ``[lanes, width]`` and remasking ``[lanes, width, 2]`` of the steps that ask, with counts checked."""
+    for name, array in (("sizes", sizes), ("remask", remask)):
+        if not np.issubdtype(array.dtype, np.integer):
+            raise ValueError(f"{name} has dtype {array.dtype}; give integers [lanes, steps]")
+        if array.min(initial=0) < 0 or array.max(initial=0) > 2**31 - 1:
+            wrong = array.min() if array.min() < 0 else array.max()
+            raise ValueError(f"{name} contains {wrong}; a step reveals and masks 0 to {length} tokens")
+    sizes, remask = sizes.astype(np.int64), remask.astype(np.int64)
+    check_counts(sizes, remask, to_fill, "lane")
+    left = to_fill - (sizes - remask).sum(axis=1)
+    if (left != 0).any() and not allow_leftover:
+        lane = int(np.argmax(left != 0))
+        raise ValueError(
+            f"sizes less remask of lane {lane} sum to {to_fill[lane] - left[lane]} but {to_fill[lane]} positions are "
+            f"to be filled; make the sum {to_fill[lane]}, or pass allow_leftover=True"
+        )
+    made = ticks(sizes, remask)
+    if made.trailing.any():
+        lane = int(np.argmax(made.trailing > 0))
+        raise ValueError(
+            f"lane {lane} masks {made.trailing[lane]} positions after its last call, which nothing reveals; leave them "
+            "out"
+        )
+    most = int((made.sizes > 0).sum(axis=1).max(initial=0))
+    width = length
+    while width < most:  # few widths, so that few programs are compiled
+        width *= 2
+    numbers = [made.sizes, made.before, made.after]
+    numbers = [
+        np.pad(array[:, :width], ((0, 0), (0, max(width - array.shape[1], 0)))).astype(np.int32) for array in numbers
+    ]
+    return numbers[0], np.stack(numbers[1:], axis=2)
 
 
 def _num_lanes(*arrays: tuple[np.ndarray | None, int]) -> int:

@@ -2,11 +2,11 @@
 
 A lane starts from masks (or from given tokens). Each of its steps asks the predictor once, lets the planner choose as
 many masked positions as the lane's next size says, draws their tokens independently from the predicted marginals, and
-reveals them; revealed tokens never change. Sizes are data, so a new schedule or number of steps compiles nothing.
+reveals them; revealed tokens never change, unless a step masks some again (`Steps`). Sizes are data, so a new schedule
+or number of steps compiles nothing.
 """
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -16,12 +16,12 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, Int32, Key
 from numpy.typing import ArrayLike
 
-from jdlm import devices, keys
+from jdlm import devices
 from jdlm.planners import Planner, has_fixed_order, random
 from jdlm.predictor import Predictor, chunk_size
 from jdlm.sampling import _queue as slots
 from jdlm.sampling.filter import Draw
-from jdlm.sampling.request import Lanes, Request, lanes_of, sample_numbers
+from jdlm.sampling.request import Lanes, Request, Steps, lanes_of
 from jdlm.targets import validation
 
 __all__ = [
@@ -29,7 +29,6 @@ __all__ = [
     "Info",
     "Results",
     "default_slots",
-    "draw_sizes",
     "path_log_prob",
     "sample",
     "sample_all",
@@ -46,49 +45,19 @@ class Info(NamedTuple):
     """What happened in each lane.
 
     Attributes:
-      nfe: int32 ``[lanes]`` predictor calls; a step that reveals nothing makes none.
+      nfe: int32 ``[lanes]`` predictor calls, those of a planner for remasking among them; a step that reveals nothing
+        makes none.
       leftover: int32 ``[lanes]`` masks left at the end; 0 unless ``allow_leftover``.
       path_log_prob: float ``[lanes]`` nats; log probability of the revealed tokens under the distribution they were
-        drawn from, each in the step that revealed it (order and sizes known).
+        drawn from, each in the step that revealed it (order and sizes known); of all draws where tokens were masked
+        again.
+      changed: int32 ``[lanes]`` how often a position was masked again and then got another token.
     """
 
     nfe: Int[Array, " lanes"]
     leftover: Int[Array, " lanes"]
     path_log_prob: Float[Array, " lanes"]
-
-
-@functools.partial(jax.jit, static_argnames="count")
-def _lane_words(key: Array, indices: Array, count: int) -> Array:
-    return jax.vmap(lambda k: jax.random.bits(k, (2, count), jnp.uint32))(keys.lane_keys(key, indices))
-
-
-def draw_sizes(
-    key: Key[Array, ""], schedule: Any, lanes: Any = None, indices: ArrayLike | None = None
-) -> Int32[np.ndarray, "lanes steps"]:
-    """Draw the reveal sizes of many lanes from a schedule: one row per global sample number.
-
-    They stay on the host until a `Request` takes them to the device.
-
-    Args:
-      key: typed threefry key; use another one than for `sample`.
-      schedule: a `jdlm.schedules.Schedule`.
-      lanes: int, number of rows, with sample numbers 0..lanes-1; give this or ``indices``.
-      indices: int ``[lanes]`` global sample numbers below 2^32.
-
-    Returns:
-      numpy int32 ``[lanes, num_steps]``.
-
-    Raises:
-      ValueError: neither or both of ``lanes`` and ``indices`` are given, invalid sample numbers, or an invalid key.
-    """
-    keys.check(key)
-    if (lanes is None) == (indices is None):
-        raise ValueError(f"lanes={lanes} and indices={indices}; give exactly one of the two")
-    indices = sample_numbers(np.arange(validation.integer("lanes", lanes, 0)) if indices is None else indices)
-    # As many words as the longest schedule needs, so that one program serves all; a uniform has 53 random bits.
-    words = np.asarray(_lane_words(key, indices, max(schedule.length, schedule.num_steps)), np.float64)
-    uniforms = (np.floor(words[:, 0] / 2**5) * 2**26 + np.floor(words[:, 1] / 2**6)) / 2**53
-    return schedule.sizes_from(uniforms)
+    changed: Int[Array, " lanes"]
 
 
 class Results(NamedTuple):
@@ -137,14 +106,20 @@ def sample_all(
     layout = slots.layout(predictor.length, width, predictor.chunk or width, predictor.is_ordered)
     parts: list[Any] = [None] * len(requests)
     usages, done = [slots.Usage(0, 0, 0)], 0
-    for members, planners in _groups([request.planner for request in requests]):
-        lanes = [lanes_of(requests[i], predictor, planners.index(requests[i].planner)) for i in members]
-        together = Lanes(*(np.concatenate(arrays) for arrays in zip(*lanes, strict=True)))
+    for members, planners, remasker in _groups(
+        made := [lanes_of(request, predictor) for request in requests], requests
+    ):
+        lanes = [
+            made[i]._replace(planner=np.full_like(made[i].planner, planners.index(requests[i].planner)))
+            for i in members
+        ]
+        together = _together(lanes)
         report = progress and (lambda more, done=done: progress(done + more))
-        tokens, path_log_prob, nfe, usage = slots.run(predictor, together, planners, draw, layout, mesh, report)
+        results = slots.run(predictor, together, planners, draw, layout, mesh, report, remasker)
+        tokens, path_log_prob, nfe, changed, usage = results
         leftover = (tokens == predictor.vocab_size).sum(axis=1, dtype=np.int32)
         ends = np.cumsum([len(part.start) for part in lanes])[:-1]
-        columns = [np.split(column, ends) for column in (tokens, nfe, leftover, path_log_prob)]
+        columns = [np.split(column, ends) for column in (tokens, nfe, leftover, path_log_prob, changed)]
         for i, (mine, *info) in zip(members, zip(*columns, strict=True), strict=True):
             parts[i] = (mine, Info(*info))
         usages.append(usage)
@@ -167,17 +142,36 @@ def slots_of(predictor: Predictor) -> int:
     return min(most, max(8, chunk_size(predictor.rules.lane_bytes)))
 
 
-def _groups(planners: Sequence[Planner]) -> list[tuple[list[int], list[Planner]]]:
-    """Group requests by program: the numbers of each group's requests, and their different planners."""
+def _groups(
+    lanes: Sequence[Lanes], requests: Sequence[Request]
+) -> Iterator[tuple[list[int], list[Planner], Planner | None]]:
+    """Group requests by program: the numbers of each group's requests, their different planners, and the remasker."""
     kinds: dict[Any, list[int]] = {}
     fixed: list[Planner] = []
-    for i, planner in enumerate(planners):
-        if has_fixed_order(planner):
+    for i, request in enumerate(requests):
+        planner = request.planner
+        if lanes[i].remask is not None:
+            kinds.setdefault(("remask", request.remasker), []).append(i)
+        elif has_fixed_order(planner):
             fixed += [planner] * (planner not in fixed)
             kinds.setdefault(("fixed", fixed.index(planner) // slots.MOST_FIXED), []).append(i)
         else:
-            kinds.setdefault("logits", []).append(i)
-    return [(members, list(dict.fromkeys(planners[i] for i in members))) for members in kinds.values()]
+            kinds.setdefault(("logits", None), []).append(i)
+    for (word, remasker), members in kinds.items():
+        planners = list(dict.fromkeys(requests[i].planner for i in members))
+        yield members, planners, remasker if word == "remask" else None
+
+
+def _together(parts: Sequence[Lanes]) -> Lanes:
+    """All lanes of a group, as wide as the widest."""
+    width = max(part.sizes.shape[1] for part in parts)
+
+    def widened(part: Lanes) -> Lanes:
+        more = (0, width - part.sizes.shape[1])
+        remask = None if part.remask is None else np.pad(part.remask, ((0, 0), more, (0, 0)))
+        return part._replace(sizes=np.pad(part.sizes, ((0, 0), more)), remask=remask)
+
+    return jax.tree.map(lambda *arrays: np.concatenate(arrays), *map(widened, parts))
 
 
 def _one(predictor: Predictor, request: Request, draw: Draw, batch_size: int | None) -> tuple[Array, Info]:
@@ -188,7 +182,7 @@ def _one(predictor: Predictor, request: Request, draw: Draw, batch_size: int | N
 def sample_with_info(
     key: Key[Array, ""],
     predictor: Predictor,
-    sizes: ArrayLike | None,
+    sizes: ArrayLike | Steps | None,
     *,
     planner: Planner = _RANDOM,
     draw: Draw = _PLAIN,
@@ -211,7 +205,7 @@ def sample_with_info(
 def sample(
     key: Key[Array, ""],
     predictor: Predictor,
-    sizes: ArrayLike | None,
+    sizes: ArrayLike | Steps | None,
     *,
     planner: Planner = _RANDOM,
     draw: Draw = _PLAIN,
@@ -230,7 +224,8 @@ def sample(
       key: typed threefry key (`jax.random.key`, unless JAX's default was changed).
       predictor: the mask predictor.
       sizes: int ``[lanes, steps]``; how many tokens each step of a lane reveals. Each row sums to the number of
-        positions to fill. Zeros are allowed anywhere and cost nothing. None exactly if the planner counts by itself.
+        positions to fill. Zeros are allowed anywhere and cost nothing. Or `Steps`, which mask tokens again. None
+        exactly if the planner counts by itself.
       planner: which positions a step reveals; `jdlm.planners.random` by default.
       draw: temperature and filters of the drawn tokens; none by default.
       given: int ``[length]`` or ``[lanes, length]`` tokens known from the start, with the mask id ``vocab_size``
@@ -255,7 +250,7 @@ def sample(
 def path_log_prob(
     key: Key[Array, ""],
     predictor: Predictor,
-    sizes: ArrayLike | None,
+    sizes: ArrayLike | Steps | None,
     tokens: ArrayLike,
     *,
     planner: Planner = _RANDOM,
@@ -279,7 +274,7 @@ def path_log_prob(
       Float ``[lanes]`` nats; -inf where the predictor excludes a token.
 
     Raises:
-      ValueError: as `sample`, and where ``tokens`` disagrees with ``given``.
+      ValueError: as `sample`, where ``tokens`` disagrees with ``given``, and where tokens are masked again.
     """
     request = Request(key, planner, sizes, given, tokens, indices, allow_leftover)
     return _one(predictor, request, draw, batch_size)[1].path_log_prob

@@ -7,6 +7,7 @@ positions pass in a round adapts to the dependence of the tokens, with no parame
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
@@ -19,7 +20,7 @@ from jdlm.predictor import Predictor, fault_message, logits_dtype
 from jdlm.sampling import _cached_rounds as cached_rounds
 from jdlm.sampling import _rounds as rounds
 from jdlm.sampling.filter import Draw
-from jdlm.sampling.request import Lanes, Request, lanes_of
+from jdlm.sampling.request import Request, lanes_of
 from jdlm.sampling.sampler import default_slots, slots_of
 from jdlm.targets import validation
 
@@ -109,6 +110,10 @@ def speculative(
             f"planner {planner.name} chooses positions by their logits; speculative sampling needs an order that is "
             "known from the start: use random, left_to_right or bisection"
         )
+    if draw.final is not None:
+        raise ValueError(
+            f"draw has final={draw.final}, for the last step of a schedule, and drafts have none; leave it out"
+        )
     lanes = validation.integer("lanes", lanes, 0)
     length, vocab_size = predictor.length, predictor.vocab_size
     window = length if window is None else min(validation.integer("window", window), length)
@@ -128,7 +133,7 @@ def speculative(
     capacity = max(1, -(-lanes // parts))
     hands = [np.arange(part, lanes, parts) for part in range(parts)]
     rows = [np.pad(hand, (0, capacity - len(hand)), constant_values=0) for hand in hands]
-    dealt = Lanes(*(np.concatenate([array[row] for row in rows]) for array in work)) if lanes else None
+    dealt = jax.tree.map(lambda array: np.concatenate([array[row] for row in rows]), work) if lanes else None
     if dealt is None:
         none = np.zeros(0, np.int32)
         return jnp.zeros((0, length), jnp.int32), SpeculativeInfo(jnp.asarray(none), jnp.asarray(none), none * 1.0)

@@ -16,8 +16,13 @@ if TYPE_CHECKING:
     from jdlm.schedules.fixed_sizes import cosine, first_hitting, fixed, geometric, uniform
     from jdlm.schedules.minimax.minimax import minimax
     from jdlm.schedules.optimized import best_fixed, optimal
+    from jdlm.schedules.per_block import per_block
     from jdlm.schedules.random_cuts import random_cuts, random_phase_equal
     from jdlm.schedules.random_phase import random_phase
+    from jdlm.schedules.remasking.builders import fixed_pairs, remdm, with_corrector
+    from jdlm.schedules.remasking.coins import Coins
+    from jdlm.schedules.remasking.law import RemaskingLaw
+    from jdlm.schedules.remasking.pairs import Pairs
     from jdlm.schedules.schedule import Certificate, Schedule
     from jdlm.schedules.thinning import adaptive_times, ancestral, euler, exponential_times, tau_leaping, uniform_times
     from jdlm.schedules.thinning_law import Thinning
@@ -27,6 +32,9 @@ __all__ = [
     "Atoms",
     "Certificate",
     "Chain",
+    "Coins",
+    "Pairs",
+    "RemaskingLaw",
     "Schedule",
     "Thinning",
     "adaptive_times",
@@ -37,16 +45,20 @@ __all__ = [
     "exponential_times",
     "first_hitting",
     "fixed",
+    "fixed_pairs",
     "geometric",
     "minimax",
     "optimal",
+    "per_block",
     "random_cuts",
     "random_phase",
     "random_phase_equal",
+    "remdm",
     "tau_leaping",
     "tc_equalizer",
     "uniform",
     "uniform_times",
+    "with_corrector",
 ]
 
 
@@ -120,6 +132,13 @@ lazy.attach(
         "atoms.Atoms",
         "chain.Chain",
         "fixed_sizes.fixed",
+        "per_block.per_block",
+        "remasking.builders.fixed_pairs",
+        "remasking.builders.remdm",
+        "remasking.builders.with_corrector",
+        "remasking.coins.Coins",
+        "remasking.law.RemaskingLaw",
+        "remasking.pairs.Pairs",
         "schedule.Certificate",
         "schedule.Schedule",
         "thinning.adaptive_times",

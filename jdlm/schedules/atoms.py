@@ -90,10 +90,11 @@ class Atoms(NamedTuple):
         return np.bincount(visited.ravel(), np.repeat(self.weights, visited.shape[1]), length + 1)[1:length]
 
     def kernels(self, length: int) -> Iterator[tuple[float, list[Float[np.ndarray, "counts sizes"]]]]:
-        """The lists one by one, without their empty steps: matrices with the step's size certain."""
+        """The lists one by one, without their empty steps but the last: matrices with the step's size certain."""
         counts = np.arange(length + 1)
         for weight, sizes in zip(self.weights, self.sizes, strict=True):
-            yield float(weight), [np.tile(counts == size, (length + 1, 1)).astype(float) for size in sizes if size]
+            kept = [*(size for size in sizes[:-1] if size), *sizes[-1:]]
+            yield float(weight), [np.tile(counts == size, (length + 1, 1)).astype(float) for size in kept]
 
     def export(self, length: int) -> dict[str, Any]:
         """``tokens_per_step`` of a single list, else ``atoms`` with their weights; empty steps are left out."""

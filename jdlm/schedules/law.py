@@ -1,7 +1,8 @@
 """The interface of a distribution of step sizes.
 
-Each form is one file: a NamedTuple of arrays with the members of `Law`. `jdlm.schedules.atoms`, `jdlm.schedules.chain`
-and `jdlm.schedules.thinning_law` are the three forms; nothing else asks which one a schedule has.
+Each form is one file: a NamedTuple of arrays with the members of `Law`. `jdlm.schedules.atoms`, `jdlm.schedules.chain`,
+`jdlm.schedules.thinning_law` and `jdlm.schedules.per_block` are the forms; nothing else asks which one a schedule has.
+Those whose steps also mask are in `jdlm.schedules.remasking`.
 """
 
 from collections.abc import Iterator

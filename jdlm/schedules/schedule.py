@@ -1,13 +1,14 @@
 """A schedule: the distribution of how many tokens each step reveals.
 
 It has one of the forms of `jdlm.schedules.law`: a mixture of size lists (`Atoms`), a chain of revealed counts (`Chain`)
-or the rates of thinning (`Thinning`). Everything else (drawn sizes, exposure, number of predictor calls, leftover
-masks) is derived from it; a new schedule is a builder that makes such a form and nothing more.
+or the rates of thinning (`Thinning`), the same for each block (`Repeated`); or, where steps also mask tokens again, one
+of `jdlm.schedules.remasking`. Everything else (drawn sizes, exposure, number of predictor calls, leftover masks) is
+derived from it; a new schedule is a builder that makes such a form and nothing more.
 """
 
 import functools
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import numpy as np
@@ -16,6 +17,10 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 from jdlm import curves, keys
 from jdlm.schedules.checks import INT32, whole
 from jdlm.schedules.law import Law
+from jdlm.schedules.remasking.law import RemaskingLaw
+
+if TYPE_CHECKING:
+    from jdlm.planners import Planner
 
 __all__ = ["Certificate", "Schedule"]
 
@@ -47,6 +52,8 @@ class Schedule:
       length: number of tokens of a sequence.
       num_steps: number of steps, empty ones included.
       certificate: guarantee that came with an optimized schedule, else None.
+      remasker: planner that says which revealed positions are masked again, where it is part of the schedule; None
+        where that is free (`jdlm.planners.random` then) or where nothing is masked again.
 
     Raises:
       ValueError: an invalid distribution: negative probabilities, sums other than 1, more tokens than ``length``; or a
@@ -56,8 +63,9 @@ class Schedule:
     name: str
     length: int
     num_steps: int
-    _law: Law
+    _law: Law | RemaskingLaw
     certificate: Certificate | None = None
+    remasker: "Planner | None" = None
 
     def __post_init__(self):
         object.__setattr__(self, "length", whole(self.length, "length"))
@@ -68,9 +76,14 @@ class Schedule:
             raise ValueError(f"length={self.length} exceeds {INT32}, the largest int32; use a shorter sequence")
         object.__setattr__(self, "_law", self._law.checked(self.length, self.num_steps))
 
-    def law(self) -> Law:
-        """The law of the sizes in the form it was built: size lists, a chain of counts or the rates of thinning."""
+    def law(self) -> Law | RemaskingLaw:
+        """The law of the sizes in the form it was built, such as size lists, a chain of counts or rates of thinning."""
         return self._law
+
+    @property
+    def remasks(self) -> bool:
+        """Whether a step may mask tokens again; such a schedule has no exposure, overshoot or visits."""
+        return isinstance(self._law, RemaskingLaw)
 
     def sizes(self, key: Shaped[PRNGKeyArray, ""]) -> Int[Array, " num_steps"]:
         """One draw of the step sizes: int32 ``[num_steps]``, summing to ``length`` unless masks are left over.
@@ -101,6 +114,30 @@ class Schedule:
         if uniforms.shape[1] < self.num_steps:
             raise ValueError(f"got {uniforms.shape[1]} uniforms per lane; {self.num_steps} steps need as many")
         return self._law.invert(uniforms, self.length)
+
+    def steps_from(
+        self, uniforms: Float[np.ndarray, "lanes any"], more: Float[np.ndarray, "lanes any"]
+    ) -> tuple[Int[np.ndarray, "lanes steps"], Int[np.ndarray, "lanes steps"]]:
+        """How many positions each step of many sequences reveals, and how many it masks again; see `sizes_from`.
+
+        Args:
+          uniforms: float64 ``[lanes, num_steps or more]``, as for `sizes_from`, of which the first number is made.
+          more: float64 ``[lanes, num_steps or more]`` others, for the second.
+
+        Returns:
+          Two int32 ``[lanes, num_steps]``; the second is 0 unless the schedule `remasks`.
+
+        Raises:
+          ValueError: fewer uniforms than steps.
+        """
+        if not isinstance(self._law, RemaskingLaw):
+            sizes = self.sizes_from(uniforms)
+            return sizes, np.zeros_like(sizes)
+        if min(uniforms.shape[1], more.shape[1]) < self.num_steps:
+            raise ValueError(
+                f"got {uniforms.shape[1]} and {more.shape[1]} uniforms per lane; {self.num_steps} steps need as many"
+            )
+        return self._law.both(uniforms, more, self.length)
 
     def exposure(self) -> Float[np.ndarray, " length"]:
         """Exposure ``x[j]``: expected size of the step taken from ``j`` revealed tokens (0 if never visited).
@@ -172,13 +209,14 @@ def _read_only(array: np.ndarray) -> np.ndarray:
 
 
 def _flatten(schedule: Schedule):
-    return (schedule._law,), (schedule.length, schedule.num_steps)
+    return (schedule._law,), (schedule.length, schedule.num_steps, schedule.remasker)
 
 
-def _unflatten(shape: tuple[int, int], children) -> Schedule:
+def _unflatten(shape: tuple, children) -> Schedule:
     schedule = object.__new__(Schedule)  # leaves may be tracers, which cannot be checked
-    values = ("", *shape, *children, None)
-    for field, value in zip(("name", "length", "num_steps", "_law", "certificate"), values, strict=True):
+    length, num_steps, remasker = shape
+    values = ("", length, num_steps, *children, None, remasker)
+    for field, value in zip(("name", "length", "num_steps", "_law", "certificate", "remasker"), values, strict=True):
         object.__setattr__(schedule, field, value)
     return schedule
 

@@ -29,8 +29,17 @@ from jdlm.schedules.schedule import Schedule
 from jdlm.schedules.thinning_law import Thinning
 
 __all__ = [
-    "Masking", "Method", "adaptive_times", "ancestral", "euler", "exponential_times", "from_word", "tau_leaping",
+    "Masking",
+    "Method",
+    "adaptive_times",
+    "ancestral",
+    "euler",
+    "exponential_times",
+    "from_word",
+    "named",
+    "tau_leaping",
     "uniform_times",
+    "unmasking",
 ]  # fmt: skip
 
 Masking = Literal["linear", "cosine", "polynomial", "exponential"]
@@ -223,20 +232,35 @@ def from_word(length: int, num_steps: int, method: Method, masking: Masking) -> 
     raise ValueError(f"schedule '{method}:{masking}' needs at least 2 steps, the last of which reveals what is left")
 
 
-def _steps(times: ArrayLike, masking: Masking) -> tuple[np.ndarray, np.ndarray, _Masked]:
+def unmasking(times: ArrayLike, masking: Masking, still: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """The masked fractions ``1 - alpha`` before and after each step, float64 ``[steps]`` each.
+
+    Args:
+      times: ``[steps + 1]`` decreasing times.
+      masking: "linear", "cosine", "polynomial" or "exponential".
+      still: whether a time may be equal to the one before.
+
+    Raises:
+      ValueError: times that do not decrease or leave the range of the masking schedule, or an unknown masking.
+    """
+    tau, s, masked = _steps(times, masking, still)
+    return masked.fraction(tau), masked.fraction(s)
+
+
+def _steps(times: ArrayLike, masking: Masking, still: bool = False) -> tuple[np.ndarray, np.ndarray, _Masked]:
     if masking not in _MASKED:
         raise ValueError(f"masking={masking!r} is not a masking schedule; use one of {', '.join(_MASKED)}")
-    tau, masked = _decreasing(times), _MASKED[masking]
+    tau, masked = _decreasing(times, still), _MASKED[masking]
     if tau[0] > masked.last_time:
         raise ValueError(f"times start at {tau[0]:g}, but {masking} masking ends at {masked.last_time:g}; start there")
     return tau[:-1], tau[1:], masked
 
 
-def _decreasing(times: ArrayLike) -> np.ndarray:
+def _decreasing(times: ArrayLike, still: bool = False) -> np.ndarray:
     tau = np.asarray(times, dtype=np.float64)
     if tau.ndim != 1 or len(tau) < 2:
         raise ValueError(f"times have shape {tau.shape}; give a start and one more for each step")
-    if not np.all(np.isfinite(tau)) or tau[-1] < 0.0 or np.any(np.diff(tau) >= 0.0):
+    if not np.all(np.isfinite(tau)) or tau[-1] < 0.0 or np.any(np.diff(tau) > 0.0 if still else np.diff(tau) >= 0.0):
         raise ValueError(f"times {np.array2string(tau, threshold=6, precision=4)} must decrease to at least 0")
     return tau
 
@@ -247,14 +271,15 @@ def _thinning(
     """Thinning in which step ``t`` reveals each masked token with ``probabilities[t]``."""
     length = check_length(length)
     open_ended = bool(np.all(probabilities < 1.0))
-    name = _name(method, length, _decreasing(times), masking) + (":leftover" if open_ended and not final_reveal else "")
+    name = named(method, length, times, masking) + (":leftover" if open_ended and not final_reveal else "")
     if final_reveal and open_ended:
         probabilities = np.append(probabilities, 1.0)
     return Schedule(name, length, len(probabilities), Thinning(probabilities))
 
 
-def _name(method: str, length: int, tau: np.ndarray, masking: Masking) -> str:
+def named(method: str, length: int, times: ArrayLike, masking: Masking) -> str:
     """``method:masking`` on the times that a preset's word takes; others have a digest of their times behind it."""
+    tau = _decreasing(times)
     steps = len(tau) - 1
     if masking != "exponential":
         usual = np.array_equal(tau, uniform_times(steps))

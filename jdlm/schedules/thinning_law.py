@@ -13,7 +13,7 @@ from jdlm.schedules.chain import Chain
 from jdlm.schedules.checks import check_memory
 from jdlm.schedules.occupancy import occupancy
 
-__all__ = ["Thinning"]
+__all__ = ["Thinning", "binomial"]
 
 _BLOCK = 2**20  # probabilities in memory at once, 8 MiB
 _FLOOR = -1e300  # stands for log(0): 0 times it is 0, any other multiple has the exponential 0
@@ -62,7 +62,7 @@ class Thinning(NamedTuple):
         sizes = np.zeros((len(uniforms), len(self.rates)), np.int32)
         masked = np.full(len(uniforms), length)
         for step, rate in enumerate(self.rates):
-            sizes[:, step] = _binomial(uniforms[:, step], masked, float(rate))
+            sizes[:, step] = binomial(uniforms[:, step], masked, float(rate))
             masked = masked - sizes[:, step]
         return sizes
 
@@ -235,7 +235,7 @@ def _blocks(steps: int, width: int) -> Iterator[slice]:
     return (slice(first, first + size) for first in range(0, steps, size))
 
 
-def _binomial(uniforms: np.ndarray, trials: np.ndarray, rate: float) -> np.ndarray:
+def binomial(uniforms: np.ndarray, trials: np.ndarray, rate: float) -> np.ndarray:
     """The smallest ``s`` with ``P(Binomial(trials, rate) <= s) > uniforms``, of each lane: arrays ``[lanes]``."""
     if rate in (0.0, 1.0):
         return trials * int(rate)

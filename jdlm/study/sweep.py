@@ -17,8 +17,7 @@ from jdlm.config.settings import check_seed
 from jdlm.measure import marginals
 from jdlm.measure.orders import MAX_ORDERED, count_states
 from jdlm.measure.state_space import check_size
-from jdlm.planners import Planner, random
-from jdlm.planners import check as check_planner
+from jdlm.planners import Planner, check_reveals, random
 from jdlm.predictor import Predictor, check_pair, is_oracle_of
 from jdlm.sampling import Results, draw_sizes, sample_all
 from jdlm.sampling.request import Request
@@ -176,7 +175,7 @@ def _check(
     for predictor in predictors.values():
         check_pair(predictor, target)
     for planner in planners:
-        check_planner(planner)
+        check_reveals(planner)
     names = [f"schedules are called {s.name!r} with num_steps={s.num_steps}" for s in schedules]
     names += [f"planners are called {p.name!r}" for p in planners]
     for name in names:

@@ -71,7 +71,7 @@ def mixed() -> schedules.Schedule:
 def test_path_kls_of_few_sequences_are_those_of_the_definition(n):
     tokens = np.array([[0, 1, 2, 0], [1, 1, 0, 2], [2, 2, 1, 0]])[:n]
     log_q = np.array([-3.5, -2.0, -7.25])[:n]
-    info = Info(np.zeros(n, np.int32), np.zeros(n, np.int32), log_q)
+    info = Info(np.zeros(n, np.int32), np.zeros(n, np.int32), log_q, np.zeros(n, np.int32))
     forward = evaluate.path_kl_estimate(
         Request(jax.random.key(0), planners.random(), None, forced=tokens), info, target()
     )
@@ -109,7 +109,7 @@ def test_path_kl_of_another_planner():
 
 
 def test_a_path_kl_needs_forced_tokens():
-    info = Info(np.zeros(2, np.int32), np.zeros(2, np.int32), np.zeros(2))
+    info = Info(np.zeros(2, np.int32), np.zeros(2, np.int32), np.zeros(2), np.zeros(2, np.int32))
     with pytest.raises(ValueError, match=r"^the request forces no tokens; make it with `path_request`$"):
         evaluate.path_kl_estimate(Request(jax.random.key(0), planners.random()), info, target())
 

@@ -50,7 +50,7 @@ def _run(predictor: Predictor, lanes: Lanes, *, planner: Planner, draw: Draw) ->
         logits = map_lanes(predictor, state.tokens)
         size = jnp.where(active(state), lanes.sizes[:, jnp.minimum(state.step, length - 1)], 0)
         everyone = jnp.zeros(width, jnp.int32)
-        order, size = steps.choose([planner], everyone, key_order, everyone + state.step, size, masked, logits)
+        order, size = steps.choose([planner], everyone, key_order, everyone + state.step, size, masked, logits, dtype)
         rank = jnp.argsort(order, axis=1)
         reveal = masked & (rank < size[:, None])
         logits = draw(logits)  # after the planner, which sees the predictor's own

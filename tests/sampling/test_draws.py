@@ -23,8 +23,8 @@ def test_a_step_reveals_the_first_positions_of_each_lane(draw):
     tokens = jnp.asarray(rng.integers(0, vocab + 1, (lanes, length)), jnp.int32)
     forced = np.where(rng.random((lanes, length)) < 0.3, rng.integers(0, vocab, (lanes, length)), -1)
     keys, size = jax.random.split(jax.random.key(0), lanes), jnp.arange(lanes)
-    found, gained, fault = jax.jit(functools.partial(draws.reveal, kind))(
-        keys, tokens, jnp.asarray(forced, jnp.int32), positions, logits, size
+    found, gained, fault, _ = jax.jit(functools.partial(draws.reveal, kind))(
+        keys, tokens, jnp.asarray(forced, jnp.int32), positions, logits, size, jnp.zeros(lanes, bool)
     )
     expected, total = np.array(tokens), np.zeros(lanes)
     law = np.asarray(draw(logits))
@@ -46,5 +46,6 @@ def test_faults_of_rows_that_nothing_is_drawn_from_are_not_seen():
     logits = jnp.zeros((2, 4, 3)).at[:, 2].set(jnp.nan)
     positions, tokens = jnp.tile(jnp.arange(4, dtype=jnp.int32), (2, 1)), jnp.full((2, 4), 3, jnp.int32)
     keys, forced = jax.random.split(jax.random.key(0), 2), jnp.full((2, 4), -1, jnp.int32)
-    found, _, fault = draws.reveal(kind, keys, tokens, forced, positions, logits, jnp.array([2, 3]))
+    last = jnp.zeros(2, bool)
+    found, _, fault, _ = draws.reveal(kind, keys, tokens, forced, positions, logits, jnp.array([2, 3]), last)
     assert (np.asarray(found)[0, 2:] == 3).all() and fault[0] == 0 < fault[1]

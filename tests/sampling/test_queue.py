@@ -57,7 +57,7 @@ def request(planner, lanes=70, seed=0, **options) -> Request:
 
 def reference(predictor, one: Request, draw=PLAIN) -> tuple[np.ndarray, Info]:
     tokens, path_log_prob, nfe = plain.run(predictor, lanes_of(one, predictor), one.planner, draw)
-    return tokens, Info(nfe, (tokens == predictor.vocab_size).sum(axis=1), path_log_prob)
+    return tokens, Info(nfe, (tokens == predictor.vocab_size).sum(axis=1), path_log_prob, np.zeros_like(nfe))
 
 
 def assert_same(parts, expected):
@@ -118,7 +118,7 @@ def test_several_queues_give_the_bits_of_one():
     narrow = slots.layout(LENGTH, 4, 4)._replace(capacity=8)
     one = request(FIXED[0])
     lanes = lanes_of(one, table())
-    tokens, _, nfe, usage = slots.run(table(), lanes, [one.planner], PLAIN, narrow)
+    tokens, _, nfe, _, usage = slots.run(table(), lanes, [one.planner], PLAIN, narrow)
     expected, info = reference(table(), one)
     np.testing.assert_array_equal(tokens, expected)
     np.testing.assert_array_equal(nfe, info.nfe)

@@ -54,7 +54,9 @@ def test_each_lane_has_its_own_planner_key_and_size():
     masked = jnp.ones((5, 4), bool).at[3, 2].set(False)
     number, size = jnp.array([0, 1, 2, 0, 1]), jnp.array([2, 3, 0, 1, 4])
     keys, step = jax.random.split(jax.random.key(2), 5), jnp.arange(5)
-    order, count = jax.jit(lambda *given: steps.choose(who, *given))(number, keys, step, size, masked, logits)
+    order, count = jax.jit(lambda *given: steps.choose(who, *given, jnp.float32))(
+        number, keys, step, size, masked, logits
+    )
     assert count.tolist() == [2, 3, 2, 1, 4]  # the threshold's own: 0.6 and 0.9 are above 0.55
     assert (
         order[0].tolist() == [2, 1, 0, 3] and order[3].tolist()[:3] == [1, 0, 3] and order[1].tolist() == [3, 2, 1, 0]
@@ -72,7 +74,7 @@ def test_a_fixed_order_is_that_of_the_first_step_and_others_change_with_the_step
         keys = jax.random.split(jax.random.key(4), lanes)
         sizes = jnp.ones(lanes, jnp.int32)
         zeros = jnp.zeros(lanes, jnp.int32)
-        return steps.choose([planner], zeros, keys, zeros + step, sizes, arguments[1], arguments[0])[0].tolist()
+        return steps.choose([planner], zeros, keys, zeros + step, sizes, *arguments[::-1], jnp.float32)[0].tolist()
 
     assert at(planners.random(), 0) == at(planners.random(), 3) == at(tied, 0)
     assert all(one != other for one, other in zip(at(tied, 0), at(tied, 3), strict=True))

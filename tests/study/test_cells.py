@@ -88,7 +88,9 @@ def keys_of_a_sweep(monkeypatch, **options):
     def sample_all(predictor, requests, **options):
         note(*(request.key for request in requests))
         zeros = np.zeros(2, np.int32)
-        return Results([(np.zeros((2, LENGTH), np.int32), Info(zeros, zeros, zeros)) for _ in requests], None, ())
+        return Results(
+            [(np.zeros((2, LENGTH), np.int32), Info(zeros, zeros, zeros, zeros)) for _ in requests], None, ()
+        )
 
     for module in (sweeps, path):
         watch(module, "draw_sizes", lambda key, *_: key)

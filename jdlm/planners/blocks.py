@@ -1,0 +1,66 @@
+"""Planners that go over blocks from left to right and leave the order within a block to another planner."""
+
+import functools
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from jdlm.planners.planner import Planner, check_reveals, rounded
+from jdlm.targets import validation
+
+__all__ = ["blocks"]
+
+
+def blocks(inner: Planner, block_length: int) -> Planner:
+    """Return the planner of semi-autoregressive sampling: the leftmost block with masks first, ``inner`` within it.
+
+    Positions ``i`` of a block have one ``i // block_length``; the last block may be shorter. A step of more positions
+    than its block has masks goes on in the next block (`jdlm.schedules.per_block` makes steps that never do). A planner
+    that counts by itself counts within the block, so it never goes beyond. With one block this is ``inner``: the same
+    samples, bit for bit.
+
+    Args:
+      inner: the planner within a block, with or without a count of its own; it is given the whole sequence's
+        distributions.
+      block_length: positions of a block, at least 1.
+
+    Raises:
+      ValueError: ``inner`` is no planner that reveals, or a block without positions.
+    """
+    check_reveals(inner)
+    return _blocks(inner, validation.integer("block_length", block_length))
+
+
+@functools.cache
+def _blocks(inner: Planner, block_length: int) -> Planner:
+    def current(masked: Bool[Array, " length"]) -> Bool[Array, " length"]:
+        """Masked positions of the leftmost block that has some."""
+        number = jnp.arange(len(masked)) // block_length
+        return masked & (number == jnp.where(masked, number, len(masked)).min())
+
+    def priority(
+        log_probs: Float[Array, "length vocab"] | None, masked: Bool[Array, " length"]
+    ) -> Float[Array, " length"]:
+        # Ranks within a block, equal where inner priorities are, so that no scale of priorities mixes blocks.
+        own = rounded(inner.priority(log_probs, masked))
+        length = len(own)
+        parts = -(-length // block_length)
+        rows = jnp.pad(own, (0, parts * block_length - length), constant_values=-jnp.inf).reshape(parts, block_length)
+        rank = (rows[:, None, :] > rows[:, :, None]).sum(axis=2).reshape(-1)[:length]
+        return -(rank + jnp.arange(length) // block_length * block_length).astype(own.dtype)
+
+    def count(
+        log_probs: Float[Array, "length vocab"], masked: Bool[Array, " length"], order: Int[Array, " length"]
+    ) -> Int[Array, ""]:
+        mine = current(masked)
+        assert inner.count is not None
+        return jnp.minimum(inner.count(log_probs, mine, order), jnp.maximum(mine.sum(), 1))
+
+    return Planner(
+        f"blocks({inner.name}, {block_length})",
+        priority,
+        needs_logits=inner.needs_logits,
+        count=None if inner.count is None else count,
+        costs=inner.costs,
+        limit=inner.limit,
+    )
