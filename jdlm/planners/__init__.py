@@ -91,6 +91,22 @@ WORDS = {
         self_sized=True,
         help="random ones, until their entropies exceed ETA nats",
     ),
+    "blocks": Word(
+        builder="blocks.blocks",
+        call="from_word",
+        arguments=("random",),
+        parameter="length",
+        example="8",
+        help="random ones of the leftmost block of LENGTH positions that has masks",
+    ),
+    "blocks_confidence": Word(
+        builder="blocks.blocks",
+        call="from_word",
+        arguments=("confidence",),
+        parameter="length",
+        example="8",
+        help="in that block those with the most probable token",
+    ),
 }
 """Word of a preset -> what it stands for."""
 

@@ -1,17 +1,20 @@
 """Planners that go over blocks from left to right and leave the order within a block to another planner."""
 
 import functools
+from typing import Any, Literal
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from jdlm.planners.by_logits import confidence
+from jdlm.planners.fixed_order import random
 from jdlm.planners.planner import Planner, check_reveals, rounded
 from jdlm.targets import validation
 
-__all__ = ["blocks"]
+__all__ = ["blocks", "from_word"]
 
 
-def blocks(inner: Planner, block_length: int) -> Planner:
+def blocks(inner: Any, block_length: Any) -> Planner:
     """Return the planner of semi-autoregressive sampling: the leftmost block with masks first, ``inner`` within it.
 
     Positions ``i`` of a block have one ``i // block_length``; the last block may be shorter. A step of more positions
@@ -29,6 +32,17 @@ def blocks(inner: Planner, block_length: int) -> Planner:
     """
     check_reveals(inner)
     return _blocks(inner, validation.integer("block_length", block_length))
+
+
+def from_word(inner: Literal["random", "confidence"], block_length: float) -> Planner:
+    """The planner of a preset's word ``blocks:LENGTH`` or ``blocks_confidence:LENGTH``.
+
+    Raises:
+      ValueError: a length that is not a whole number of at least 1.
+    """
+    if not (block_length >= 1.0 and float(block_length).is_integer()):
+        raise ValueError(f"length={block_length:g} of a block is not a whole number of positions; use at least 1")
+    return blocks({"random": random, "confidence": confidence}[inner](), int(block_length))
 
 
 @functools.cache
@@ -49,6 +63,7 @@ def _blocks(inner: Planner, block_length: int) -> Planner:
         rank = (rows[:, None, :] > rows[:, :, None]).sum(axis=2).reshape(-1)[:length]
         return -(rank + jnp.arange(length) // block_length * block_length).astype(own.dtype)
 
+    # A step of a planner that counts never goes beyond its block.
     def count(
         log_probs: Float[Array, "length vocab"], masked: Bool[Array, " length"], order: Int[Array, " length"]
     ) -> Int[Array, ""]:

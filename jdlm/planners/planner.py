@@ -7,7 +7,7 @@ static argument of compiled programs and must compare and hash by what it does.
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -73,7 +73,7 @@ class Planner:
     count: Callable[..., Array] | None = None
     costs: Callable[..., Array] | None = None
     limit: float | None = None
-    scores: Literal["drawn", "conditional"] | None = None
+    scores: str | None = None
     gumbel: bool = False
 
     def __post_init__(self):

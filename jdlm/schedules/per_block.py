@@ -1,15 +1,17 @@
 """Schedules of semi-autoregressive sampling: a schedule of a block, once for each block."""
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
+from jdlm import pytrees
 from jdlm.schedules.checks import LONGEST, whole
 from jdlm.schedules.schedule import Schedule
 
@@ -50,7 +52,9 @@ def per_block(schedule: Schedule, blocks: int) -> Schedule:
     return Schedule(name, blocks * schedule.length, blocks * schedule.num_steps, law)
 
 
-class Repeated(NamedTuple):
+@pytrees.register
+@dataclasses.dataclass(frozen=True, eq=False)
+class Repeated:
     """The law of one block's sizes, independently for each block.
 
     The members are those of `jdlm.schedules.law.Law`.
@@ -63,13 +67,13 @@ class Repeated(NamedTuple):
     """
 
     base: Any
-    block: Any
-    steps: Any
-    blocks: Any
+    block: int = dataclasses.field(metadata={"static": True})
+    steps: int = dataclasses.field(metadata={"static": True})
+    blocks: int = dataclasses.field(metadata={"static": True})
 
     def checked(self, length: int, num_steps: int) -> "Repeated":
         """This law with its base checked; ValueError where blocks and steps do not make up all."""
-        block, steps, blocks = int(self.block), int(self.steps), int(self.blocks)
+        block, steps, blocks = self.block, self.steps, self.blocks
         if (block * blocks, steps * blocks) != (length, num_steps):
             raise ValueError(f"{blocks} blocks of {block} tokens in {steps} steps are not {length} in {num_steps}")
         return Repeated(self.base.checked(block, steps), block, steps, blocks)

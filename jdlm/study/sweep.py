@@ -171,6 +171,11 @@ def _check(
                 f"schedule {schedule.name} has length {schedule.length}, the target {target.length}; build it for "
                 f"length={target.length}"
             )
+        if schedule.remasks:
+            raise ValueError(
+                f"schedule {schedule.name} masks tokens again, so it has no identities and no path KL, which a sweep "
+                "is made of; see jdlm.exact.output_law and the study `correctors`"
+            )
         measure.check_complete(schedule)
     for predictor in predictors.values():
         check_pair(predictor, target)

@@ -26,4 +26,8 @@ FAMILY = [
     Member("threshold(0.6)", lambda: planners.threshold(0.6), self_sized=True),
     Member("entropy_bounded(0.5)", lambda: planners.entropy_bounded(0.5), self_sized=True),
     Member("entropy_sum(0.8)", lambda: planners.entropy_sum(0.8), self_sized=True),
+    Member("blocks(random, 2)", lambda: planners.blocks(planners.random(), 2), fixed_order=True),
+    Member("blocks(confidence, 3)", lambda: planners.blocks(planners.confidence(), 3)),
+    Member("blocks(threshold(0.6), 2)", lambda: planners.blocks(planners.threshold(0.6), 2), self_sized=True),
+    Member("blocks(entropy_sum(0.8), 3)", lambda: planners.blocks(planners.entropy_sum(0.8), 3), self_sized=True),
 ]

@@ -95,7 +95,7 @@ def lowest_conditional(predict, vocab):
 
 
 def confident(predict, length, vocab, steps):
-    """Law of the states where a step masks one token with a chance, in proportion to exp(-its probability when drawn)."""
+    """Law of the states where a step masks one token with a chance, by exp(-its probability when it was drawn)."""
     law = {((vocab,) * length, (0.0,) * length): 1.0}
     for reveal, mask in steps:
         after: dict = {}
@@ -105,7 +105,9 @@ def confident(predict, length, vocab, steps):
             masked = [(None, 1 - mask if revealed else 1.0)]
             masked += [(i, mask * w / weights.sum()) for i, w in zip(revealed, weights, strict=True)]
             choices = [
-                [(vocab, 1 - reveal), *((v, reveal * rows[i, v]) for v in range(vocab))] if token == vocab else [(token, 1)]
+                [(vocab, 1 - reveal), *((v, reveal * rows[i, v]) for v in range(vocab))]
+                if token == vocab
+                else [(token, 1)]
                 for i, token in enumerate(state)
             ]
             for chosen in itertools.product(*choices):

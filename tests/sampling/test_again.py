@@ -11,17 +11,27 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jdlm import exact, planners, schedules, targets
-from jdlm.predictor import Predictor, oracle
-from jdlm.sampling import Draw, Request, Steps, draw_sizes, draw_steps, path_log_prob, sample, sample_all
+from jdlm import exact, planners, schedules
+from jdlm.predictor import Predictor
+from jdlm.sampling import (
+    Draw,
+    Request,
+    Steps,
+    draw_sizes,
+    draw_steps,
+    path_log_prob,
+    sample,
+    sample_all,
+    sample_with_info,
+)
 from jdlm.sampling import _loop as rounds
-from jdlm.sampling import sample_with_info
-from tests.measure.test_remasking import law, look_up, predict_wrong, wrong
+from tests.measure.test_remasking import look_up, wrong
 from tests.reference import remasking as twin
 from tests.sampling.counts import histogram, p_value
 from tests.sampling.ordered import causal
 
-LENGTH, VOCAB, N, ALARM = 4, 2, 20_000, 1e-6
+LENGTH, VOCAB, N, ALARM = 4, 2, 8_000, 1e-6
+RANDOM = planners.random()
 TIMES = schedules.uniform_times(4)
 SCHEDULES = {
     "cap": lambda: schedules.remdm(LENGTH, TIMES, eta=0.4),
@@ -34,9 +44,9 @@ SCHEDULES = {
     "pairs": lambda: schedules.fixed_pairs([3, 1, 2], [0, 2, 0]),
 }
 REVEAL = {
-    "random": planners.random(),
-    "left_to_right": planners.left_to_right(),
+    "random": RANDOM,
     "confidence": planners.confidence(),
+    "left_to_right": planners.left_to_right(),
     "blocks of random": planners.blocks(planners.random(), 2),
     "blocks of margin": planners.blocks(planners.margin(), 3),
 }
@@ -44,10 +54,10 @@ REVEAL = {
 
 @functools.cache
 def results(remasker, draw):
-    """Of every schedule with every planner that reveals: exact law, tokens and information, all in one queue."""
+    """Tokens and information of every schedule with every planner that reveals, or two of them, all in one queue."""
     keys, predictor = jax.random.split(jax.random.key(11), 2), wrong(LENGTH, VOCAB)
-    cells = list(itertools.product(SCHEDULES, REVEAL))
-    cells = [cell for cell in cells if remasker.scores is None or "gibbs" in cell[0] and "coins" not in cell[0]]
+    cells = list(itertools.product(SCHEDULES, REVEAL if draw == Draw() and remasker == RANDOM else list(REVEAL)[:2]))
+    cells = [cell for cell in cells if remasker.scores is None or ("gibbs" in cell[0] and "coins" not in cell[0])]
     cells = [cell for cell in cells if remasker.scores is None or "remdm" not in cell[0]]
     requests = []
     for number, (name, planner) in enumerate(cells):
@@ -61,8 +71,8 @@ def results(remasker, draw):
 @pytest.mark.parametrize(
     ("remasker", "draw"),
     [
-        (planners.random(), Draw()),
-        (planners.random(), Draw(nucleus=0.8, final=Draw(top_k=1))),
+        (RANDOM, Draw()),
+        (RANDOM, Draw(nucleus=0.8, final=Draw(top_k=1))),
         (planners.left_to_right(), Draw()),
         (planners.informed(), Draw(temperature=0.7)),
     ],
@@ -73,9 +83,7 @@ def test_samples_and_calls_follow_the_exact_law(name, remasker, draw):
     if not cells:
         pytest.skip("this planner has no exact law with these steps")
     for (_, planner), (tokens, info) in cells.items():
-        found = exact.output_law(
-            wrong(LENGTH, VOCAB), SCHEDULES[name](), REVEAL[planner], draw=draw, remasker=remasker
-        )
+        found = exact.output_law(wrong(LENGTH, VOCAB), SCHEDULES[name](), REVEAL[planner], draw=draw, remasker=remasker)
         assert p_value(histogram(tokens, VOCAB), found.law, N) > ALARM, planner
         calls = np.bincount(info.nfe, minlength=len(found.nfe))
         assert p_value(calls, found.nfe, N) > ALARM, planner
@@ -262,7 +270,7 @@ def test_bad_steps_are_refused():
         sample(key, predictor, np.array([[2, 2]]), planner=planners.low_confidence())
     with pytest.raises(ValueError, match="confidence looks at masked positions"):
         sample(key, predictor, Steps(np.array([[2, 2]]), np.array([[0, 0]]), planners.confidence()))
-    with pytest.raises(ValueError, match="threshold.* with sizes=an array"):
+    with pytest.raises(ValueError, match=r"threshold.* with sizes=an array"):
         sample(key, predictor, Steps(np.array([[2, 2]]), np.array([[0, 0]])), planner=planners.threshold(0.9))
     steps = Steps(np.array([[4, 0, 1]]), np.array([[0, 1, 0]]))
     with pytest.raises(ValueError, match="known tokens do not tell"):

@@ -24,6 +24,7 @@ __all__ = ["Kind", "fixed_pairs", "from_word", "remdm", "with_corrector"]
 
 Kind = Literal["cap", "rescale", "loop", "conf"]
 _KINDS = ("cap", "rescale", "loop", "conf")
+_TINY = 1e-9  # equal times of a grid are rounded
 
 
 def remdm(
@@ -90,14 +91,15 @@ def remdm(
     if kind == "loop":
         if not 0.0 <= off < on:
             raise ValueError(f"on={on}, off={off} leave no time for a loop; use 0 <= off < on")
-        warped = np.where(tau >= on, tau, np.where(tau >= off, on, tau * on / off if off else 0.0))
+        first, last = tau <= on + _TINY, tau >= off - _TINY
+        warped = np.where(~first, tau, np.where(last, on, tau * on / off if off else 0.0))
         before, after = unmasking(warped, masking, still=True)
         label += f":{on:g}-{off:g}"
     with np.errstate(divide="ignore"):
         most = np.minimum(1.0, after / (1.0 - before))  # infinite where nothing is revealed at all
     sigmas = eta * most if kind == "rescale" else np.minimum(eta, most)
     if kind == "loop":
-        sigmas = np.where((tau[:-1] <= on) & (tau[1:] >= off), sigmas, 0.0)
+        sigmas = np.where(first[:-1] & last[1:], sigmas, 0.0)
     returned = 0.0 if kind == "conf" else sigmas * (1.0 - before)
     with np.errstate(invalid="ignore"):
         rates = np.clip((before - after + returned) / before, 0.0, 1.0)

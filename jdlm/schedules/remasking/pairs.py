@@ -67,7 +67,9 @@ class Pairs(RemaskingLaw):
             return certain(number) if number else None
 
         made = ticks(self.sizes, self.remask)
-        for weight, end, *rows in zip(self.weights, self.sizes[:, -1], *(array.tolist() for array in made[:3]), strict=True):
+        for weight, end, *rows in zip(
+            self.weights, self.sizes[:, -1], *(array.tolist() for array in made[:3]), strict=True
+        ):
             steps = [row for row in zip(*rows, strict=True) if row[0]]
             steps += [] if end else [(0, 0, 0)]  # an empty last step, so that none before it is the last
             yield float(weight), [Move(certain(size), some(first), some(last)) for size, first, last in steps]
