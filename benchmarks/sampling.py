@@ -63,6 +63,9 @@ def main():
 
     programs = {"forward passes": floor, "jdlm, equal sizes": ours(equal), "jdlm, minimax": ours(drawn)}
     programs["jdlm, causal, equal sizes"] = ours(equal, causal, None)
+    half = schedules.with_corrector(schedules.uniform(length, num_steps // 2), num_steps // 2, length // num_steps)
+    rounds_too = sampling.draw_steps(jax.random.key(1), half, lanes)  # as many calls, half of them Gibbs rounds
+    programs["jdlm, equal sizes and Gibbs rounds"] = ours(rounds_too)
     programs |= {} if args.alone else loops(model)
     if args.compile and not args.alone:
         with torch.inference_mode():

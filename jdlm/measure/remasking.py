@@ -90,7 +90,9 @@ def _may_mask_twice(move: Move) -> bool:
     """Whether a move may mask tokens and reveal none."""
     if move.before is None and move.after is None:
         return False
-    masks = sum(kernel[:, 1:].sum(axis=1) for kernel in (move.before, move.after) if kernel is not None)
+    masks = np.zeros(len(move.reveal))
+    for kernel in (move.before, move.after):
+        masks += 0.0 if kernel is None else kernel[:, 1:].sum(axis=1)
     return bool(np.any((move.reveal[:-1, 0] > 0.0) & (masks[:-1] > 0.0) & (np.arange(len(masks) - 1) > 0)))
 
 
@@ -112,7 +114,7 @@ class _Sets:
         self.sets: list[tuple[tuple[int, ...], np.ndarray]] = []
         for size in range(1, space.length + 1):
             for positions in itertools.combinations(range(space.length), size):
-                possible = revealed[:, positions].all(axis=1)
+                possible = revealed[:, np.array(positions)].all(axis=1)
                 law = np.zeros(len(revealed))
                 law[possible] = set_probability(priority[possible], revealed[possible], positions)
                 self.sets.append((positions, law))

@@ -206,6 +206,7 @@ def _step(
     keys = jax.random.wrap_key_data(mine.key_words, impl=IMPL)
     later = None
     if kind.remasker is not None:
+        assert lanes.remask is not None  # it is there exactly if the remasker is
         remask = jnp.where(active[:, None], lanes.remask[lane, place], 0)
         first, mine = remasking.chosen(predictor, kind.remasker, keys[:, 0], lanes, mine, remask[:, 0], 0)
         mine, kept = remasking.forget(mine, kept, first, predictor.vocab_size)
@@ -230,7 +231,7 @@ def _step(
     )
     if mine.history is not None and mine.order is None:
         mine = mine._replace(history=cached.remembered(_history(mine), positions, upto, size))
-    if later is not None:
+    if later is not None and log_prob is not None:
         mine = remasking.remember(before, mine, log_prob, predictor.vocab_size)
         mine, kept = remasking.forget(mine, kept, later, predictor.vocab_size)
     return mine, kept

@@ -133,8 +133,8 @@ def lanes_of(request: Request, predictor: Predictor, planner_number: int = 0) ->
     sizes, given, forced, indices = (None if x is None else validation.array(name, x) for name, x in names)
     if sizes is not None and sizes.ndim != 2:
         raise ValueError(f"sizes has shape {sizes.shape}; give integers [lanes, steps]")
-    if remask is not None and remask.shape != np.shape(sizes):
-        raise ValueError(f"remask has shape {remask.shape}, sizes {np.shape(sizes)}; give one number for each step")
+    if remask is not None and sizes is not None and remask.shape != sizes.shape:
+        raise ValueError(f"remask has shape {remask.shape}, sizes {sizes.shape}; give one number for each step")
     lanes = _num_lanes((sizes, 2), (forced, 2), (given, 2), (indices, 1))
     if given is not None:
         given = _tokens("given", given, lanes, length, highest=mask)

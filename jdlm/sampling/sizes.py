@@ -71,7 +71,8 @@ def draw_steps(key: Key[Array, ""], schedule: Any, lanes: Any = None, indices: A
     indices = _numbers(key, lanes, indices)
     uniforms = _uniforms(key, schedule, indices)
     more = _uniforms(key, schedule, indices, again=True) if schedule.remasks else uniforms
-    return Steps(*schedule.steps_from(uniforms, more), schedule.remasker)
+    sizes, remask = schedule.steps_from(uniforms, more)
+    return Steps(sizes, remask, schedule.remasker)
 
 
 def _numbers(key: Array, lanes: Any, indices: ArrayLike | None) -> np.ndarray:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jdlm.schedules.per_block import per_block
     from jdlm.schedules.random_cuts import random_cuts, random_phase_equal
     from jdlm.schedules.random_phase import random_phase
-    from jdlm.schedules.remasking.builders import fixed_pairs, remdm, with_corrector
+    from jdlm.schedules.remasking.builders import Kind, fixed_pairs, remdm, with_corrector
     from jdlm.schedules.remasking.coins import Coins
     from jdlm.schedules.remasking.law import RemaskingLaw
     from jdlm.schedules.remasking.pairs import Pairs
@@ -33,6 +33,7 @@ __all__ = [
     "Certificate",
     "Chain",
     "Coins",
+    "Kind",
     "Pairs",
     "RemaskingLaw",
     "Schedule",
@@ -133,6 +134,7 @@ lazy.attach(
         "chain.Chain",
         "fixed_sizes.fixed",
         "per_block.per_block",
+        "remasking.builders.Kind",
         "remasking.builders.fixed_pairs",
         "remasking.builders.remdm",
         "remasking.builders.with_corrector",

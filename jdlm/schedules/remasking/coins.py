@@ -41,7 +41,7 @@ class Coins(RemaskingLaw):
                 wrong = values[~((values >= 0.0) & (values <= 1.0))][0]
                 raise ValueError(f"{name} hold {wrong:g}; use probabilities from 0 to 1")
             arrays.append(values)
-        return Coins(*arrays, self.one)
+        return Coins(arrays[0], arrays[1], self.one)
 
     def both(
         self, uniforms: Float[np.ndarray, "lanes any"], more: Float[np.ndarray, "lanes any"], length: int

@@ -27,6 +27,7 @@ class Entry(NamedTuple):
 
 STUDIES: dict[str, Entry] = {
     "adaptation": Entry("do random sizes adapt to a dependence that they do not know? MDS codes, smooth targets", 2),
+    "correctors": Entry("is a call better spent on correcting than on a smaller step? Gibbs rounds, ReMDM, exact", 5),
     "discretization": Entry("what do Euler and tau-leaping cost in TV, against steps, calls and length?", 3),
     "low-dependence": Entry("how many steps does little dependence need, and do TC, DTC or D tell?", 3),
     "order": Entry("does it pay to choose positions by looking at the predictor? exact laws of all planners", 3),
