@@ -33,6 +33,15 @@ def test_laws_against_the_product_of_both_blocks():
         np.testing.assert_allclose(schedule.overshoot_law(count), mixture.overshoot_law(count), atol=1e-15)
     chains = list(schedule.law().kernels(8))
     assert sum(weight for weight, _ in chains) == pytest.approx(1.0) and len(chains) == 4
+    walked = []
+    for weight, kernels in chains:
+        sizes: list[int] = []
+        for kernel in kernels:
+            row = kernel[sum(sizes)]
+            assert row.max() == 1.0
+            sizes.append(int(row.argmax()))
+        walked.append((weight, [size for size in sizes if size]))
+    assert sorted(walked) == sorted((w, [size for size in s if size]) for w, s in lists)
     assert schedule.leftover == 0.0 and schedule.mean_nfe == pytest.approx(mixture.mean_nfe)
     assert schedules.per_block(schedules.uniform(4, 2), 3).law().size_lists()[1].tolist() == [[2, 2, 2, 2, 2, 2]]
     assert schedule.law().export(8)["blocks"] == 2 and schedule.law().size_lists() is None
