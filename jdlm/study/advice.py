@@ -271,6 +271,10 @@ def export(schedule: Schedule) -> dict[str, Any]:
     counts (the TC equalizer, thinning) has ``chain``: ``chain[t][n][s]`` is the probability that step ``t`` (from 0)
     reveals ``s`` tokens where ``n`` are revealed; ``chain[t][n]`` is empty for an ``n`` that cannot occur.
 
+    Where steps also mask tokens the ``format`` is another one, so that no reader of sizes takes it for sizes: each of
+    the ``atoms`` has ``masked_per_step`` too (positions masked of those revealed before the step), coins have
+    ``reveal_rates`` and ``mask_rates``, and Gibbs rounds after drawn sizes stand in ``corrector``.
+
     Raises:
       ValueError: the schedule leaves masks, so a loop that follows it would not end with a sequence.
     """
@@ -279,5 +283,9 @@ def export(schedule: Schedule) -> dict[str, Any]:
             f"schedule {schedule.name} leaves a mask with probability {schedule.leftover:.3g}; build it with "
             "final_reveal=True"
         )
-    head = {"format": "jdlm-sizes-1", "schedule": schedule.name, "length": schedule.length}
+    head = {
+        "format": "jdlm-steps-1" if schedule.remasks else "jdlm-sizes-1",
+        "schedule": schedule.name,
+        "length": schedule.length,
+    }
     return head | schedule.law().export(schedule.length)

@@ -1,10 +1,12 @@
 """What all laws of steps that mask have in common."""
 
+import json
+
 import jax
 import numpy as np
 import pytest
 
-from jdlm import measure, schedules, targets
+from jdlm import advice, evaluate, measure, schedules, targets
 from jdlm.predictor import oracle
 from jdlm.schedules.remasking.law import Move, RemaskingLaw, ticks
 from jdlm.study.sweep import sweep
@@ -35,8 +37,21 @@ def test_what_needs_each_position_once_is_refused_with_the_reason():
         measure.monte_carlo_path_kl(jax.random.key(0), oracle(target), target, MINE, 8)
     with pytest.raises(ValueError, match="no identities and no path KL"):
         sweep(target, {"oracle": oracle(target)}, [MINE], target_name="parity", n=8, curve_n=8, seed=0)
+    with pytest.raises(ValueError, match="a sequence does not tell what was revealed"):
+        evaluate.output_kl_bound(jax.random.key(0), oracle(target), target, MINE, 8, paths=2)
     assert MINE.law().size_lists() is None and isinstance(MINE.law(), RemaskingLaw) and MINE.remasks
     assert not schedules.uniform(4, 2).remasks
+
+
+def test_an_export_is_not_taken_for_sizes():
+    corrected = schedules.with_corrector(schedules.uniform(4, 2), 1, 1)
+    for schedule in (MINE, corrected, schedules.with_corrector(schedules.tc_equalizer(4, 2), 1, 1)):
+        made = json.loads(json.dumps(advice.export(schedule)))
+        assert made["format"] == "jdlm-steps-1" and made["length"] == 4
+    assert advice.export(corrected)["atoms"] == [
+        {"weight": 1.0, "tokens_per_step": [2, 2, 0, 1], "masked_per_step": [0, 0, 1, 0]}
+    ]
+    assert advice.export(schedules.uniform(4, 2))["format"] == "jdlm-sizes-1"
 
 
 def test_a_move_beyond_the_length_is_refused():
