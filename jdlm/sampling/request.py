@@ -156,6 +156,11 @@ def lanes_of(request: Request, predictor: Predictor, planner_number: int = 0) ->
                 "the sizes mask tokens again, so known tokens do not tell what was revealed and masked on the way; use "
                 "sizes without remasking"
             )
+        if predictor.is_ordered and request.remasker.scores == "conditional":
+            raise ValueError(
+                f"planner {request.remasker.name} asks for tokens given all others, and the predictor depends on the "
+                "order of reveal, which these have not; use another planner for remasking"
+            )
         sizes, remask = _steps(sizes, remask, (given == mask).sum(axis=1), length, request.allow_leftover)
         num_steps = (sizes > 0).sum(axis=1)
     elif sizes is None:

@@ -1,10 +1,9 @@
-"""Sampling with steps that mask tokens again.
+"""Sampling with steps that mask tokens again: what is masked, what is drawn anew, and what is refused.
 
 The chi-square tests alarm falsely with probability 1e-6 each; their seeds are fixed.
 """
 
 import functools
-import itertools
 
 import jax
 import jax.numpy as jnp
@@ -25,91 +24,13 @@ from jdlm.sampling import (
     sample_with_info,
 )
 from jdlm.sampling import _loop as rounds
-from tests.measure.test_remasking import look_up, wrong
-from tests.reference import remasking as twin
-from tests.sampling.counts import histogram, p_value
+from tests.measure.test_remasking import wrong
+from tests.sampling.counts import p_value
 from tests.sampling.ordered import causal
 
 LENGTH, VOCAB, N, ALARM = 4, 2, 8_000, 1e-6
 RANDOM = planners.random()
 TIMES = schedules.uniform_times(4)
-SCHEDULES = {
-    "cap": lambda: schedules.remdm(LENGTH, TIMES, eta=0.4),
-    "rescale": lambda: schedules.remdm(LENGTH, TIMES, "cosine", "rescale", 0.5),
-    "loop": lambda: schedules.remdm(LENGTH, schedules.uniform_times(6), kind="loop", eta=0.5),
-    "gibbs": lambda: schedules.with_corrector(schedules.uniform(LENGTH, 2), 2, 1),
-    "gibbs in between": lambda: schedules.with_corrector(schedules.uniform(LENGTH, 2), 1, 2, [0, 1]),
-    "gibbs and coins": lambda: schedules.with_corrector(schedules.ancestral(LENGTH, TIMES, "linear"), 1, 2, [1]),
-    "gibbs and remdm": lambda: schedules.with_corrector(schedules.remdm(LENGTH, TIMES, eta=0.4), 1, 1),
-    "pairs": lambda: schedules.fixed_pairs([3, 1, 2], [0, 2, 0]),
-}
-REVEAL = {
-    "random": RANDOM,
-    "confidence": planners.confidence(),
-    "left_to_right": planners.left_to_right(),
-    "blocks of random": planners.blocks(planners.random(), 2),
-    "blocks of margin": planners.blocks(planners.margin(), 3),
-}
-
-
-@functools.cache
-def results(remasker, draw):
-    """Tokens and information of every schedule with every planner that reveals, or two of them, all in one queue."""
-    keys, predictor = jax.random.split(jax.random.key(11), 2), wrong(LENGTH, VOCAB)
-    cells = list(itertools.product(SCHEDULES, REVEAL if draw == Draw() and remasker == RANDOM else list(REVEAL)[:2]))
-    cells = [cell for cell in cells if remasker.scores is None or ("gibbs" in cell[0] and "coins" not in cell[0])]
-    cells = [cell for cell in cells if remasker.scores is None or "remdm" not in cell[0]]
-    requests = []
-    for number, (name, planner) in enumerate(cells):
-        steps = draw_steps(jax.random.fold_in(keys[0], number), SCHEDULES[name](), N)
-        steps = steps._replace(remasker=remasker)
-        requests.append(Request(jax.random.fold_in(keys[1], number), REVEAL[planner], steps))
-    return dict(zip(cells, sample_all(predictor, requests, draw=draw).parts, strict=True))
-
-
-@pytest.mark.parametrize("name", SCHEDULES)
-@pytest.mark.parametrize(
-    ("remasker", "draw"),
-    [
-        (RANDOM, Draw()),
-        (RANDOM, Draw(nucleus=0.8, final=Draw(top_k=1))),
-        (planners.left_to_right(), Draw()),
-        (planners.informed(), Draw(temperature=0.7)),
-    ],
-    ids=["random", "random, filtered", "left_to_right", "informed"],
-)
-def test_samples_and_calls_follow_the_exact_law(name, remasker, draw):
-    cells = {cell: part for cell, part in results(remasker, draw).items() if cell[0] == name}
-    if not cells:
-        pytest.skip("this planner has no exact law with these steps")
-    for (_, planner), (tokens, info) in cells.items():
-        found = exact.output_law(wrong(LENGTH, VOCAB), SCHEDULES[name](), REVEAL[planner], draw=draw, remasker=remasker)
-        assert p_value(histogram(tokens, VOCAB), found.law, N) > ALARM, planner
-        calls = np.bincount(info.nfe, minlength=len(found.nfe))
-        assert p_value(calls, found.nfe, N) > ALARM, planner
-        assert not info.leftover.any()
-
-
-def test_conf_masks_in_proportion_to_what_tokens_were_when_they_were_drawn():
-    """Against a twin over states with their confidences; a draw at another temperature changes no confidence."""
-    times = schedules.uniform_times(5)
-    schedule = schedules.remdm(3, times, kind="conf", eta=1.0)
-    steps = twin.remdm_steps(times, "linear", "conf", 1.0)
-    sharp = Predictor(4.0 * wrong(3, 2).params, look_up, 3, 2)
-    logits = np.asarray(sharp.params, np.float64)
-
-    def predict(state):
-        weights = np.exp(logits[state])
-        return weights / weights.sum(axis=1, keepdims=True)
-
-    expected = twin.table(twin.confident(predict, 3, 2, steps), 3, 2)
-    drawn = draw_steps(jax.random.key(0), schedule, 4 * N)
-    assert drawn.remasker == planners.confidence_weighted()
-    tokens, info = sample_with_info(jax.random.key(1), sharp, drawn)
-    assert p_value(histogram(tokens, 2), expected, 4 * N) > ALARM
-    assert p_value(np.bincount(info.nfe, minlength=len(schedule.nfe_law())), schedule.nfe_law(), 4 * N) > ALARM
-    uniform = twin.table(twin.coins(predict, 3, 2, [(1.0, 0.0)]), 3, 2)
-    assert p_value(histogram(tokens, 2), uniform, 4 * N) < ALARM
 
 
 @pytest.mark.parametrize("draw", [Draw(), Draw(temperature=0.5), Draw(top_k=1)], ids=["plain", "cold", "argmax"])
@@ -220,14 +141,15 @@ def _times_revealed(tokens):
 def test_a_lane_depends_on_itself_alone():
     """Whatever the batch, the neighbours, their steps and planners; also on indices that do not begin at 0."""
     predictor, key = wrong(LENGTH, VOCAB), jax.random.key(8)
-    drawn = draw_steps(key, SCHEDULES["gibbs and remdm"](), 70)
+    schedule = schedules.with_corrector(schedules.remdm(LENGTH, TIMES, eta=0.4), 1, 1)
+    drawn = draw_steps(key, schedule, 70)
     whole, info = sample_with_info(key, predictor, drawn, batch_size=32)
     for batch in (1, 7):
         tokens, mine = sample_with_info(key, predictor, drawn, batch_size=batch)
         np.testing.assert_array_equal(tokens, whole)
         np.testing.assert_array_equal(mine.nfe, info.nfe)
     indices = np.arange(40, 70)
-    some = draw_steps(key, SCHEDULES["gibbs and remdm"](), indices=indices)
+    some = draw_steps(key, schedule, indices=indices)
     np.testing.assert_array_equal(some.sizes, drawn.sizes[40:])
     np.testing.assert_array_equal(some.remask, drawn.remask[40:])
     others = [
@@ -239,6 +161,16 @@ def test_a_lane_depends_on_itself_alone():
     parts = sample_all(predictor, others).parts
     np.testing.assert_array_equal(parts[0][0], np.asarray(whole)[40:])
     np.testing.assert_array_equal(parts[2][0], sample(key, predictor, np.tile([2, 2], (9, 1))))
+
+
+def test_an_ordered_predictor_does_not_depend_on_the_batch():
+    """Caches of slots that are taken over, cut and filled again, with planners of both kinds."""
+    steps = draw_steps(jax.random.key(3), schedules.with_corrector(schedules.uniform(4, 2), 2, 2, [0, 1]), 12)
+    for planner in (planners.random(), planners.confidence()):
+        one, other = (
+            sample(jax.random.key(1), causal(4, 3), steps, planner=planner, batch_size=size) for size in (1, 5)
+        )
+        np.testing.assert_array_equal(one, other)
 
 
 def test_given_tokens_are_never_masked():
@@ -295,6 +227,8 @@ def test_bad_steps_are_refused():
     steps = Steps(np.array([[4, 0, 1]]), np.array([[0, 1, 0]]))
     with pytest.raises(ValueError, match="known tokens do not tell"):
         path_log_prob(key, predictor, steps, np.zeros(LENGTH, int))
+    with pytest.raises(ValueError, match="depends on the order of reveal, which these have not"):
+        sample(key, causal(4, 2), steps._replace(remasker=planners.informed()))
     assert attempt([2, 1], [0, 1], allow_leftover=True).shape == (1, LENGTH)
 
 
