@@ -1,6 +1,7 @@
 """Settings under which every test runs."""
 
 import contextlib
+import gc
 import importlib.metadata
 import os
 
@@ -17,6 +18,7 @@ import pytest  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
+_MOST_MAPPINGS = 20_000  # of a test process, when the next file begins; a compiled sampler has some 250
 _SETTINGS = (
     "jax_compilation_cache_dir",
     "jax_persistent_cache_min_compile_time_secs",
@@ -33,8 +35,21 @@ def settings_of_commands_end_here():
         jax.config.update(name, value)
 
 
+def few_programs():
+    """Drops compiled programs before their memory mappings reach the system's limit (65,530), where LLVM crashes."""
+    try:
+        with open("/proc/self/maps", encoding="utf-8") as maps:
+            many = sum(1 for _ in maps) > _MOST_MAPPINGS
+    except OSError:  # not Linux
+        return
+    if many:
+        jax.clear_caches()
+        gc.collect()
+
+
 @pytest.fixture(autouse=True, scope="module")
 def settings_of_a_file():
+    few_programs()
     with settings_of_commands_end_here():
         yield
 
