@@ -34,15 +34,15 @@ def blocks(inner: Any, block_length: Any) -> Planner:
     return _blocks(inner, validation.integer("block_length", block_length))
 
 
-def from_word(inner: Literal["random", "confidence"], block_length: float) -> Planner:
+def from_word(inner: Literal["random", "confidence"], length: float) -> Planner:
     """The planner of a preset's word ``blocks:LENGTH`` or ``blocks_confidence:LENGTH``.
 
     Raises:
       ValueError: a length that is not a whole number of at least 1.
     """
-    if not (block_length >= 1.0 and float(block_length).is_integer()):
-        raise ValueError(f"length={block_length:g} of a block is not a whole number of positions; use at least 1")
-    return blocks({"random": random, "confidence": confidence}[inner](), int(block_length))
+    if not (length >= 1.0 and float(length).is_integer()):
+        raise ValueError(f"length={length:g} of a block is not a whole number of positions; use at least 1")
+    return blocks({"random": random, "confidence": confidence}[inner](), int(length))
 
 
 @functools.cache

@@ -18,9 +18,9 @@ from jdlm.schedules.remasking.coins import Coins
 from jdlm.schedules.remasking.corrected import Corrected
 from jdlm.schedules.remasking.pairs import Pairs
 from jdlm.schedules.schedule import Schedule
-from jdlm.schedules.thinning import Masking, named, uniform_times, unmasking
+from jdlm.schedules.thinning import Masking, named, unmasking
 
-__all__ = ["Kind", "fixed_pairs", "from_word", "remdm", "with_corrector"]
+__all__ = ["Kind", "fixed_pairs", "remdm", "with_corrector"]
 
 Kind = Literal["cap", "rescale", "loop", "conf"]
 _KINDS = ("cap", "rescale", "loop", "conf")
@@ -77,6 +77,7 @@ def remdm(
       ValueError: an unknown kind, ``eta`` outside [0, 1], times that do not decrease or leave the range of the masking
         schedule, or ``off < on`` violated.
 
+    >>> from jdlm.schedules import uniform_times
     >>> remdm(8, uniform_times(4), eta=0.2).law().sigmas.tolist()
     [0.2, 0.2, 0.2, 0.0]
     """
@@ -188,18 +189,3 @@ def fixed_pairs(sizes: ArrayLike, remask: ArrayLike, name: str | None = None) ->
     length = sum(map(int, sizes)) - sum(map(int, remask))
     name = name or list_name("pairs", [x for pair in zip(sizes, remask, strict=True) for x in pair])
     return Schedule(name, length, len(sizes), Pairs(np.ones(1), sizes[None], remask[None]))
-
-
-def from_word(length: int, num_steps: int, kind: Kind, eta: float) -> Schedule:
-    """The schedule of a preset's word ``remdm_kind:ETA``: linear masking on equal times, which end at 0.
-
-    Args:
-      length: number of tokens.
-      num_steps: number of steps; it may exceed ``length``.
-      kind: "cap", "rescale", "loop" or "conf".
-      eta: in [0, 1].
-
-    Raises:
-      ValueError: as `remdm`.
-    """
-    return remdm(length, uniform_times(num_steps), "linear", kind, eta)
