@@ -222,6 +222,8 @@ class StateSpace:
             remedy = "give a schedule" if schedule is None else "give schedule=None, it counts by itself"
             raise ValueError(f"planner {self.planner.name} with schedule={getattr(schedule, 'name', None)}; {remedy}")
         if schedule is None:
+            if self.last_marginals is not None:
+                raise ValueError("draw has a final one, and a planner that counts by itself knows no last step")
             yield 1.0, [None] * self.length
             return
         if schedule.length != self.length:

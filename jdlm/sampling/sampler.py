@@ -101,6 +101,8 @@ def sample_all(
     Raises:
       ValueError: as `sample`.
     """
+    if draw.final is not None and any(request.sizes is None for request in requests):
+        raise ValueError("draw has a final one, and a planner that counts by itself knows no last step; leave it out")
     width = slots_of(predictor) if batch_size is None else batch_size
     width = validation.integer("batch_size", width)
     layout = slots.layout(predictor.length, width, predictor.chunk or width, predictor.is_ordered)

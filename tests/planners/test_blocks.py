@@ -11,6 +11,7 @@ from jdlm import config, exact, planners, schedules, targets
 from jdlm.predictor import oracle
 from jdlm.sampling import draw_sizes, sample_with_info
 from tests.measure.test_remasking import wrong
+from tests.sampling.counts import histogram, p_value
 
 KEY = jax.random.key(3)
 INNER = [
@@ -81,6 +82,18 @@ def test_steps_of_per_block_stay_in_their_block():
     # Two random ones of four are in one block with probability 1/3.
     crossing = exact.output_law(oracle(mine), schedules.uniform(4, 2), planners.random())
     assert exact.kl(law, crossing.law) < exact.kl(law, other.law)
+
+
+def test_tokens_of_blocks_follow_the_exact_law():
+    """Random lists drawn anew for each block, inner planners of both kinds; false alarm 1e-6 each, seeds fixed."""
+    base = schedules.Schedule("two", 2, 2, schedules.Atoms(np.array([0.4, 0.6]), np.array([[2, 0], [1, 1]])))
+    schedule = schedules.per_block(base, 2)
+    for planner in (planners.blocks(planners.random(), 2), planners.blocks(planners.entropy(), 2)):
+        found = exact.output_law(wrong(4, 2), schedule, planner)
+        sizes = draw_sizes(KEY, schedule, 8000)
+        tokens, info = sample_with_info(jax.random.key(5), wrong(4, 2), sizes, planner=planner)
+        assert p_value(histogram(tokens, 2), found.law, 8000) > 1e-6
+        assert p_value(np.bincount(info.nfe, minlength=5), found.nfe, 8000) > 1e-6
 
 
 def test_equal_blocks_are_equal_and_bad_ones_refused():

@@ -12,7 +12,7 @@ import pytest
 
 from jdlm import exact, planners, schedules
 from jdlm.predictor import Predictor
-from jdlm.sampling import Draw, Request, draw_steps, sample_all, sample_with_info
+from jdlm.sampling import Draw, Request, draw_sizes, draw_steps, sample_all, sample_with_info
 from tests.measure.test_remasking import look_up, wrong
 from tests.reference import remasking as twin
 from tests.sampling.counts import histogram, p_value
@@ -75,6 +75,29 @@ def test_samples_and_calls_follow_the_exact_law(name, remasker, draw):
         calls = np.bincount(info.nfe, minlength=len(found.nfe))
         assert p_value(calls, found.nfe, N) > ALARM, planner
         assert not info.leftover.any()
+
+
+def test_the_last_step_of_a_schedule_is_drawn_by_the_final_draw():
+    """Also without remasking: lists that end with an empty step have no last step; planners that count know none."""
+    draw, predictor = Draw(final=Draw(top_k=1)), wrong(LENGTH, VOCAB)
+    weights, sizes = np.array([0.5, 0.5]), np.array([[2, 1, 1], [1, 3, 0]])
+    schedule = schedules.Schedule("two", LENGTH, 3, schedules.Atoms(weights, sizes))
+    plain = exact.output_law(predictor, schedule)
+    for planner in (RANDOM, planners.confidence()):
+        found = exact.output_law(predictor, schedule, planner, draw=draw)
+        key = jax.random.key(21)
+        request = Request(key, planner, draw_sizes(key, schedule, 2 * N))
+        tokens, _ = sample_all(predictor, [request], draw=draw).parts[0]
+        assert p_value(histogram(tokens, VOCAB), found.law, 2 * N) > ALARM
+        assert exact.total_variation(plain.law, found.law) > 0.02
+    counts = planners.threshold(0.7)
+    with pytest.raises(ValueError, match="counts by itself knows no last step"):
+        sample_all(predictor, [Request(key, counts, indices=np.arange(3))], draw=draw)
+    with pytest.raises(ValueError, match="counts by itself knows no last step"):
+        exact.output_law(predictor, None, counts, draw=draw)
+    for wrong_final in ("argmax", draw):
+        with pytest.raises(ValueError, match="is not the draw of one step"):
+            Draw(final=wrong_final)
 
 
 def test_conf_masks_in_proportion_to_what_tokens_were_when_they_were_drawn():
