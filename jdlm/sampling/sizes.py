@@ -63,8 +63,8 @@ def draw_steps(key: Key[Array, ""], schedule: Any, lanes: Any = None, indices: A
     Raises:
       ValueError: as `draw_sizes`.
 
-    >>> from jdlm import schedules
-    >>> steps = draw_steps(jax.random.key(0), schedules.with_corrector(schedules.uniform(4, 2), rounds=1, size=1), 2)
+    >>> from jdlm import keys, schedules
+    >>> steps = draw_steps(keys.key(0), schedules.with_corrector(schedules.uniform(4, 2), rounds=1, size=1), 2)
     >>> steps.sizes.tolist(), steps.remask.tolist()
     ([[2, 2, 0, 1], [2, 2, 0, 1]], [[0, 0, 1, 0], [0, 0, 1, 0]])
     """
