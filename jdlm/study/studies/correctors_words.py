@@ -97,8 +97,8 @@ def _filters(rows: Sequence[Row]) -> Iterator[str]:
 def _conf(rows: Sequence[Row]) -> Iterator[str]:
     for who in ("oracle", "wrong"):
         wanted = {"predictor": who, "schedule": "remdm_conf:0.3:linear", "num_steps": 6}
-        (ratio,) = find(rows, "kl_over_thinning_ratio", target="chain-6", **wanted)
-        yield f"Kind conf, eta 0.3, 6 times, chain, {who}: KL over thinning's at as many calls {cite(ratio, 3)}."
+        for ratio in find(rows, "kl_over_thinning_ratio", target="chain-6", **wanted):
+            yield f"Kind conf, eta 0.3, 6 times, chain, {who}: KL over thinning's at as many calls {cite(ratio, 3)}."
 
 
 def _networks(rows: Sequence[Row]) -> Iterator[str]:
@@ -115,9 +115,9 @@ def _networks(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _checked(rows: Sequence[Row]) -> Iterator[str]:
-    found = find(rows, "surprise_deviation")
-    worst = max(found, key=lambda row: abs(row.value))
-    yield (
-        f"Sampled tokens: the mean surprise of {len(found)} samplers is at most {cite(worst, 3, error=False)} of its "
-        "standard errors from the exact one."
-    )
+    if found := find(rows, "surprise_deviation"):
+        worst = max(found, key=lambda row: abs(row.value))
+        yield (
+            f"Sampled tokens: the mean surprise of {len(found)} samplers is at most {cite(worst, 3, error=False)} of "
+            "its standard errors from the exact one."
+        )
