@@ -175,13 +175,13 @@ def _moved(space: StateSpace, sets: _Sets, mass: np.ndarray, move: Move, last: b
 
 def calls_law(schedule: Schedule) -> Float[np.ndarray, " calls"]:
     """Law of the number of predictor calls where each masking costs one for each token that may be masked."""
-    length, laws = schedule.length, []
+    laws = []
     for weight, moves in _law(schedule).moves(schedule.length):
         joint = {(0, 0): weight}  # revealed, calls
         for move in moves:
             following: dict[tuple[int, int], float] = {}
             for (n, calls), mass in joint.items():
-                for m, b, a, p in _numbers(move, n, length):
+                for m, b, a, p in move.numbers(n):
                     more = (a > 0) + (n if m else 0) + (n - m if b else 0)
                     place = (n - m + a - b, calls + more)
                     following[place] = following.get(place, 0.0) + mass * p
@@ -192,12 +192,3 @@ def calls_law(schedule: Schedule) -> Float[np.ndarray, " calls"]:
         for (_, calls), mass in joint.items():
             law[calls] += mass
     return law
-
-
-def _numbers(move: Move, n: int, length: int) -> Iterator[tuple[int, int, int, float]]:
-    """Numbers masked before, masked after and revealed, and their probability."""
-    none = np.eye(1, length + 1)[0]
-    before = none if move.before is None else move.before[n]
-    after = none if move.after is None else move.after[n]
-    for m, b, a in itertools.product(*(np.flatnonzero(law).tolist() for law in (before, after, move.reveal[n]))):
-        yield m, b, a, float(before[m] * after[b] * move.reveal[n, a])

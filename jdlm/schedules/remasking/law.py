@@ -5,6 +5,7 @@ were revealed before it. A step that reveals nothing asks nothing, so it is done
 they are one `Move`.
 """
 
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -28,6 +29,13 @@ class Move(NamedTuple):
     reveal: Float[np.ndarray, "counts sizes"]
     before: Float[np.ndarray, "counts sizes"] | None = None
     after: Float[np.ndarray, "counts sizes"] | None = None
+
+    def numbers(self, n: int) -> Iterator[tuple[int, int, int, float]]:
+        """Numbers masked before the call, masked after it and revealed, from n, and the probability of the three."""
+        none = np.eye(1, len(self.reveal))[0]
+        laws = [none if kernel is None else kernel[n] for kernel in (self.before, self.after)] + [self.reveal[n]]
+        for before, after, size in itertools.product(*(np.flatnonzero(law).tolist() for law in laws)):
+            yield before, after, size, float(laws[0][before] * laws[1][after] * laws[2][size])
 
 
 class Ticks(NamedTuple):
@@ -138,11 +146,11 @@ class RemaskingLaw:
 
     def draw(self, key: Shaped[PRNGKeyArray, ""], length: int) -> Int[Array, " num_steps"]:
         """Refused: one array of sizes does not tell what is masked again."""
-        raise ValueError("a schedule that masks tokens again has two numbers a step; use jdlm.sampling.draw_steps")
+        raise ValueError(_TWO)
 
     def invert(self, uniforms: Float[np.ndarray, "lanes any"], length: int) -> Int[np.ndarray, "lanes num_steps"]:
         """Refused, as `draw` is."""
-        raise ValueError("a schedule that masks tokens again has two numbers a step; use jdlm.sampling.draw_steps")
+        raise ValueError(_TWO)
 
     def exposure(self, length: int) -> Float[np.ndarray, " length"]:
         """Refused: there is none."""
@@ -164,6 +172,7 @@ class RemaskingLaw:
         raise NotImplementedError
 
 
+_TWO = "a schedule that masks tokens again has two numbers a step; use jdlm.sampling.draw_steps"
 _NONE = (
     "a schedule that masks tokens again has no {}, for it reveals a position more than once; exact numbers are in "
     "jdlm.exact.output_law"
@@ -172,17 +181,12 @@ _NONE = (
 
 def _following(move: Move, n: int, length: int) -> tuple[np.ndarray, np.ndarray]:
     """Laws ``[length + 1]`` of the count after a move from n, if it asks and if it does not; together they sum to 1."""
-    none = np.eye(1, length + 1)[0]
-    before = none if move.before is None else move.before[n]
-    after = none if move.after is None else move.after[n]
-    down = np.convolve(before, after)  # of how many are masked in all
     asked, not_asked = np.zeros(length + 1), np.zeros(length + 1)
-    for masked in np.flatnonzero(down):
-        for size in np.flatnonzero(move.reveal[n]):
-            place = n - masked + size
-            if not 0 <= place <= length:
-                raise ValueError(
-                    f"a move masks {masked} and reveals {size} positions of {length}, {n} of them revealed"
-                )
-            (asked if size else not_asked)[place] += down[masked] * move.reveal[n, size]
+    for before, after, size, probability in move.numbers(n):
+        place = n - before - after + size
+        if not 0 <= place <= length:
+            raise ValueError(
+                f"a move masks {before + after} and reveals {size} positions of {length}, {n} of them revealed"
+            )
+        (asked if size else not_asked)[place] += probability
     return asked, not_asked
