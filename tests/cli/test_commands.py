@@ -410,26 +410,22 @@ def test_help_names_every_option_with_its_default(at_work, capsys, command):
     assert ("--training.steps INT" in text) == (command == "train")
 
 
-def test_help_and_errors_are_fast_and_do_without_jax(tmp_path):
+def test_help_and_errors_import_little_and_do_without_jax(tmp_path):
+    # How long they take is measured by benchmarks/startup.py; a test counts what would make them slow.
     code = "import sys\nfrom jdlm import cli\ncode = cli.guarded(cli.run_%s, sys.argv[1:])\n"
-    code += "print({'jax', 'numpy', 'matplotlib'} & set(sys.modules)); sys.exit(code)"
+    code += "print({'jax', 'numpy', 'matplotlib'} & set(sys.modules), len(sys.modules)); sys.exit(code)"
     for command, arguments, status in (
         ("train", ["mixtur"], 2),
         ("sample", ["mixture", "--sweep.sample", "3"], 2),
         ("sample", ["--help"], 0),
         ("train", ["--help"], 0),
     ):
-        # Processor time, the least of two: other programs of the machine are not our affair.
-        seconds = []
-        for _ in range(2):
-            before = os.times()
-            done = subprocess.run(
-                [sys.executable, "-c", code % command, *arguments], cwd=tmp_path, capture_output=True, text=True
-            )
-            after = os.times()
-            seconds.append(after.children_user + after.children_system - before.children_user - before.children_system)
-            assert (done.returncode, done.stdout.splitlines()[-1]) == (status, "set()"), done.stderr
-        assert min(seconds) < 0.5
+        done = subprocess.run(
+            [sys.executable, "-c", code % command, *arguments], cwd=tmp_path, capture_output=True, text=True
+        )
+        heavy, count = done.stdout.splitlines()[-1].rsplit(" ", 1)
+        assert (done.returncode, heavy) == (status, "set()"), done.stderr
+        assert int(count) < 450  # 309 to 325 on Python 3.11; numpy is 140 more, jax another 550
 
 
 def test_a_reader_that_leaves_early(workplace):
