@@ -14,6 +14,8 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from jdlm.errors import InputError
+
 __all__ = [
     "AXIS",
     "fetch",
@@ -57,9 +59,9 @@ def mesh(count: int | None = None) -> Mesh | None:
     devices = jax.devices()
     count = len(devices) if count is None else count
     if not 1 <= count <= len(devices):
-        raise ValueError(f"devices={count}, but there are {len(devices)}; use 1 to {len(devices)}")
+        raise InputError(f"devices={count}, but there are {len(devices)}; use 1 to {len(devices)}")
     if count < len(devices) and jax.process_count() > 1:
-        raise ValueError(f"devices={count} of {len(devices)} on {jax.process_count()} processes; leave it out")
+        raise InputError(f"devices={count} of {len(devices)} on {jax.process_count()} processes; leave it out")
     if count == 1:
         return None
     return jax.make_mesh((count,), (AXIS,), axis_types=(AxisType.Auto,), devices=devices[:count])

@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Integer, Key
 
+from jdlm.errors import InputError
+
 __all__ = ["IMPL", "check", "key"]
 
 IMPL = "threefry2x32"
@@ -36,9 +38,9 @@ def check(key: Any) -> None:
     remedy = f'make it with jax.random.key(seed, impl="{IMPL}")'
     dtype = getattr(key, "dtype", None)
     if dtype is None or not jnp.issubdtype(dtype, jax.dtypes.prng_key):
-        raise ValueError(f"key is {type(key).__name__ if dtype is None else dtype}, not a typed key; {remedy}")
+        raise InputError(f"key is {type(key).__name__ if dtype is None else dtype}, not a typed key; {remedy}")
     if (impl := str(jax.random.key_impl(key))) != IMPL:
-        raise ValueError(f"key is of {impl}, whose bits for one sample depend on the others; {remedy}")
+        raise InputError(f"key is of {impl}, whose bits for one sample depend on the others; {remedy}")
 
 
 def lane_keys(key: Key[Array, ""], indices: Integer[Array, " lanes"]) -> Key[Array, " lanes"]:

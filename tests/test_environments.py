@@ -19,6 +19,7 @@ import jdlm.cli.train as train_module
 from jdlm import cli, devices, predictor, sampling, training
 from jdlm.cli import cache, cores, doctor, hosts, progress, streams, tokens
 from jdlm.config import MixtureConfig, TableConfig, TextConfig, presets
+from jdlm.errors import InputError
 from jdlm.study import runs
 from jdlm.training import checkpoint as checkpoints
 
@@ -59,7 +60,9 @@ def run(tmp_path_factory) -> Path:
     config = dataclasses.replace(config, network=dataclasses.replace(config.network, dtype="float32"))
     with runs.draft(folder / "runs", "run") as draft:
         runs.write_config(draft.folder, config)
-        runs.write_manifest(draft.folder, runs.new_manifest(config, ["train.py"]) | {"steps_done": 20})
+        runs.write_manifest(
+            draft.folder, runs.new_manifest(config, ["train.py"]) | {"steps_done": 20, "finished": "2026"}
+        )
         state = training.init(config.network, config.target.build(), config.training)
         checkpoints.save(draft.folder / runs.CHECKPOINT, state._replace(step=jnp.array(20)), config.network)
         return draft.publish()
@@ -131,13 +134,21 @@ def test_too_little_memory_is_one_line_and_a_fault_of_ours_is_not(capsys):
 
         return command
 
-    for error in (MemoryError(), OverflowError("too large"), RuntimeError("RESOURCE_EXHAUSTED: Out of\nmemory")):
+    for error in (MemoryError(), RuntimeError("RESOURCE_EXHAUSTED: Out of\nmemory")):
         assert cli.guarded(ending(error), []) == 2
         message = capsys.readouterr().err
         assert message.count("\n") == 1 and message.endswith("for this machine, use smaller ones\n")
-    for error in (RuntimeError("a fault"), KeyError("a fault")):
-        with pytest.raises(type(error)):
-            cli.guarded(ending(error), [])
+    for error in (RuntimeError("a fault"), KeyError("a fault"), ValueError("a fault"), OverflowError("a fault")):
+        assert cli.guarded(ending(error), []) == 70
+        message = capsys.readouterr().err
+        assert message.startswith(f"error: this is a fault of jdlm, not of the input: {type(error).__name__}: ")
+        assert "a fault" in message and message.count("\n") == 1
+        assert message.endswith("please report it with the command and its traceback (add --debug)\n")
+        assert cli.guarded(ending(error), ["--debug"]) == 70
+        assert "Traceback (most recent call last)" in capsys.readouterr().err
+    assert cli.guarded(ending(InputError("\x1b[2J" + "x" * 1000)), []) == 2
+    message = capsys.readouterr().err
+    assert len(message) <= 301 and "\x1b" not in message and r"\x1b" in message
 
 
 # ---- files

@@ -15,7 +15,7 @@ from jdlm.study.studies import STUDIES
 ROOT = Path(jdlm.__file__).parent
 # From the ground up; a module imports from its own layer and from those below it. Inside of functions, too.
 LAYERS = [
-    {"curves", "files", "keys", "lazy", "pytrees", "words"},
+    {"curves", "errors", "files", "keys", "lazy", "pytrees", "records", "words"},
     {"targets", "devices"},
     {"predictor", "planners", "schedules"},
     {"config"},
@@ -28,6 +28,7 @@ LAYERS = [
 # Library files whose tests stand elsewhere, and where.
 ELSEWHERE = {
     "cli/cache": "cli/test_commands",
+    "cli/cells": "cli/test_interrupted",
     "cli/cores": "test_devices",
     "cli/drawing": "cli/test_sweep",
     "cli/doctor": "test_environments",
@@ -43,6 +44,8 @@ ELSEWHERE = {
     "cli/train": "cli/test_commands",
     "cli/verify": "cli/test_study",
     "sampling/_rounds": "sampling/test_speculation",
+    "study/batches": "study/test_making",
+    "study/manifests": "study/test_runs",
     "training/layers": "training/test_network",
     "study/figures/strokes": "study/figures/test_adaptation",
 }

@@ -1,16 +1,21 @@
 """The command line: parses, calls the library, writes run folders. JAX is imported only once the options are valid.
 
-Exit codes: 0 done, 1 a check or a training run failed, 2 bad input (one line on stderr, or tyro's box where an option
-or its value cannot be read), 130 interrupted.
+Exit codes: 0 done, 1 a check, a cell or a training run failed, 2 bad input (one line on stderr, or tyro's box where an
+option or its value cannot be read), 70 a fault of jdlm, 130 interrupted, 143 terminated.
 """
 
 import contextlib
 import os
 import sys
+import traceback
 from collections.abc import Callable
 
 import jdlm
 from jdlm.cli import interrupt, streams
+from jdlm.errors import InputError
+
+_LONGEST = 300  # characters of an error
+_REPORT = "; please report it with the command and its traceback (add --debug)"
 
 
 def train_entry() -> None:
@@ -25,7 +30,7 @@ def sample_entry() -> None:
 
 def _exit(code: int) -> None:
     """Ends the process; after an interruption at once, since JAX can crash when it is taken down in mid-compilation."""
-    if code == 130:
+    if code in (interrupt.INTERRUPTED, interrupt.TERMINATED):
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError, AttributeError):
                 stream.flush()
@@ -65,7 +70,8 @@ def _version() -> int:
 def guarded(command: Callable[[list[str]], int], arguments: list[str]) -> int:
     """Runs a command and turns what a user can cause into one line on stderr and an exit code.
 
-    ``python -X dev`` shows the traceback instead.
+    What a user cannot cause is a fault of jdlm: it says so and asks for a report. ``--debug`` (or ``python -X dev``)
+    shows the traceback of any error before that line.
     """
     streams.show_everything()
     try:
@@ -78,18 +84,24 @@ def guarded(command: Callable[[list[str]], int], arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
     except KeyboardInterrupt as stop:
-        return _report(str(stop) or interrupt.message(), "", 130)
-    except FloatingPointError as error:
+        return _report(str(stop) or interrupt.message(), "", interrupt.exit_code())
+    except Exception as error:
+        if "--debug" in arguments or sys.flags.dev_mode:
+            traceback.print_exc()
+        return _blame(error)
+
+
+def _blame(error: Exception) -> int:
+    """Says in one line what is wrong, and returns the exit code of whose affair it is."""
+    if isinstance(error, FloatingPointError):
         return _report(str(error), "error: ", 1)
-    except (ValueError, OSError, NotImplementedError) as error:
-        if sys.flags.dev_mode:
-            raise
+    if isinstance(error, InputError | OSError | NotImplementedError):
         return _report(str(error) or type(error).__name__, "error: ", 2)
-    except (MemoryError, OverflowError, RuntimeError) as error:
-        if sys.flags.dev_mode or (isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" not in str(error)):
-            raise  # a fault of ours, whose traceback we want to be told
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" in str(error)):
         reason = str(error) or "no memory is left"
         return _report(f"{reason}; the sizes are too large for this machine, use smaller ones", "error: ", 2)
+    what = f"{type(error).__name__}: {error}".strip()
+    return _report(_shortened(what, 150) + _REPORT, "error: this is a fault of jdlm, not of the input: ", 70)
 
 
 def _code(command: Callable[[list[str]], int], arguments: list[str]) -> int:
@@ -100,5 +112,15 @@ def _code(command: Callable[[list[str]], int], arguments: list[str]) -> int:
 
 
 def _report(message: str, prefix: str, code: int) -> int:
-    print(prefix + " ".join(message.split()), file=sys.stderr)
+    print(_shortened(prefix + " ".join(_printable(message).split()), _LONGEST), file=sys.stderr)
     return code
+
+
+def _printable(message: str) -> str:
+    """``message`` with control characters, which could move a terminal's cursor, as escapes."""
+    return "".join(each if each.isprintable() or each.isspace() else repr(each)[1:-1] for each in message)
+
+
+def _shortened(text: str, most: int) -> str:
+    """``text`` in at most so many characters: its middle is left out, for what is wrong is at both ends."""
+    return text if len(text) <= most else f"{text[: (most - 5) // 2]} ... {text[len(text) - (most - 5) // 2 :]}"

@@ -4,6 +4,8 @@ import contextlib
 import os
 from pathlib import Path
 
+from jdlm.errors import InputError
+
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container under Linux
 
 
@@ -38,7 +40,7 @@ def start() -> None:
         reason = " ".join(str(error).split()).partition(" (set JAX_PLATFORMS")[0].rstrip(".")
         platforms = jax.config.jax_platforms  # pyright: ignore[reportAttributeAccessIssue]
         wanted = f" for JAX_PLATFORMS={platforms!r}" if platforms else ""
-        raise ValueError(
+        raise InputError(
             f"JAX has no devices{wanted}{': ' if reason else ''}{reason}; "
             "unset it to take what there is, or set JAX_PLATFORMS=cpu"
         ) from None

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from jdlm.cli import cache, hosts, options
+from jdlm.cli import cache, figures, hosts, options
 from jdlm.cli.resource import load_network, resolve
 from jdlm.config import MixtureConfig, presets
-from jdlm.study import runs
+from jdlm.errors import InputError
+from jdlm.study import places, runs
 
 _DRAWS = 4096
 
@@ -55,7 +56,7 @@ def _folder(word: str | None, root: Path) -> Path | None:
     folder = runs.find(word, root)
     if folder is None:
         resolve(word, root)  # says what is wrong with a word that is neither
-        raise ValueError(f"{word!r} is a preset, and doctor checks runs; leave it out, or name a run")
+        raise InputError(f"{word!r} is a preset, and doctor checks runs; leave it out, or name a run")
     return folder
 
 
@@ -83,7 +84,7 @@ def _cache_folder() -> str:
         return str(folder)
     reason = "this user has no home" if folder is None else f"{folder} cannot be written"
     if os.environ.get("XDG_CACHE_HOME"):
-        raise ValueError(f"{reason}; set XDG_CACHE_HOME to another folder, else every command compiles anew")
+        raise InputError(f"{reason}; set XDG_CACHE_HOME to another folder, else every command compiles anew")
     return f"none, as {reason}: every command compiles anew; set XDG_CACHE_HOME to keep compiled programs"
 
 
@@ -95,7 +96,7 @@ def _runs_folder(root: Path) -> str:
 
 def _presets() -> str:
     if not presets.names():
-        raise ValueError(f"none in {presets.folder()}; install jdlm again")
+        raise InputError(f"none in {presets.folder()}; install jdlm again")
     return ", ".join(presets.load(name).name for name in presets.names())
 
 
@@ -122,7 +123,7 @@ def check_sampler() -> str:
     counts = np.bincount(tokens @ np.array([8, 4, 2, 1]), minlength=16)
     result = stats.chisquare(counts, _DRAWS * law / law.sum())
     if result.pvalue < 1e-6:
-        raise ValueError(f"{_DRAWS} oracle samples do not follow their law (chi-square {result.statistic:.1f} with 15)")
+        raise InputError(f"{_DRAWS} oracle samples do not follow their law (chi-square {result.statistic:.1f} with 15)")
     return f"{_DRAWS} oracle samples follow their exact law (chi-square {result.statistic:.1f}, 15 degrees of freedom)"
 
 
@@ -143,7 +144,10 @@ def _checkpoint(folder: Path) -> str:
 
 
 def _rows(folder: Path) -> str:
-    from jdlm.study import rows
-
-    found = {name: len(rows.read(folder / name)) for name in (runs.METRICS, runs.SWEEP) if (folder / name).is_file()}
+    found = {}
+    if (folder / runs.METRICS).is_file():
+        found[runs.METRICS] = len(figures.training_rows(folder))
+    for name in places.names(folder):
+        place = places.find(folder, name)
+        found[str(place.path.relative_to(folder))] = len(places.read(place))
     return ", ".join(f"{count} in {name}" for name, count in found.items()) or "none yet"

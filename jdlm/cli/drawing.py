@@ -48,7 +48,7 @@ def draw(
 
             files = figures.draw(table, folder / runs.FIGURES, makers, progress=report)
     except Exception as error:
-        if sys.flags.dev_mode:
+        if "--debug" in sys.argv or sys.flags.dev_mode:
             raise
         reason = " ".join(str(error).split()) or type(error).__name__
         print(f"error: {reason}; {folder / file} is whole", file=sys.stderr)

@@ -8,6 +8,8 @@ r"""Bytes of a text as one printable line and back, in the notation that ``token
 Everything else stands for itself. Why: docs/decisions/one-escaping.md.
 """
 
+from jdlm.errors import InputError
+
 _NAMED = {"\n": "n", "\r": "r", "\t": "t"}
 _BYTES = {letter: ord(character) for character, letter in _NAMED.items()} | {"\\": ord("\\")}
 _HEX = frozenset("0123456789abcdefABCDEF")
@@ -16,7 +18,7 @@ _HEX = frozenset("0123456789abcdefABCDEF")
 def check_mask(mask: str) -> None:
     """Raises a ValueError unless ``mask`` is one printable character that neither begins nor ends an escape."""
     if len(mask) != 1 or not mask.isprintable() or mask in _BYTES or mask == "x":
-        raise ValueError(
+        raise InputError(
             f"--mask {mask!r} is not one character that can stand for a token to be drawn; "
             r"use a printable one other than \, n, r, t and x"
         )
@@ -77,7 +79,7 @@ def parse(text: str, mask: str = "_") -> list[int | None]:
             place += 3
         else:
             shown = text[place - 1 : place + 3]
-            raise ValueError(
+            raise InputError(
                 f"--given holds {shown!r}, not an escape; write \\n, \\r, \\t, \\\\, \\{mask} or \\xNN (a byte)"
             )
     return values

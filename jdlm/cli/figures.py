@@ -3,12 +3,17 @@
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jdlm.cli import drawing, options
 from jdlm.cli.resource import resolve
-from jdlm.study import runs
+from jdlm.errors import InputError
+from jdlm.study import places, runs
 
-__all__ = ["Options", "again", "draw", "main"]
+if TYPE_CHECKING:
+    from jdlm.study.rows import Row
+
+__all__ = ["Options", "again", "draw", "main", "training_rows"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,29 +21,45 @@ class Options(options.FolderOptions):
     """Draws the figures of a run again from its sweep.csv and metrics.csv."""
 
     run: options.Run = None
+    sweep_name: str | None = None
+    """Name of the sweep, where the run has several; by default the one in the run's own folder."""
 
 
 def main(arguments: list[str]) -> int:
     """Draws the figures of a run again."""
     given = options.parse(Options(), arguments, "figures")
     resource = resolve(given.run, given.runs_folder)
-    if resource.folder is None or not (resource.folder / runs.SWEEP).is_file():
-        raise ValueError(
-            f"{given.run or resource.folder} has no {runs.SWEEP} yet; make one with `python sample.py sweep`"
-        )
-    return draw(resource.folder)
+    if resource.folder is None:
+        raise InputError(f"{given.run!r} is a preset, which has no rows; name a run")
+    place = places.find(resource.folder, given.sweep_name)
+    runs.check_writable(place.folder)
+    with runs.lock(resource.folder):
+        return draw(place)
 
 
-def again(folder: Path) -> str:
+def again(place: places.Place) -> str:
     """How to draw what an interruption left out."""
-    return f"Draw them with: python sample.py figures {shlex.quote(str(folder))}"
+    name = f" --sweep-name {shlex.quote(place.name)}" if place.name else ""
+    return f"Draw them with: python sample.py figures {shlex.quote(str(place.run))}{name}"
 
 
-def draw(folder: Path) -> int:
+def draw(place: places.Place) -> int:
     """Draws what the rows of a run show; returns 1 if that failed, of which one line tells, else 0."""
-    from jdlm.study import rows
+    table = places.read(place)
+    if (place.run / runs.METRICS).is_file():
+        table += training_rows(place.run)
+    return drawing.draw(table, place.folder, runs.SWEEP, again=again(place))
 
-    table = rows.read(folder / runs.SWEEP)
-    if (folder / runs.METRICS).is_file():
-        table += rows.read(folder / runs.METRICS)
-    return drawing.draw(table, folder, runs.SWEEP, again=again(folder))
+
+def training_rows(run: Path) -> "list[Row]":
+    """Rows of the training of a run, up to its checkpoint.
+
+    Raises:
+      ValueError: they, the checkpoint or its settings are not what was written.
+    """
+    from jdlm.study import metrics_file
+    from jdlm.training import checkpoint as checkpoints
+
+    folder = run / runs.CHECKPOINT
+    checkpoints.check(folder, runs.read_config(run).record())
+    return metrics_file.read(run / runs.METRICS, checkpoints.beside(folder), checkpoints.step(folder))

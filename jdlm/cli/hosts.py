@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jdlm.cli import cores, progress
+from jdlm.errors import InputError
 from jdlm.study import runs
 
 
@@ -25,16 +26,16 @@ class HostOptions:
 
     def __post_init__(self):
         if self.devices is not None and self.devices < 1:
-            raise ValueError(f"devices={self.devices} is less than 1; use at least 1, or leave it out")
+            raise InputError(f"devices={self.devices} is less than 1; use at least 1, or leave it out")
         count, number = self.num_processes, self.process_id
         if self.coordinator is None or self.coordinator == "auto":
             if count is not None or number is not None:
-                raise ValueError("--num-processes and --process-id need --coordinator HOST:PORT")
+                raise InputError("--num-processes and --process-id need --coordinator HOST:PORT")
             return
         if ":" not in self.coordinator:
-            raise ValueError(f"coordinator={self.coordinator!r} is not an address; use HOST:PORT, or auto")
+            raise InputError(f"coordinator={self.coordinator!r} is not an address; use HOST:PORT, or auto")
         if count is None or number is None or not 0 <= number < count:
-            raise ValueError(
+            raise InputError(
                 f"num_processes={count}, process_id={number}; "
                 "give both with --coordinator, process_id from 0 to num_processes - 1"
             )
@@ -65,14 +66,14 @@ def connect(given: HostOptions, batch_size: int | None = None, folder: Path | No
         try:
             jax.distributed.initialize()
         except (ValueError, RuntimeError) as error:
-            raise ValueError(
+            raise InputError(
                 f"--coordinator auto finds no cluster ({error}); give HOST:PORT, --num-processes and --process-id"
             ) from None
     elif given.coordinator is not None:
         try:
             jax.distributed.initialize(given.coordinator, given.num_processes, given.process_id)
         except RuntimeError as error:
-            raise ValueError(
+            raise InputError(
                 f"--coordinator {given.coordinator} does not connect ({error}); give the address of process 0, "
                 "a port that is free there, and each process its own --process-id"
             ) from None

@@ -1,4 +1,6 @@
-"""Ctrl-C: long tasks stop at their next safe place; all else stops at once, as everything does the second time.
+"""Ctrl-C, and SIGTERM, which is what clusters send before they kill: long tasks stop at their next safe place.
+
+All else stops at once, as everything does at the second signal.
 
 Python throws KeyboardInterrupt wherever it happens to be. In the middle of a compilation that can crash JAX at the
 exit, and in a callback of the garbage collector it is lost. So inside :func:`gentle` nothing is thrown, and an
@@ -10,7 +12,10 @@ import os
 import signal
 from collections.abc import Iterator
 
+INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
+"""Exit codes after Ctrl-C and after SIGTERM."""
 _NOTHING = "nothing was written"
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stop:
@@ -19,6 +24,7 @@ class Stop:
     def __init__(self):
         self.requested = self.gentle = False
         self.remains = _NOTHING
+        self.signal: int = signal.SIGINT
 
     def check(self) -> None:
         """Raises KeyboardInterrupt if the user has asked to stop."""
@@ -31,18 +37,19 @@ _stop = Stop()
 
 @contextlib.contextmanager
 def watched() -> Iterator[None]:
-    """Inside, Ctrl-C is handled as this module says; to be put around a whole command."""
+    """Inside, both signals are handled as this module says; to be put around a whole command."""
     _stop.requested = _stop.gentle = False
-    _stop.remains = _NOTHING
+    _stop.remains, _stop.signal = _NOTHING, signal.SIGINT
     try:
-        before = signal.signal(signal.SIGINT, _handle)
+        before = [signal.signal(number, _handle) for number in _SIGNALS]
     except ValueError:  # not in the main thread, where no signal arrives
         yield
         return
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in zip(_SIGNALS, before, strict=True):
+            signal.signal(number, handler)
 
 
 def remains(what: str) -> None:
@@ -52,12 +59,17 @@ def remains(what: str) -> None:
 
 def message() -> str:
     """What the user is told after an interruption."""
-    return f"interrupted; {_stop.remains}"
+    return f"{'terminated' if _stop.signal == signal.SIGTERM else 'interrupted'}; {_stop.remains}"
+
+
+def exit_code() -> int:
+    """The exit code after the signal that came: 130 or 143."""
+    return 128 + _stop.signal
 
 
 @contextlib.contextmanager
 def gentle() -> Iterator[Stop]:
-    """Inside, the first Ctrl-C throws nothing; the task is to call ``check`` wherever it can stop safely."""
+    """Inside, the first signal throws nothing; the task is to call ``check`` wherever it can stop safely."""
     _stop.check()
     _stop.gentle = True
     try:
@@ -67,9 +79,10 @@ def gentle() -> Iterator[Stop]:
 
 
 def _handle(number, frame) -> None:
-    first, _stop.requested = not _stop.requested, True
+    first, _stop.requested, _stop.signal = not _stop.requested, True, number
     if not (first and _stop.gentle):
         raise KeyboardInterrupt
     # Not print: the signal may have come in the middle of one.
     with contextlib.suppress(OSError):
-        os.write(2, b"\nstopping at the next safe place; press Ctrl-C again to stop at once\n")
+        again = b"press Ctrl-C again" if number == signal.SIGINT else b"send the signal again"
+        os.write(2, b"\nstopping at the next safe place; " + again + b" to stop at once\n")

@@ -4,6 +4,7 @@ An option with a dot is a field of the configuration (``--training.steps``), one
 run or preset is looked at before the options are parsed: docs/decisions/command-line.md.
 """
 
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,14 @@ from typing import Annotated, NamedTuple, TypeVar
 import tyro
 
 from jdlm.config import presets
+from jdlm.errors import InputError
 
 T = TypeVar("T")
 RUNS_FOLDER = Path("runs")
 _RUN = "folder of a run, or its name under the runs folder"
 _NEWEST = "(default: the newest run)"
+Flag = tyro.conf.FlagCreatePairsOff[bool]
+"""An option that is given or not, without a word for not giving it."""
 Run = Annotated[
     str | None,
     tyro.conf.Positional,
@@ -37,10 +41,12 @@ RunOrPreset = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class FolderOptions:
-    """The option of all commands."""
+    """The options of all commands."""
 
     runs_folder: Path = RUNS_FOLDER
     """Folder that holds the runs."""
+    debug: Flag = False
+    """Show the traceback of an error."""
 
 
 class Early(NamedTuple):
@@ -85,7 +91,7 @@ def parse(defaults: T, arguments: list[str], command: str = "") -> T:
 def check_leading(word: str | None, parsed: str | None) -> None:
     """Raise a ValueError if tyro took another word for the run or preset than :func:`early`, which chose defaults."""
     if word != parsed:
-        raise ValueError(f"{parsed!r} follows an option; name the run or preset before the options")
+        raise InputError(f"{parsed!r} follows an option; name the run or preset before the options")
 
 
 def is_completion(arguments: list[str]) -> bool:
@@ -101,3 +107,9 @@ def program() -> str:
 def command_line() -> list[str]:
     """The command of this process as it can be repeated: the program's name and its arguments."""
     return [program(), *sys.argv[1:]]
+
+
+def again() -> str:
+    """The command of this process as one line for a shell."""
+    words = [shlex.quote(word) for word in command_line()]
+    return " ".join((["python"] if words[0].endswith(".py") else []) + words)

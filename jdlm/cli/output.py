@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jdlm import files
+from jdlm.errors import InputError
 
 __all__ = ["beside", "check", "encoding", "is_standard", "write"]
 
@@ -16,14 +17,14 @@ def check(path: Path | None, option: str) -> None:
     if path is None or is_standard(path):
         return
     if path.is_dir():
-        raise ValueError(f"{option} {path} is a folder; name a file in it")
+        raise InputError(f"{option} {path} is a folder; name a file in it")
     real = Path(os.path.realpath(path))
     if real.is_symlink():
-        raise ValueError(f"{option} {path} is a link that leads back to itself; name a file")
+        raise InputError(f"{option} {path} is a link that leads back to itself; name a file")
     if not real.exists() and not real.parent.is_dir():
-        raise ValueError(f"the folder of {option} {path} does not exist; make it first")
+        raise InputError(f"the folder of {option} {path} does not exist; make it first")
     if not os.access(real if _is_written_through(path) else real.parent, os.W_OK):
-        raise ValueError(f"{option} {path} cannot be written; change its permissions, or choose another file")
+        raise InputError(f"{option} {path} cannot be written; change its permissions, or choose another file")
 
 
 def is_standard(path: Path | None) -> bool:

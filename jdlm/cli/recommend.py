@@ -10,6 +10,7 @@ from jdlm.cli import cache, hosts, interrupt, options, output, progress
 from jdlm.cli.resource import load_network, resolve
 from jdlm.config import build_schedule, check_num_steps, takes_more_steps, words
 from jdlm.config.settings import check_seed
+from jdlm.errors import InputError
 
 if TYPE_CHECKING:
     from jdlm.measure import CurveEstimate
@@ -50,9 +51,9 @@ class Options(options.FolderOptions):
 
     def __post_init__(self):
         if self.samples < 2:
-            raise ValueError(f"samples={self.samples} gives no standard error; use at least 2")
+            raise InputError(f"samples={self.samples} gives no standard error; use at least 2")
         if not 0.5 <= self.confidence < 1.0:
-            raise ValueError(f"confidence={self.confidence} is not a probability from 0.5 to below 1; use 0.84 or so")
+            raise InputError(f"confidence={self.confidence} is not a probability from 0.5 to below 1; use 0.84 or so")
         check_seed(self.seed)
 
 
@@ -60,15 +61,15 @@ def main(arguments: list[str]) -> int:
     """Measures the curve twice, prints what each schedule costs, and writes the recommended sizes."""
     given = options.parse(Options(), arguments, "recommend")
     if (given.kl is None) == (given.num_steps is None):
-        raise ValueError("give a goal: either --kl NATS or --num-steps K")
+        raise InputError("give a goal: either --kl NATS or --num-steps K")
     if given.kl is not None and not 0.0 < given.kl < float("inf"):
-        raise ValueError(f"--kl {given.kl} is not a valid goal; use a positive number of nats such as 0.1")
+        raise InputError(f"--kl {given.kl} is not a valid goal; use a positive number of nats such as 0.1")
     resource = resolve(given.run, given.runs_folder)
     length, names = resource.config.target.length, _names(given)
     if given.num_steps is not None:
         check_num_steps(given.num_steps, length, "--num-steps", given.schedule)
         if given.schedule in words.ONE_TOKEN_A_STEP and given.num_steps != length:
-            raise ValueError(f"--schedule {given.schedule} takes {length} steps; use --num-steps {length}, or --kl")
+            raise InputError(f"--schedule {given.schedule} takes {length} steps; use --num-steps {length}, or --kl")
     if given.export is not None:
         output.check(given.export, "--export")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from jdlm.cli import options
 from jdlm.cli.commands import COMMANDS
 from jdlm.config import Config, presets
+from jdlm.errors import InputError
 from jdlm.study import runs
 
 if TYPE_CHECKING:
@@ -36,10 +37,10 @@ def resolve(word: str | None, root: Path, *, fresh: bool = False) -> Resource:
     """
     if word is None:
         if fresh:
-            raise ValueError("--name makes a new run, which needs a preset, as in `python sample.py tiny --name mine`")
+            raise InputError("--name makes a new run, which needs a preset, as in `python sample.py tiny --name mine`")
         folder = runs.newest(root)
         if folder is None:
-            raise ValueError(
+            raise InputError(
                 f"no run under {str(root)!r} yet; train one with `python train.py`, "
                 "or name a preset as in `python sample.py reed-solomon`"
             )
@@ -50,12 +51,12 @@ def resolve(word: str | None, root: Path, *, fresh: bool = False) -> Resource:
     if fresh or word in presets.names() or word.endswith(".toml"):
         return Resource(word, presets.load(word), None)
     if Path(word).is_dir():
-        raise ValueError(f"{word} is a folder without {runs.MANIFEST}, so no run; give a run or a preset")
+        raise InputError(f"{word} is a folder without {runs.MANIFEST}, so no run; give a run or a preset")
     import difflib  # only for errors, so that `--help` is instant
 
     missing = runs.missing(word, root)
     commands = difflib.get_close_matches(word, [command.name for command in COMMANDS], n=1)
-    raise ValueError(f"{missing}; there is also the command {commands[0]!r}") if commands else missing
+    raise InputError(f"{missing}; there is also the command {commands[0]!r}") if commands else missing
 
 
 def load_network(resource: Resource, target: "Target") -> "Predictor | None":
@@ -64,12 +65,17 @@ def load_network(resource: Resource, target: "Target") -> "Predictor | None":
     Raises:
       ValueError: there is no checkpoint, or it is damaged or of another model.
     """
-    if resource.folder is None or resource.config.network is None:
+    config = resource.config
+    if resource.folder is None or config.network is None:
         return None
     from jdlm.training import checkpoint as checkpoints
 
     return checkpoints.load_predictor(
-        resource.folder / runs.CHECKPOINT, resource.config.network, target.length, target.vocab_size
+        resource.folder / runs.CHECKPOINT,
+        config.network,
+        target.length,
+        target.vocab_size,
+        settings=config.record(),
     )
 
 
@@ -85,7 +91,7 @@ def load_predictor(resource: Resource, target: "Target", *, oracle: bool = False
     if network is None and not target.has("conditionals"):
         trained = resource.folder is not None and resource.config.network is not None
         remedy = "sample its network" if trained else f"train a network with `python train.py {resource.name}`"
-        raise ValueError(f"{resource.name!r} has no exact conditionals to sample from; {remedy}")
+        raise InputError(f"{resource.name!r} has no exact conditionals to sample from; {remedy}")
     return predictor.oracle(target) if network is None else network
 
 

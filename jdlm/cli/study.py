@@ -10,6 +10,7 @@ from jdlm import files
 from jdlm.cli import cache, drawing, interrupt, options, progress
 from jdlm.config import nearest
 from jdlm.config.settings import check_seed
+from jdlm.errors import InputError
 from jdlm.study import runs, studies
 
 if TYPE_CHECKING:
@@ -52,13 +53,15 @@ def main(arguments: list[str]) -> int:
     given = options.parse(Options(), arguments, "study")
     word = given.study
     if word is None:
-        if given != Options(runs_folder=given.runs_folder):
-            option = next(word for word in arguments if word.startswith("--") and not word.startswith("--runs"))
-            raise ValueError(f"{option} belongs to a study; name one of {', '.join(studies.STUDIES)}")
+        if given != Options(runs_folder=given.runs_folder, debug=given.debug):
+            option = next(
+                word for word in arguments if word.startswith("--") and not word.startswith(("--runs", "--debug"))
+            )
+            raise InputError(f"{option} belongs to a study; name one of {', '.join(studies.STUDIES)}")
         print("\n".join(listing()))
         return 0
     if word not in studies.STUDIES:
-        raise ValueError(f"no study {word!r}; {nearest(word, studies.STUDIES, what='studies')}")
+        raise InputError(f"no study {word!r}; {nearest(word, studies.STUDIES, what='studies')}")
     runs.check_writable(given.runs_folder)
     cache.compiled_programs()
     with runs.draft(given.runs_folder, given.name or f"study-{word}", exact=given.name is not None) as draft:

@@ -1,15 +1,19 @@
 """``sample.py sweep``: rows and figures of a run."""
 
+import contextlib
 import dataclasses
 import sys
+import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jdlm.cli import cache, figures, hosts, interrupt, options, progress, summary
+from jdlm.cli import cache, cells, figures, hosts, interrupt, options, progress, summary
 from jdlm.cli.resource import Resource, load_network, load_predictor, record, resolve
-from jdlm.config import SweepConfig, TargetConfig, build_planner, build_schedules, words
-from jdlm.study import runs
+from jdlm.config import Config, SweepConfig, TargetConfig, build_planner, build_schedules, words
+from jdlm.errors import InputError
+from jdlm.study import places, runs
 
 if TYPE_CHECKING:
     from jdlm.predictor import Predictor
@@ -25,12 +29,17 @@ class Options(options.FolderOptions, hosts.HostOptions):
     """Samples a trained run (or the oracle of a preset) under schedules side by side and draws the figures.
 
     The run or preset stands before the options. A preset makes a new run without training; its target has options of
-    its own, which `sample.py sweep PRESET --help` lists.
+    its own, which `sample.py sweep PRESET --help` lists. Cells are kept as they are made: after an interruption, a
+    crash or a failed cell the same command goes on with what is missing.
     """
 
     run: options.RunOrPreset = None
     sweep: SweepConfig = field(default_factory=SweepConfig)
     """Schedules and sizes of the comparison."""
+    sweep_name: str | None = None
+    """Name of the sweep, in RUN/sweeps/NAME; by default the run's own folder, and sweep-2, ... for other settings."""
+    fail_fast: options.Flag = False
+    """Stop at the first cell that fails; by default its error is shown and the others go on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,24 +60,34 @@ def main(arguments: list[str]) -> int:
         if early.word is None and {"-h", "--help"} & {*arguments}:  # there is no run yet, of which it would tell
             options.parse(Options(), arguments, "sweep")
         raise
-    config = resource.config
-    if resource.folder is not None:
+    config, folder = resource.config, resource.folder
+    if folder is not None:
         given = options.parse(Options(sweep=config.sweep), arguments, "sweep")
         options.check_leading(early.word, given.run)
         resource = dataclasses.replace(resource, config=dataclasses.replace(config, sweep=given.sweep))
+        places.choose(folder, given.sweep, given.sweep_name)  # a name that is taken is told at once
         cache.compiled_programs()
-        mesh = hosts.connect(given, folder=resource.folder)
-        return _sweep_into(resource.folder, resource, mesh)
+        mesh = hosts.connect(given, folder=folder)
+        with _locked(folder):
+            return _sweep_into(folder, resource, mesh, given)
     given = options.parse(PresetOptions(target=config.target, sweep=config.sweep), arguments, "sweep")
     options.check_leading(early.word, given.run)
     return _sweep_preset(given, resource)
 
 
+def _locked(folder: Path) -> contextlib.AbstractContextManager[None]:
+    """Keeps other writers out; process 0 does it for all."""
+    from jdlm import devices
+
+    return runs.lock(folder) if devices.is_main() else contextlib.nullcontext()
+
+
 def _sweep_preset(given: PresetOptions, preset: Resource) -> int:
-    """Sweeps the oracle of a preset in a new run."""
+    """Sweeps the oracle of a preset in a new run, or goes on with one that was not finished."""
     if preset.config.training is not None:
         print(f"note: {preset.name} is not trained here, so the oracle alone is sampled", file=sys.stderr)
-    config = dataclasses.replace(preset.config, target=given.target, sweep=given.sweep, network=None, training=None)
+    target_config = given.target.pinned()
+    config = dataclasses.replace(preset.config, target=target_config, sweep=given.sweep, network=None, training=None)
     name = given.name or config.name + ("-oracle" if preset.config.training is not None else "")
     cache.compiled_programs()
     mesh = hosts.connect(given)
@@ -77,44 +96,86 @@ def _sweep_preset(given: PresetOptions, preset: Resource) -> int:
     target = config.target.build()
 
     load_predictor(Resource(preset.name, config, None), target)
+    resource = Resource(name, config, None)
     if not devices.is_main():
-        return _sweep_into(None, Resource(name, config, None), mesh)
+        return _sweep_into(None, resource, mesh, given)
+    with _unfinished(given, name, config) as folder:
+        if folder is not None:
+            print(f"note: going on with {folder}, which is not finished", file=sys.stderr)
+            return _sweep_into(folder, resource, mesh, given)
     with runs.draft(given.runs_folder, name, exact=given.name is not None) as draft:
         record(draft.folder, config, target)
-        return _sweep_into(draft.folder, Resource(name, config, None), mesh, draft)
+        return _sweep_into(draft.folder, resource, mesh, given, draft)
 
 
-def _sweep_into(folder: Path | None, resource: Resource, mesh, draft: runs.Draft | None = None) -> int:
+@contextlib.contextmanager
+def _unfinished(given: PresetOptions, name: str, config: Config) -> Iterator[Path | None]:
+    """A run of the same preset and settings that was not finished, locked; None if there is none that is free."""
+    with contextlib.ExitStack() as stack:
+        found = None
+        for folder in runs.unfinished(given.runs_folder, name, config, exact=given.name is not None):
+            try:
+                stack.enter_context(runs.lock(folder))
+            except InputError:  # somebody else is at it
+                if given.name is not None:
+                    raise
+                continue
+            found = folder
+            break
+        yield found
+
+
+def _sweep_into(folder: Path | None, resource: Resource, mesh, given: Options, draft: runs.Draft | None = None) -> int:
     """Writes ``sweep.csv``, the manifest's entry and the figures; the rows of an older sweep stay until the end.
 
-    Processes other than the main one write nothing. Returns the exit code: 1 if a figure could not be drawn, which
-    costs neither the rows nor the table that is printed of them.
+    Processes other than the main one write nothing. Returns the exit code: 1 if a cell failed or a figure could not be
+    drawn, which costs neither the other rows nor the table that is printed of them.
     """
     from jdlm import devices
 
     started = runs.now()
-    if not devices.is_main():
-        interrupt.remains("process 0 says what is written")
-    table, sampling = _measure(resource, mesh)
     if folder is None or not devices.is_main():
+        interrupt.remains("process 0 says what is written")
+        _measure(resource, mesh, None, given)
         return 0
-    sweep = dataclasses.asdict(resource.config.sweep)
+    if draft is None:
+        place = places.choose(folder, given.sweep, given.sweep_name)
+    else:
+        place = places.Place(folder, given.sweep_name or "")
+    keeper = cells.Cells(place, given.sweep, draft)
+    table, sampling, failed = _measure(resource, mesh, None if devices.on_many_hosts(mesh) else keeper, given)
     entry = {"command": options.command_line(), "started": started, "finished": None}
-    entry |= {"options": sweep, "sampling": sampling}
-    folder = _write(folder, table, entry, draft)
+    entry |= {"options": places.plain(given.sweep), "sampling": sampling}
+    entry |= {"kept": keeper.kept.taken} if keeper.kept.taken else {}
+    place = _write(keeper, table, entry, failed)
     print("\n".join(summary.lines(table, resource.config.name)))
-    print(f"wrote {folder / runs.SWEEP}", flush=True)
-    return figures.draw(folder)
+    print(f"wrote {place.path}", flush=True)
+    code = figures.draw(place)
+    if failed:
+        print(
+            f"error: {len(failed)} parts failed; the same command tries them again: {options.again()}", file=sys.stderr
+        )
+    return 1 if failed else code
 
 
-def _measure(resource: Resource, mesh) -> tuple[list["Row"], dict[str, dict]]:
-    """The rows of a sweep, and by predictor how the sampler was used."""
+def _measure(
+    resource: Resource, mesh, keeper: "cells.Cells | None", given: Options
+) -> tuple[list["Row"], dict[str, dict], list[str]]:
+    """The rows of a sweep, by predictor how the sampler was used, and what failed."""
     from jdlm.study import sweep as sweeps
 
     config, target = resource.config, resource.config.target.build()
     predictors, identities = _predictors(resource, target)
     schedules = _schedules(config.sweep, target)
-    sampling = {}
+    usages: dict[str, list] = {}
+    failed: list[str] = []
+
+    def fail(what: str, error: Exception) -> None:
+        if "--debug" in sys.argv:
+            traceback.print_exception(error)
+        print(f"error: {what}: {' '.join(str(error).split()) or type(error).__name__}"[:300], file=sys.stderr)
+        failed.append(what)
+
     with progress.Progress("sweep", unit="predictor call") as bar, interrupt.gentle() as stop:
 
         def report(done: int, total: int, what: str) -> None:
@@ -133,11 +194,14 @@ def _measure(resource: Resource, mesh) -> tuple[list["Row"], dict[str, dict]]:
             speculative="speculative" in config.sweep.schedules,
             batch_size=config.sweep.batch_size,
             identities=identities,
-            on_samples=lambda name, results: sampling.update({name: _usage(results)}),
+            on_samples=lambda name, results: usages.setdefault(name, []).append(results),
+            on_error=None if given.fail_fast else fail,
+            context=None if keeper is None else cells.context(config),
+            keep=keeper,
             mesh=mesh,
             progress=report,
         )
-    return table, sampling
+    return table, {name: _usage(results) for name, results in usages.items()}, failed
 
 
 def _predictors(resource: Resource, target: "Target") -> tuple[dict[str, "Predictor"], dict[str, str]]:
@@ -164,33 +228,31 @@ def _schedules(sweep: SweepConfig, target: "Target") -> list["Schedule"]:
         )
 
 
-def _write(folder: Path, table: list["Row"], entry: dict[str, Any], draft: runs.Draft | None) -> Path:
-    """Writes the rows and the manifest's entry; returns the folder, which has its name now if it was a draft."""
-    from jdlm.study import rows
-
+def _write(keeper: cells.Cells, table: list["Row"], entry: dict[str, Any], failed: list[str]) -> places.Place:
+    """Writes the rows and the manifest's entry; returns where they are, in a run that has its name now."""
     with interrupt.gentle() as stop:  # a first Ctrl-C waits until it is clear what is written
-        if draft is None:
-            interrupt.remains(f"{folder / runs.SWEEP} was being written: it holds the old rows, or all new ones")
-        rows.write(folder / runs.SWEEP, table)
-        entry = entry | {"finished": runs.now(), **runs.environment()}
-        manifest = runs.read_manifest(folder) | {"sweep": entry}
-        if draft is not None:
-            manifest["finished"] = entry["finished"]
-        runs.write_manifest(folder, manifest)
-        if draft is not None:
-            folder = draft.publish()
-        interrupt.remains(f"{folder / runs.SWEEP} is written, the figures are not complete. {figures.again(folder)}")
+        place = keeper.settle()
+        interrupt.remains(f"{place.path} was being written: it holds the old rows, or all new ones")
+        entry = entry | {"finished": runs.now(), **runs.environment()} | ({"failed": failed} if failed else {})
+        manifest = runs.read_manifest(place.run)
+        ends = not failed and manifest.get("kind") == "oracle" and manifest.get("finished") is None
+        places.write(place, table, entry, {"finished": entry["finished"]} if ends else None)
+        if not failed:
+            keeper.kept.clear()
+        interrupt.remains(f"{place.path} is written, the figures are not complete. {figures.again(place)}")
         stop.check()
-    return folder
+    return place
 
 
-def _usage(results) -> dict:
-    """What the manifest says of the sampler's queue: shapes of its programs and how well its slots were used."""
+def _usage(results: list) -> dict:
+    """What the manifest says of the sampler's queues: shapes of its programs and how well its slots were used."""
+    usage = type(results[0].usage)(*map(sum, zip(*(each.usage for each in results), strict=True)))
+    programs = dict.fromkeys(layout for each in results for layout in each.layouts)
     return {
-        "programs": [layout._asdict() for layout in results.layouts],
-        **results.usage._asdict(),
-        "useful_share": round(results.usage.share, 4),
-        "cache_bytes": results.cache_bytes,
+        "programs": [layout._asdict() for layout in programs],
+        **usage._asdict(),
+        "useful_share": round(usage.share, 4),
+        "cache_bytes": max(each.cache_bytes for each in results),
     }
 
 

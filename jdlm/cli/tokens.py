@@ -19,6 +19,7 @@ from jdlm.config import (
 )
 from jdlm.config.settings import check_seed
 from jdlm.config.words import SAMPLERS
+from jdlm.errors import InputError
 
 if TYPE_CHECKING:
     from jdlm.targets import Target
@@ -58,9 +59,9 @@ class Options(options.FolderOptions):
 
     def __post_init__(self):
         if self.count < 1:
-            raise ValueError(f"count={self.count} is less than 1; use at least 1")
+            raise InputError(f"count={self.count} is less than 1; use at least 1")
         if self.batch_size is not None and self.batch_size < 1:
-            raise ValueError(f"batch_size={self.batch_size} is less than 1; use at least 1, or leave it out")
+            raise InputError(f"batch_size={self.batch_size} is less than 1; use at least 1, or leave it out")
         check_seed(self.seed)
 
 
@@ -123,14 +124,14 @@ def _known(given: Options, length: int, is_text: bool) -> list[int | None]:
     if is_text:
         escape.check_mask(given.mask)
     elif len(given.mask) != 1 or given.mask.isdecimal() or given.mask.isspace() or given.mask == ",":
-        raise ValueError(f"--mask {given.mask!r} is not one character that cannot be part of a list of ids; use _")
+        raise InputError(f"--mask {given.mask!r} is not one character that cannot be part of a list of ids; use _")
     if given.given is None:
         return [None] * length
     if not is_text:
         return parse_given(given.given, length, given.mask)
     known = escape.parse(given.given, given.mask)
     if len(known) != length:
-        raise ValueError(f"--given holds {len(known)} bytes, the sequence has {length}; fill up with {given.mask!r}")
+        raise InputError(f"--given holds {len(known)} bytes, the sequence has {length}; fill up with {given.mask!r}")
     return known
 
 
@@ -149,10 +150,10 @@ def _tokens(target: "Target", known: list[int | None], mask: str) -> list[int]:
         elif alphabet is None:
             if token >= size:
                 what = "the mask's own id" if token == size else "too large an id"
-                raise ValueError(f"--given holds {token}, {what}; use 0 to {size - 1}, and {mask} for what is drawn")
+                raise InputError(f"--given holds {token}, {what}; use 0 to {size - 1}, and {mask} for what is drawn")
             tokens.append(token)
         elif token not in alphabet:
-            raise ValueError(
+            raise InputError(
                 f"--given holds a byte that the text does not: '{escape.line(bytes([token]), mask)}' does not occur in "
                 f"the text; use its characters, and {mask} for what is drawn"
             )
@@ -180,9 +181,9 @@ def parse_given(text: str, length: int, mask: str = "_") -> list[int | None]:
     words = re.findall(r"[^\s,]+", text)
     for word in words:
         if word != mask and not word.isdecimal():
-            raise ValueError(f"--given holds {word!r}; write token ids and {mask} for each token to be drawn")
+            raise InputError(f"--given holds {word!r}; write token ids and {mask} for each token to be drawn")
     if len(words) != length:
-        raise ValueError(f"--given holds {len(words)} tokens, the sequence has {length}; give {length}, {mask} to draw")
+        raise InputError(f"--given holds {len(words)} tokens, the sequence has {length}; give {length}, {mask} to draw")
     return [None if word == mask else int(word) for word in words]
 
 
@@ -194,22 +195,22 @@ def _schedule(given: Options, masks: int) -> tuple[str | None, int]:
     """
     if given.planner.partition(":")[0] in SELF_SIZED_PLANNERS:
         if given.schedule is not None or given.num_steps is not None:
-            raise ValueError(f"--planner {given.planner} sizes its own steps; leave out --schedule and --num-steps")
+            raise InputError(f"--planner {given.planner} sizes its own steps; leave out --schedule and --num-steps")
         return None, 0
     word, num_steps = given.schedule or "first_hitting", given.num_steps
     if word in SAMPLERS:
         if num_steps is not None:
-            raise ValueError(f"--num-steps {num_steps} does not apply to {word}, whose rounds adapt; leave it out")
+            raise InputError(f"--num-steps {num_steps} does not apply to {word}, whose rounds adapt; leave it out")
         return word, 0
     if word in ONE_TOKEN_A_STEP:
         if num_steps not in (None, masks):
-            raise ValueError(
+            raise InputError(
                 f"--num-steps {num_steps} does not apply to {word}, which takes one step per token; "
                 "choose another --schedule, such as minimax_both"
             )
         return word, masks
     if num_steps is None:
-        raise ValueError(f"--schedule {word} needs --num-steps; use at most {masks}")
+        raise InputError(f"--schedule {word} needs --num-steps; use at most {masks}")
     if masks:
         check_num_steps(num_steps, masks, "--num-steps", word)
     return word, num_steps

@@ -1,5 +1,6 @@
 """``train.py``: trains the network of a preset, or continues an interrupted run."""
 
+import contextlib
 import dataclasses
 import shlex
 import time
@@ -13,7 +14,8 @@ from jdlm.cli import cache, hosts, interrupt, options, progress
 from jdlm.cli.resource import record
 from jdlm.config import Config, SweepConfig, TargetConfig, presets
 from jdlm.config.settings import NetworkConfig, TrainingConfig
-from jdlm.study import runs
+from jdlm.errors import InputError
+from jdlm.study import metrics_file, runs
 
 __all__ = ["main"]
 
@@ -69,7 +71,7 @@ def main(arguments: list[str]) -> int:
         return _resume(arguments, early)
     config = presets.load(early.word or _DEFAULT_PRESET)
     if config.network is None or config.training is None:
-        raise ValueError(
+        raise InputError(
             f"preset {config.name!r} has no [training]: it is for the oracle alone; run `python sample.py {early.word}`"
         )
     defaults = Options(target=config.target, network=config.network, training=config.training, sweep=config.sweep)
@@ -97,19 +99,27 @@ def main(arguments: list[str]) -> int:
 
 def _resume(arguments: list[str], early: options.Early) -> int:
     if early.word is not None:
-        raise ValueError(f"--resume takes the run and no preset; leave out {early.word!r}")
+        raise InputError(f"--resume takes the run and no preset; leave out {early.word!r}")
     given = options.parse(ResumeOptions(resume=""), arguments)
     folder = runs.find(given.resume, given.runs_folder)
     if folder is None:
         raise runs.missing(given.resume, given.runs_folder)
-    config, manifest = runs.read_config(folder), runs.read_manifest(folder)
+    config = runs.read_config(folder)
     if config.network is None or config.training is None:
-        raise ValueError(f"{folder} is a run of the oracle alone; there is no training to continue")
+        raise InputError(f"{folder} is a run of the oracle alone; there is no training to continue")
     cache.compiled_programs()
     mesh = hosts.connect(given, config.training.batch_size, folder)
+    with runs.lock(folder) if _writes() else contextlib.nullcontext():
+        return _go_on(folder, config, mesh)
+
+
+def _go_on(folder: Path, config: Config, mesh) -> int:
+    """Continues a run that no other process writes into."""
     from jdlm.training import checkpoint as checkpoints
 
-    state = checkpoints.load(folder / runs.CHECKPOINT, config.network, config.target.build(), config.training)
+    assert config.network is not None and config.training is not None  # as it is trained
+    place, target = folder / runs.CHECKPOINT, config.target.build()
+    state = checkpoints.load(place, config.network, target, config.training, settings=config.record())
     is_done = int(state.step) == config.training.steps  # for each process: none may wait for another at the next step
     if not _writes():
         if is_done:
@@ -117,11 +127,14 @@ def _resume(arguments: list[str], early: options.Early) -> int:
         _train(_Listener(config, step=int(state.step)), state, mesh)
         return 0
     recorder = _Recorder(runs.Draft(folder, folder, exact=True, published=True), config)
-    recorder.drop_rows_after(int(state.step))
+    recorder.go_on(int(state.step), checkpoints.beside(place))
+    manifest = runs.read_manifest(folder) | {"steps_done": int(state.step)}
     if is_done:
+        if manifest.get("finished") is None:  # it ended between its last checkpoint and its last word
+            runs.write_manifest(folder, manifest | {"finished": runs.now()})
         print(f"{folder} is trained: all {config.training.steps} steps are done")
         return 0
-    manifest["resumed"] = [*manifest.get("resumed", []), {"step": int(state.step), "time": runs.now()}]
+    manifest["resumed"] = [*(manifest.get("resumed") or []), {"step": int(state.step), "time": runs.now()}]
     runs.write_manifest(folder, manifest)
     _train(recorder, state, mesh)
     return 0
@@ -153,13 +166,14 @@ class _Listener:
 class _Recorder(_Listener):
     """Writes metrics, checkpoint and manifest as the training goes on; a run can be continued from each of them.
 
-    Metrics are written before the checkpoint, and those of steps after it are dropped on resuming.
+    Metrics are written before the checkpoint, which has their digest; what comes after it is dropped on resuming.
     """
 
     def __init__(self, draft: runs.Draft, config: Config):
         super().__init__(config)
         self._draft, self._rows, self._saved = draft, [], float("-inf")
         self.folder = draft.folder  # hidden before the first checkpoint
+        self._metrics = metrics_file.MetricsFile(self.folder / runs.METRICS)
 
     def record(self, state, chunk) -> None:
         """Takes in a chunk, and writes it unless the last writing was a moment ago."""
@@ -175,19 +189,20 @@ class _Recorder(_Listener):
 
     def save(self, state) -> None:
         """Writes all that was taken in, if it is not written yet; the run appears under its name the first time."""
-        from jdlm.study import rows
         from jdlm.training import checkpoint as checkpoints
 
         step = self.last.step
         if step == self.step:
             return
-        rows.append(self.folder / runs.METRICS, self._rows)
+        self._metrics.append(self._rows)
         self._rows = []
-        checkpoints.save(self.folder / runs.CHECKPOINT, state, self.network)
+        settings, beside = self.config.record(), self._metrics.mark()
+        checkpoints.save(self.folder / runs.CHECKPOINT, state, self.network, settings=settings, beside=beside)
         finished = {"finished": runs.now()} if step == self.training.steps else {}
         runs.write_manifest(self.folder, runs.read_manifest(self.folder) | {"steps_done": step} | finished)
         self.step, self._saved = step, time.monotonic()
         self.folder = self._draft.publish()
+        self._metrics.path = self.folder / runs.METRICS
         self._say()
 
     def _say(self) -> None:
@@ -197,15 +212,11 @@ class _Recorder(_Listener):
         whole = f"{self.folder} is trained: all {steps} steps are saved"
         interrupt.remains(whole if self.step == steps else f"{saved} {shlex.quote(str(self.folder))}")
 
-    def drop_rows_after(self, step: int) -> None:
-        """Forgets metrics of steps that the checkpoint has not reached."""
-        from jdlm.study import rows
-
+    def go_on(self, step: int, beside: dict[str, Any]) -> None:
+        """Starts from a checkpoint; metrics that do not belong to it are dropped."""
         self.step = step
         self._say()
-        path = self.folder / runs.METRICS
-        if path.is_file():
-            rows.write(path, [row for row in rows.read(path) if row.index is None or row.index <= step])
+        self._metrics.cut(beside, step)
 
 
 def _train(recorder: _Listener, state, mesh) -> None:

@@ -9,6 +9,7 @@ from jdlm.cli import cache, options
 from jdlm.cli.study import made
 from jdlm.config import nearest
 from jdlm.config.settings import check_seed
+from jdlm.errors import InputError
 from jdlm.study import rows, studies, verify
 
 __all__ = ["Options", "main"]
@@ -48,9 +49,9 @@ def main(arguments: list[str]) -> int:
     known = verify.names()
     for word in words:
         if word not in known:
-            raise ValueError(f"no results of {word!r} in {verify.folder()}; {nearest(word, known, what='studies')}")
+            raise InputError(f"no results of {word!r} in {verify.folder()}; {nearest(word, known, what='studies')}")
     if not known:
-        raise ValueError(f"no results in {verify.folder()}; use a checkout of the project, or install it again")
+        raise InputError(f"no results in {verify.folder()}; use a checkout of the project, or install it again")
     cache.compiled_programs()
     found = {name: _compared(name, given) for name in words or known}
     print("\n".join(_table(found)))
@@ -60,7 +61,7 @@ def main(arguments: list[str]) -> int:
 def _compared(name: str, given: Options) -> verify.Comparison:
     study, reference = studies.load(name), rows.read(verify.folder() / f"{name}.csv")
     if given.seed in {row.seed for row in reference if row.n}:
-        raise ValueError(f"--seed {given.seed} is that of the results of {name}, which tells nothing; use another one")
+        raise InputError(f"--seed {given.seed} is that of the results of {name}, which tells nothing; use another one")
     rows_now = made(study, given.seed, given.quick)
     return verify.compare(reference, rows_now, partial=given.quick, relative=study.relative)
 

@@ -1,13 +1,15 @@
 """What a preset holds: a target, a network and its training if it has them, and a sweep."""
 
+import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Annotated
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any
 
 from typing_extensions import Doc
 
 from jdlm.config import words
 from jdlm.config.settings import NetworkConfig, TrainingConfig, check_seed
+from jdlm.errors import InputError
 from jdlm.targets import TargetConfig
 
 __all__ = ["Config", "SweepConfig"]
@@ -69,17 +71,17 @@ class SweepConfig:
         for name in ("schedules", "num_steps", "planners"):
             values = getattr(self, name)
             if not values:
-                raise ValueError(f"{name} is empty; give at least one")
+                raise InputError(f"{name} is empty; give at least one")
             twice = [value for i, value in enumerate(values) if value in values[:i]]
             if twice:
-                raise ValueError(f"{name} holds {twice[0]!r} twice; give each once")
+                raise InputError(f"{name} holds {twice[0]!r} twice; give each once")
         if min(self.num_steps) < 1:
-            raise ValueError(f"num_steps={min(self.num_steps)} is less than 1; use at least 1")
+            raise InputError(f"num_steps={min(self.num_steps)} is less than 1; use at least 1")
         for name in ("samples", "curve_samples"):
             if getattr(self, name) < 2:
-                raise ValueError(f"{name}={getattr(self, name)} gives no standard error; use at least 2")
+                raise InputError(f"{name}={getattr(self, name)} gives no standard error; use at least 2")
         if self.batch_size is not None and self.batch_size < 1:
-            raise ValueError(f"batch_size={self.batch_size} is less than 1; use at least 1, or leave it out")
+            raise InputError(f"batch_size={self.batch_size} is less than 1; use at least 1, or leave it out")
         check_seed(self.seed)
 
 
@@ -93,16 +95,29 @@ class Config:
     training: TrainingConfig | None = None
     sweep: SweepConfig = field(default_factory=SweepConfig)
 
+    def record(self) -> dict[str, Any]:
+        """What tells configurations apart, section by section, as JSON values."""
+        training = None if self.training is None else asdict(self.training)
+        network = None if self.network is None else self.network.record()
+        sections = {
+            "target": self.target.record(),
+            "network": network,
+            "training": training,
+            "sweep": asdict(self.sweep),
+        }
+        values = {"name": self.name} | {title: values for title, values in sections.items() if values is not None}
+        return json.loads(json.dumps(values))
+
     def __post_init__(self):
         if (self.network is None) != (self.training is None):
             missing = "network" if self.network is None else "training"
-            raise ValueError(f"preset {self.name!r} lacks [{missing}]; give both [network] and [training], or neither")
+            raise InputError(f"preset {self.name!r} lacks [{missing}]; give both [network] and [training], or neither")
         length, most = self.target.length, max(self.sweep.num_steps)
         if length < 1:
-            raise ValueError(f"the target has length {length}; use at least 1")
+            raise InputError(f"the target has length {length}; use at least 1")
         thinning = [word for word in self.sweep.schedules if words.takes_more_steps(word)]
         free = (*words.ONE_TOKEN_A_STEP, *words.SAMPLERS, *thinning)
         short = [word for word in self.sweep.schedules if word not in free]
         if most > length and (short or not thinning):
             besides = f", or leave out {', '.join(short)}: only {', '.join(thinning)} can take more" if thinning else ""
-            raise ValueError(f"sweep.num_steps={most} exceeds length={length}; use at most {length}{besides}")
+            raise InputError(f"sweep.num_steps={most} exceeds length={length}; use at most {length}{besides}")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Union
 
 from jdlm.config import TARGETS, Config, TargetConfig, nearest
+from jdlm.errors import InputError
 
 if TYPE_CHECKING:
     from tomlkit.items import Table
@@ -41,9 +42,9 @@ def load(name: str) -> Config:
     """
     path = Path(name) if name.endswith(".toml") else folder() / f"{name}.toml"
     if name.endswith(".toml") and not path.is_file():
-        raise ValueError(f"no preset file {name!r}; give an existing TOML file or one of {', '.join(names())}")
+        raise InputError(f"no preset file {name!r}; give an existing TOML file or one of {', '.join(names())}")
     if not path.is_file():
-        raise ValueError(f"no preset {name!r}; {nearest(name, names(), what='presets')}")
+        raise InputError(f"no preset {name!r}; {nearest(name, names(), what='presets')}")
     return read(path)
 
 
@@ -61,7 +62,7 @@ def read(path: str | Path, folder: Path | None = None) -> Config:
     try:
         config = parse(_decoded(path.read_bytes()), path.stem)
     except (ValueError, OSError, RecursionError) as error:  # includes tomllib's, which nests as deep as the file
-        raise ValueError(f"{path.name}: {error}") from None
+        raise InputError(f"{path.name}: {error}") from None
     return dataclasses.replace(config, target=config.target.anchored(folder or path.parent))
 
 
@@ -73,12 +74,12 @@ def _decoded(content: bytes) -> str:
     """
     is_32 = content.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)) or b"\0\0" in content[:8]
     if is_32 or content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content[:8]:
-        raise ValueError(f"the file is in UTF-{32 if is_32 else 16}; save it as UTF-8")
+        raise InputError(f"the file is in UTF-{32 if is_32 else 16}; save it as UTF-8")
     try:
         return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(
+        raise InputError(
             f"line {line} holds the byte 0x{content[error.start]:02x}, which is not UTF-8 but perhaps Latin-1 or "
             "Windows-1252; save the file as UTF-8"
         ) from None
@@ -132,26 +133,26 @@ def _build(cls: type, data: dict[str, Any], where: str) -> Any:
     kind = f" of kind {cls.kind!r}" if issubclass(cls, TargetConfig) else ""
     for key in data:
         if key not in fields:
-            raise ValueError(f"unknown key {key!r} in {title}{kind}; {nearest(key, fields, what='keys')}")
+            raise InputError(f"unknown key {key!r} in {title}{kind}; {nearest(key, fields, what='keys')}")
     for key, field in fields.items():
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and key not in data:
-            raise ValueError(f"{title}{kind} lacks {key!r}; its keys are {', '.join(fields)}")
+            raise InputError(f"{title}{kind} lacks {key!r}; its keys are {', '.join(fields)}")
     prefix = f"{where}." if where else ""
     values = {key: _convert(hints[key], value, prefix + key) for key, value in data.items()}
     try:
         return cls(**values)
     except ValueError as error:
-        raise ValueError(f"{title}: {error}" if where else str(error)) from None
+        raise InputError(f"{title}: {error}" if where else str(error)) from None
 
 
 def _target(value: Any, where: str) -> Any:
     """The configuration of a target, of the class that its ``kind`` names."""
     if not isinstance(value, dict) or "kind" not in value:
-        raise ValueError(f"no target; begin a section [{where}] with kind = one of {', '.join(sorted(TARGETS))}")
+        raise InputError(f"no target; begin a section [{where}] with kind = one of {', '.join(sorted(TARGETS))}")
     kind = value["kind"]
     if not isinstance(kind, str) or kind not in TARGETS:
-        raise ValueError(f"unknown target kind {kind!r}; {nearest(str(kind), TARGETS, what='kinds')}")
+        raise InputError(f"unknown target kind {kind!r}; {nearest(str(kind), TARGETS, what='kinds')}")
     return _build(TARGETS[kind], {key: entry for key, entry in value.items() if key != "kind"}, where)
 
 
@@ -164,19 +165,19 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return _convert(next(arg for arg in args if arg is not type(None)), value, where)
     if origin is Literal:
         if value not in args:
-            raise ValueError(f"{where} = {value!r} is unknown; use one of {', '.join(map(repr, args))}")
+            raise InputError(f"{where} = {value!r} is unknown; use one of {', '.join(map(repr, args))}")
         return value
     if origin is tuple:
         if not isinstance(value, list):
-            raise ValueError(f"{where} = {value!r} is not a list; write it in brackets")
+            raise InputError(f"{where} = {value!r} is not a list; write it in brackets")
         return tuple(_convert(args[0], entry, f"{where}[{i}]") for i, entry in enumerate(value))
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         if not isinstance(value, dict):
-            raise ValueError(f"{where} = {value!r} is not a section; write [{where}] and its keys below")
+            raise InputError(f"{where} = {value!r} is not a section; write [{where}] and its keys below")
         return _build(hint, value, where)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not hint:
         kind = {int: "a whole number", float: "a number", str: "a text in quotes", bool: "true or false"}[hint]
-        raise ValueError(f"{where} = {value!r} is not {kind}")
+        raise InputError(f"{where} = {value!r} is not {kind}")
     return value

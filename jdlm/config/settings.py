@@ -7,6 +7,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from jdlm.errors import InputError
+
 __all__ = ["NetworkConfig", "TrainingConfig", "check_seed"]
 
 
@@ -39,18 +41,18 @@ class NetworkConfig:
 
     def __post_init__(self):
         if self.kind not in ("bidirectional", "causal"):
-            raise ValueError(f"kind={self.kind!r} is unknown; use 'bidirectional' or 'causal'")
+            raise InputError(f"kind={self.kind!r} is unknown; use 'bidirectional' or 'causal'")
         for name in ("width", "depth", "heads", "mlp_ratio"):
             _require_at_least(name, getattr(self, name), 1)
         if self.width % self.heads:
-            raise ValueError(
+            raise InputError(
                 f"width={self.width} is not a multiple of heads={self.heads}; "
                 f"use width={math.ceil(self.width / self.heads) * self.heads}"
             )
         if self.dtype not in ("auto", "float32", "bfloat16"):
-            raise ValueError(f"dtype={self.dtype!r} is unknown; use 'auto', 'float32' or 'bfloat16'")
+            raise InputError(f"dtype={self.dtype!r} is unknown; use 'auto', 'float32' or 'bfloat16'")
         if self.attention not in ("auto", "recompute", "library"):
-            raise ValueError(f"attention={self.attention!r} is unknown; use 'auto', 'recompute' or 'library'")
+            raise InputError(f"attention={self.attention!r} is unknown; use 'auto', 'recompute' or 'library'")
 
 
 @dataclass(frozen=True)
@@ -86,27 +88,27 @@ class TrainingConfig:
         _require_at_least("evaluation_draws", self.evaluation_draws, 2)
         _require_at_least("warmup_steps", self.warmup_steps, 0)
         if self.warmup_steps >= self.steps:
-            raise ValueError(
+            raise InputError(
                 f"warmup_steps={self.warmup_steps} is not less than steps={self.steps}; use at most {self.steps - 1}"
             )
         for name in ("learning_rate", "clip_norm"):
             if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name}={getattr(self, name)} is not a positive number; use a value such as 1e-3")
+                raise InputError(f"{name}={getattr(self, name)} is not a positive number; use a value such as 1e-3")
         if not 0 <= self.weight_decay < math.inf:
-            raise ValueError(f"weight_decay={self.weight_decay} is negative or not finite; use 0 to turn it off")
+            raise InputError(f"weight_decay={self.weight_decay} is negative or not finite; use 0 to turn it off")
         if not 0 <= self.ema_decay < 1:
-            raise ValueError(f"ema_decay={self.ema_decay} is outside [0, 1); use 0 to turn averaging off")
+            raise InputError(f"ema_decay={self.ema_decay} is outside [0, 1); use 0 to turn averaging off")
         if self.labels not in ("sampled", "oracle"):
-            raise ValueError(f"labels={self.labels!r} is unknown; use 'sampled' or 'oracle'")
+            raise InputError(f"labels={self.labels!r} is unknown; use 'sampled' or 'oracle'")
         check_seed(self.seed)
 
 
 def _require_at_least(name: str, value: int, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{name}={value!r} is not a whole number of at least {least}; use {name}={least} or more")
+        raise InputError(f"{name}={value!r} is not a whole number of at least {least}; use {name}={least} or more")
 
 
 def check_seed(seed: int) -> None:
     """Raises a ValueError unless ``seed`` fits the words that keys are made of."""
     if not 0 <= seed < 2**32:
-        raise ValueError(f"seed={seed} is outside 0..2**32-1; use a number such as 0")
+        raise InputError(f"seed={seed} is outside 0..2**32-1; use a number such as 0")

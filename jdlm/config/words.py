@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jdlm import planners, schedules
+from jdlm.errors import InputError
 from jdlm.words import Word, nearest
 
 if TYPE_CHECKING:
@@ -68,9 +69,9 @@ def check_num_steps(num_steps: int, length: int, name: str = "num_steps", schedu
       schedule: its word; None where every schedule is meant.
     """
     if num_steps < 1:
-        raise ValueError(f"{name}={num_steps} is less than 1; use at most {length} and at least 1")
+        raise InputError(f"{name}={num_steps} is less than 1; use at most {length} and at least 1")
     if num_steps > length and not takes_more_steps(schedule or ""):
-        raise ValueError(f"{name}={num_steps} exceeds length={length}; use at most {length}")
+        raise InputError(f"{name}={num_steps} exceeds length={length}; use at most {length}")
 
 
 def parse(text: str, words: Mapping[str, Word], what: str) -> tuple[Word, list[float | str]]:
@@ -86,24 +87,24 @@ def parse(text: str, words: Mapping[str, Word], what: str) -> tuple[Word, list[f
     """
     name, colon, value = text.partition(":")
     if name in SAMPLERS and what == "schedule":
-        raise ValueError(f"{name!r} is a sampler without sizes, which only `sweep` and `tokens` take; name a schedule")
+        raise InputError(f"{name!r} is a sampler without sizes, which only `sweep` and `tokens` take; name a schedule")
     if name not in words:
-        raise ValueError(f"unknown {what} {name!r}; {nearest(name, words)}")
+        raise InputError(f"unknown {what} {name!r}; {nearest(name, words)}")
     word = words[name]
     if word.parameter is None:
         if colon:
-            raise ValueError(f"{what} {text!r} takes nothing after the colon; write {name!r}")
+            raise InputError(f"{what} {text!r} takes nothing after the colon; write {name!r}")
         return word, []
     if word.choices:
         if value in word.choices:
             return word, [value]
-        raise ValueError(
+        raise InputError(
             f"{what} {text!r} needs a {word.parameter} ({', '.join(word.choices)}), as in '{name}:{word.example}'"
         )
     try:
         return word, [float(value)]
     except ValueError:
-        raise ValueError(f"{what} {text!r} needs a number {word.parameter}, as in '{name}:{word.example}'") from None
+        raise InputError(f"{what} {text!r} needs a number {word.parameter}, as in '{name}:{word.example}'") from None
 
 
 def build_schedule(
@@ -134,7 +135,7 @@ def build_schedule(
     if not word.one_token_per_step:
         check_num_steps(num_steps, length, schedule=text)
     if "curve" in word.takes and curve is None:
-        raise ValueError(f"schedule {text!r} is made for an exact entropy curve; for a measured one use `recommend`")
+        raise InputError(f"schedule {text!r} is made for an exact entropy curve; for a measured one use `recommend`")
     given = {"curve": curve, "cache": cache, "progress": progress}
     sizes = (length,) if word.one_token_per_step else (length, num_steps)
     function = word.function(schedules.__name__)

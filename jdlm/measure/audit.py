@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from jdlm import keys
+from jdlm.errors import InputError
 from jdlm.measure import alarms, exact, marginals
 from jdlm.measure.alarms import ChiSquare
 from jdlm.measure.estimate import mean
@@ -89,7 +90,7 @@ def audit(
         tokens of a wrong shape or dtype.
     """
     if validation.integer("n", n) < 100:
-        raise ValueError(f"n={n} sequences show little; use at least 100")
+        raise InputError(f"n={n} sequences show little; use at least 100")
     keys.check(key)
     key_sampler, key_floor, key_scores = jax.random.split(key, 3)
     law, reference = _truth(truth)
@@ -98,7 +99,7 @@ def audit(
     inside = ((tokens >= 0) & (tokens < vocab_size)).all(axis=1)
     whole = tokens[inside]
     if len(whole) < 2:
-        raise ValueError(f"{n - len(whole)} of {n} sequences hold masks or ids above {vocab_size - 1} or below 0")
+        raise InputError(f"{n - len(whole)} of {n} sequences hold masks or ids above {vocab_size - 1} or below 0")
     floor = _true_tokens(key_floor, truth, len(whole))
     if isinstance(law, Target):
         scores = log_prob(law, whole), log_prob(law, floor)
@@ -190,13 +191,13 @@ def _truth(truth: Target | exact.OutputLaw) -> tuple[np.ndarray | Target, margin
     """The law of whole sequences, or the target where the space is too large for it, and the marginals."""
     if isinstance(truth, exact.OutputLaw):
         if truth.leftover > 1e-9:
-            raise ValueError(f"the law leaves a mask with probability {truth.leftover:.3g}; give one without leftover")
+            raise InputError(f"the law leaves a mask with probability {truth.leftover:.3g}; give one without leftover")
         return truth.law, marginals.of_law(truth.law)
     try:
         check_size(truth.length, truth.vocab_size)
     except ValueError as error:
         if not (truth.has("conditionals") and truth.has("log_prob")):
-            raise ValueError(f"the target has no conditionals or no log_prob; {error}") from None
+            raise InputError(f"the target has no conditionals or no log_prob; {error}") from None
         return truth, marginals.of_target(keys.key(0), truth)  # exact, so that the key is not used
     law = exact.target_law(truth)
     return law, marginals.of_law(law)
@@ -220,9 +221,9 @@ def _collect(key: Array, sample: Callable, n: int, length: int) -> np.ndarray:
         tokens = np.asarray(sample(jax.random.fold_in(key, len(parts))))
         tokens = tokens[None] if tokens.ndim == 1 else tokens
         if tokens.ndim != 2 or tokens.shape[1] != length or not len(tokens):
-            raise ValueError(f"sample returned shape {tokens.shape}; return tokens [{length}] or [lanes, {length}]")
+            raise InputError(f"sample returned shape {tokens.shape}; return tokens [{length}] or [lanes, {length}]")
         if not np.issubdtype(tokens.dtype, np.integer):
-            raise ValueError(f"sample returned dtype {tokens.dtype}; return integer tokens")
+            raise InputError(f"sample returned dtype {tokens.dtype}; return integer tokens")
         parts.append(tokens)
         have += len(tokens)
     return np.concatenate(parts)[:n].astype(np.int64)

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
+from jdlm.errors import InputError
 from jdlm.measure.orders import OrderSpace
 from jdlm.measure.path import check_once
 from jdlm.measure.remasking import check_remasker, remasking_law
@@ -76,7 +77,7 @@ def total_variation(p: Float[np.ndarray, "..."], q: Float[np.ndarray, "..."]) ->
 
 def _check_shapes(p: np.ndarray, q: np.ndarray) -> None:
     if p.shape != q.shape:
-        raise ValueError(f"distributions have shapes {p.shape} and {q.shape}; give two over the same sequences")
+        raise InputError(f"distributions have shapes {p.shape} and {q.shape}; give two over the same sequences")
 
 
 def target_law(target: Target) -> Float[np.ndarray, "..."]:
@@ -144,11 +145,11 @@ def output_law(
     """
     if not isinstance(predictor, Predictor):
         if length is None or vocab_size is None:
-            raise ValueError(f"length={length}, vocab_size={vocab_size} of a plain function; give both")
+            raise InputError(f"length={length}, vocab_size={vocab_size} of a plain function; give both")
         predictor = Predictor.wrap(predictor, length, vocab_size)
     for name, given in (("length", length), ("vocab_size", vocab_size)):
         if given not in (None, getattr(predictor, name)):
-            raise ValueError(f"{name}={given}, but the predictor has {getattr(predictor, name)}; leave {name} out")
+            raise InputError(f"{name}={given}, but the predictor has {getattr(predictor, name)}; leave {name} out")
     if schedule is not None and schedule.remasks and not predictor.is_ordered:
         check_remasker(remasker or schedule.remasker or random())
         if (2 * predictor.vocab_size + 1) ** predictor.length <= MAX_MOVES and planner.count is None:
@@ -183,7 +184,7 @@ def path_kl_of(space: StateSpace | OrderSpace, schedule: Schedule | None, law: F
     check_once(schedule)
     out = output_law_of(space, schedule)
     if out.leftover > 1e-9:
-        raise ValueError(
+        raise InputError(
             f"a mask is left with probability {out.leftover:.3g}; build the schedule with final_reveal=True"
         )
     path = space.path_kl(schedule, law) if isinstance(space, OrderSpace) else _forced_kl(space, schedule, law)
@@ -197,7 +198,7 @@ def output_law_of(
     """`output_law` from a state space, which holds the predictor and the planner and serves any number of schedules."""
     if schedule is not None and schedule.remasks:
         if isinstance(space, OrderSpace):
-            raise ValueError(
+            raise InputError(
                 f"schedule {schedule.name} masks tokens again, and the predictor depends on the order of reveal; use a "
                 "predictor that does not, or count sampled sequences"
             )

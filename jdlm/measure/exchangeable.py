@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import gammaln, xlog1py, xlogy
 
+from jdlm.errors import InputError
 from jdlm.measure.exact import OutputLaw
 from jdlm.schedules import Schedule
 from jdlm.targets.mixture import Mixture
@@ -36,7 +37,7 @@ def output_counts(target: Mixture, schedule: Schedule) -> OutputLaw:
     one = _chance_of_one(target)
     ones_of = functools.cache(lambda size: _binomials(size, one))
     if schedule.length != length:
-        raise ValueError(f"schedule {schedule.name} has length {schedule.length}, the target {length}")
+        raise InputError(f"schedule {schedule.name} has length {schedule.length}, the target {length}")
     total = np.zeros((length + 1, length + 1))
     for weight, kernels in schedule.law().kernels(length):
         mass = np.zeros((length + 1, length + 1))  # [revealed, ones]
@@ -91,7 +92,7 @@ def _chance_of_one(target: Mixture) -> np.ndarray:
 def _components(target: Mixture) -> tuple[np.ndarray, np.ndarray]:
     """Weights ``[components]`` and chances of a one ``[components, 1]``."""
     if target.log_marginals.shape[1:] != (1, 2):
-        raise ValueError(
+        raise InputError(
             f"the mixture has marginals of shape {list(target.log_marginals.shape)}; give exchangeable bits: "
             "mixture(weights, [[p_zero, p_one], ...], length)"
         )

@@ -14,6 +14,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, Key
 
 from jdlm import devices, keys
+from jdlm.errors import InputError
 from jdlm.measure.estimate import Estimate, mean
 from jdlm.predictor import Predictor, check_pair, map_lanes, oracle
 from jdlm.targets import Target, validation
@@ -53,7 +54,7 @@ class CurveEstimate(NamedTuple):
         """
         weights = np.asarray(weights, np.float64)
         if weights.shape != np.shape(self.values):
-            raise ValueError(
+            raise InputError(
                 f"weights have shape {weights.shape}, the curve {np.shape(self.values)}; give one per entry"
             )
         visited = weights != 0.0
@@ -187,7 +188,7 @@ def cross_entropy_curve(
     keys.check(key)
     n = validation.integer("n", n)
     if n < 2:
-        raise ValueError(f"n={n} sequences give no standard error; use at least 2")
+        raise InputError(f"n={n} sequences give no standard error; use at least 2")
     if batch_size is not None:
         batch_size = validation.integer("batch_size", batch_size)
     length = target.length
@@ -212,7 +213,7 @@ def cross_entropy_curve(
             progress,
         )
     if np.isnan(terms[0]).any():
-        raise ValueError("the predictor returned NaN, +inf or -inf for all tokens of a position; check its parameters")
+        raise InputError("the predictor returned NaN, +inf or -inf for all tokens of a position; check its parameters")
     curves = [_curve(values.reshape(length, n), nested) for values in terms]
     return MeasuredCurve(curves[0], curves[1] if exact else None)
 
@@ -235,5 +236,5 @@ def learning_error(measured: MeasuredCurve) -> Estimate:
       ValueError: the target has no exact conditionals.
     """
     if measured.learning_error is None:
-        raise ValueError("the target has no exact conditionals, so its learning error is unknown; use the NELBO")
+        raise InputError("the target has no exact conditionals, so its learning error is unknown; use the NELBO")
     return measured.learning_error.dot(np.ones(len(measured.learning_error.values)))

@@ -11,6 +11,7 @@ import scipy.linalg
 from jaxtyping import Array, Float, Int, Key
 from numpy.typing import ArrayLike
 
+from jdlm.errors import InputError
 from jdlm.measure.estimate import Estimate
 from jdlm.measure.sequences import draw_tokens
 from jdlm.targets import Target
@@ -141,10 +142,10 @@ def errors(tokens: ArrayLike, reference: Marginals) -> tuple[Estimate, Estimate 
     tokens = np.asarray(tokens)
     vocab_size = reference.single.shape[1]
     if len(tokens) < 2:
-        raise ValueError(f"n={len(tokens)} sequences give no standard error; use at least 2")
+        raise InputError(f"n={len(tokens)} sequences give no standard error; use at least 2")
     if tokens.min() < 0 or tokens.max() >= vocab_size:
         wrong = tokens[(tokens < 0) | (tokens >= vocab_size)][0]
-        raise ValueError(f"tokens holds {wrong}; marginals are those of sequences of 0 to {vocab_size - 1}")
+        raise InputError(f"tokens holds {wrong}; marginals are those of sequences of 0 to {vocab_size - 1}")
     single = _distance(tokens.T, reference.single, len(tokens))
     if not len(reference.pairs):
         return single, None

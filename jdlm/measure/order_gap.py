@@ -19,6 +19,7 @@ import scipy.special
 from jaxtyping import Array, Key
 
 from jdlm import devices, keys
+from jdlm.errors import InputError
 from jdlm.measure.estimate import Estimate, mean
 from jdlm.measure.exact import target_law
 from jdlm.measure.state_space import StateSpace
@@ -54,7 +55,7 @@ def order_gap(
     """
     keys.check(key)
     if predictor.is_ordered:
-        raise ValueError(
+        raise InputError(
             "the predictor depends on the order of reveal, so its conditionals are those of one distribution for each "
             "order and no gap is defined; use a bidirectional one"
         )
@@ -70,7 +71,7 @@ def order_gap(
     else:
         gaps = devices.in_batches(lambda indices: _forced(key_pairs, predictor, target, counts, indices), n, width)
     if np.isnan(gaps).any():
-        raise ValueError("the predictor returned NaN, +inf or -inf for all tokens of a position; check its parameters")
+        raise InputError("the predictor returned NaN, +inf or -inf for all tokens of a position; check its parameters")
     return mean(gaps)
 
 
@@ -196,5 +197,5 @@ def _at_least_two(predictor: Predictor, target: Target | None) -> int:
     if target is not None:
         check_pair(predictor, target)
     if predictor.length < 2:
-        raise ValueError(f"length={predictor.length} has no two orders; use a predictor of at least 2 tokens")
+        raise InputError(f"length={predictor.length} has no two orders; use a predictor of at least 2 tokens")
     return predictor.length

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array
 
 from jdlm import planners
+from jdlm.errors import InputError
 from jdlm.measure.state_space import OutputLaw, on_rows, sequences
 from jdlm.planners import Planner, rounded
 from jdlm.predictor import Predictor, fault_message, faults, is_of_target
@@ -56,16 +57,16 @@ class OrderSpace:
     def __init__(self, predictor: Predictor, planner: Planner, draw: Draw = _PLAIN):
         planners.check_reveals(planner)
         if draw.final is not None:
-            raise ValueError("draw has a final one, which laws over orders of reveal do not know; leave it out")
+            raise InputError("draw has a final one, which laws over orders of reveal do not know; leave it out")
         self.length, self.vocab_size, self.planner = predictor.length, predictor.vocab_size, planner
         number = count_states(self.length, self.vocab_size)
         if number > MAX_ORDERED:
-            raise ValueError(
+            raise InputError(
                 f"length={self.length}, vocab_size={self.vocab_size} have {number:.3g} states with an order, which the "
                 f"predictor wants to know; use a shorter length: exact laws take at most {MAX_ORDERED}"
             )
         if planner.count is not None:
-            raise ValueError(
+            raise InputError(
                 f"planner {planner.name} counts by itself, and exact laws of a predictor that depends on the order of "
                 "reveal take their sizes from a schedule; use another planner"
             )
@@ -102,7 +103,7 @@ class OrderSpace:
         with jax.enable_x64(is_of_target(predictor)):
             logits, priority, fault = on_rows(evaluate, predictor, np.concatenate(rows))
         if fault.any():
-            raise ValueError(fault_message(int(fault.max()), "on a partly revealed sequence"))
+            raise InputError(fault_message(int(fault.max()), "on a partly revealed sequence"))
         table = _normalized(logits.astype(np.float64))
         ends = np.cumsum([count for _, count in names])[:-1]
         parts = zip(np.split(table, ends), np.split(priority.astype(np.float64), ends), strict=True)
@@ -139,9 +140,9 @@ class OrderSpace:
 
     def _checked(self, schedule: Schedule | None) -> Schedule:
         if schedule is None:
-            raise ValueError(f"planner {self.planner.name} with schedule=None; give a schedule")
+            raise InputError(f"planner {self.planner.name} with schedule=None; give a schedule")
         if schedule.length != self.length:
-            raise ValueError(f"schedule {schedule.name} has length {schedule.length}, the predictor {self.length}")
+            raise InputError(f"schedule {schedule.name} has length {schedule.length}, the predictor {self.length}")
         return schedule
 
     def _step(

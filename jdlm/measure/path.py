@@ -12,6 +12,7 @@ from jaxtyping import Array, Key
 from numpy.typing import ArrayLike
 
 from jdlm import keys
+from jdlm.errors import InputError
 from jdlm.measure.estimate import Estimate, mean
 from jdlm.measure.sequences import draw_tokens, log_prob
 from jdlm.planners import Planner, random
@@ -93,14 +94,14 @@ def path_request(
 def path_kl_estimate(request: Request, info: Info, target: Target) -> Estimate:
     """Estimate the path KL in nats per sequence from what a sampler returned for a `path_request`."""
     if request.forced is None:
-        raise ValueError("the request forces no tokens; make it with `path_request`")
+        raise InputError("the request forces no tokens; make it with `path_request`")
     return mean(log_prob(target, request.forced) - np.asarray(info.path_log_prob, np.float64))
 
 
 def check_once(schedule: Any) -> None:
     """Raises ValueError if the schedule masks tokens again: a path then has tokens that its end does not show."""
     if schedule is not None and schedule.remasks:
-        raise ValueError(
+        raise InputError(
             f"schedule {schedule.name} masks tokens again, so a sequence does not tell what was revealed on the way to "
             "it, and its path has no KL; use the exact output law, or sampled sequences"
         )
@@ -109,7 +110,7 @@ def check_once(schedule: Any) -> None:
 def check_complete(schedule: Any) -> None:
     """Raises ValueError if the schedule leaves masks, for then its samples are not whole sequences."""
     if schedule.leftover > 1e-9:
-        raise ValueError(
+        raise InputError(
             f"schedule {schedule.name} leaves a mask with probability {schedule.leftover:.3g}; build it with "
             "final_reveal=True"
         )

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jdlm import planners
+from jdlm.errors import InputError
 from jdlm.measure.state_space import OutputLaw, StateSpace, on_rows, sequences, set_probability
 from jdlm.planners import Planner, fixed_priority, rounded
 from jdlm.predictor import Predictor, is_of_target, map_lanes
@@ -35,7 +36,7 @@ def check_remasker(remasker: Planner) -> None:
     """
     planners.check_masks(remasker)
     if remasker.scores == "drawn" or remasker.gumbel:
-        raise ValueError(
+        raise InputError(
             f"planner {remasker.name} masks by the confidence that tokens had when they were drawn, which a partly "
             "masked sequence does not tell, so there is no exact law; count sampled sequences"
         )
@@ -54,17 +55,17 @@ def remasking_law(space: StateSpace, schedule: Schedule, remasker: Planner) -> O
     """
     check_remasker(remasker)
     if schedule.length != space.length:
-        raise ValueError(f"schedule {schedule.name} has length {schedule.length}, the predictor {space.length}")
+        raise InputError(f"schedule {schedule.name} has length {schedule.length}, the predictor {space.length}")
     if space.planner.count is not None:
-        raise ValueError(f"planner {space.planner.name} counts by itself, so it takes no schedule; use another planner")
+        raise InputError(f"planner {space.planner.name} counts by itself, so it takes no schedule; use another planner")
     pairs = (2 * (space.vocab_size + 1)) ** space.length
     if pairs > MAX_MASKED:
-        raise ValueError(
+        raise InputError(
             f"length={space.length}, vocab_size={space.vocab_size} have {pairs:.3g} pairs of a state and a masked set; "
             f"use a shorter length: exact laws with remasking take at most {MAX_MASKED}"
         )
     if remasker.scores is not None and any(map(_may_mask_twice, _moves(schedule))):
-        raise ValueError(
+        raise InputError(
             f"schedule {schedule.name} may mask twice between two calls, which the sampler does at once: planner "
             f"{remasker.name} then scores tokens once and not twice, so this law is another one; use with_corrector or "
             "fixed_pairs with it, or planners.random() here"

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from jdlm.errors import InputError
 from jdlm.measure.alarms import ChiSquare
 from jdlm.measure.estimate import Estimate
 
@@ -88,7 +89,7 @@ class Report(NamedTuple):
           ValueError: the alarm is not between 0 and 1.
         """
         if not 0.0 < alarm < 1.0:
-            raise ValueError(f"alarm={alarm} is not a valid probability of a false alarm; use a number between 0 and 1")
+            raise InputError(f"alarm={alarm} is not a valid probability of a false alarm; use a number between 0 and 1")
         return self.p_value >= alarm
 
     def __str__(self) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import scipy.special
 from jaxtyping import Float
 
+from jdlm.errors import InputError
 from jdlm.measure import exact
 from jdlm.measure.state_space import on_rows, sequences
 from jdlm.predictor import Predictor, check_pair, is_of_target, map_lanes, oracle
@@ -46,7 +47,7 @@ def score_error(predictor: Predictor, target: Target) -> ScoreError:
     """
     check_pair(predictor, target)
     if predictor.is_ordered:
-        raise ValueError(
+        raise InputError(
             "the predictor depends on the order of reveal, and these errors are of sets; exact.path_kl under "
             "schedules.first_hitting is the sum of its errors over orders"
         )

@@ -6,6 +6,7 @@ from jaxtyping import Array, Float, Int, Key
 from numpy.typing import ArrayLike
 
 from jdlm import devices, keys
+from jdlm.errors import InputError
 from jdlm.measure.estimate import Estimate, mean
 from jdlm.targets import Target
 
@@ -61,7 +62,7 @@ def distinct_share(tokens: ArrayLike) -> Estimate:
     tokens = np.asarray(tokens)
     n = len(tokens)
     if n < 2:
-        raise ValueError(f"n={n} sequences give no standard error; use at least 2")
+        raise InputError(f"n={n} sequences give no standard error; use at least 2")
     counts = np.unique(tokens, axis=0, return_counts=True)[1]
     seen = np.bincount(counts, minlength=7)
     once, twice = float(seen[1]), float(seen[2])

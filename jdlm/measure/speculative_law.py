@@ -13,6 +13,7 @@ import jax
 import numpy as np
 from jaxtyping import Array
 
+from jdlm.errors import InputError
 from jdlm.measure.orders import OrderSpace
 from jdlm.measure.state_space import OutputLaw, check_size, on_rows, sequences
 from jdlm.planners import Planner, fixed_priority, has_fixed_order, random
@@ -48,7 +49,7 @@ def speculative_law(
     """
     length, vocab_size = predictor.length, predictor.vocab_size
     if not has_fixed_order(planner):
-        raise ValueError(
+        raise InputError(
             f"planner {planner.name} chooses positions by their logits; use random, left_to_right or bisection"
         )
     check_size(length, vocab_size)
@@ -57,7 +58,7 @@ def speculative_law(
     orders = math.prod(math.factorial(int(number)) for number in np.unique(priority, return_counts=True)[1])
     work = orders * length**3 * vocab_size**length
     if work > MAX_WORK:
-        raise ValueError(
+        raise InputError(
             f"length={length}, vocab_size={vocab_size} with planner {planner.name} have {orders} orders and need "
             f"{work:.3g} operations; use a shorter length: at most {MAX_WORK}"
         )
@@ -101,7 +102,7 @@ def _marginals(predictor: Predictor, draw: Draw) -> np.ndarray:
     fault = np.where(states == vocab_size, fault, 0)
     if fault.any():
         state = np.argmax(fault.max(axis=1))
-        raise ValueError(fault_message(int(fault[state].max()), f"on the tokens {states[state].tolist()}"))
+        raise InputError(fault_message(int(fault[state].max()), f"on the tokens {states[state].tolist()}"))
     logits = np.where((states == vocab_size)[..., None], logits.astype(np.float64), 0.0)  # other rows mean nothing
     table = np.exp(logits - logits.max(axis=-1, keepdims=True))
     table /= table.sum(axis=-1, keepdims=True)

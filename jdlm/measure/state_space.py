@@ -18,6 +18,7 @@ import scipy.special
 from jaxtyping import Array, Float
 
 from jdlm import planners
+from jdlm.errors import InputError
 from jdlm.planners import Planner, rounded
 from jdlm.predictor import Predictor, fault_message, faults, is_of_target, map_lanes
 from jdlm.sampling.filter import Draw
@@ -56,7 +57,7 @@ def check_size(length: int, vocab_size: int) -> int:
     states = (vocab_size + 1) ** length
     sizes = (states, states * length * vocab_size, (vocab_size + 2) ** length)
     if any(size > limit for size, limit in zip(sizes, (MAX_STATES, MAX_TABLE, MAX_SETS), strict=True)):
-        raise ValueError(
+        raise InputError(
             f"length={length}, vocab_size={vocab_size} have {states:.3g} states with {sizes[1]:.3g} probabilities and "
             f"{sizes[2]:.3g} reveals; use a shorter length: exact laws take at most {MAX_STATES}, {MAX_TABLE} and "
             f"{MAX_SETS}"
@@ -152,7 +153,7 @@ class StateSpace:
     def __init__(self, predictor: Predictor, planner: Planner, draw: Draw = _PLAIN):
         length, vocab_size = predictor.length, predictor.vocab_size
         if predictor.is_ordered:
-            raise ValueError(
+            raise InputError(
                 "the predictor depends on the order of reveal, which these states do not hold; use jdlm.exact.space"
             )
         check_size(length, vocab_size)
@@ -167,7 +168,7 @@ class StateSpace:
             logits, priority, own, fault, *last = on_rows(_evaluator(planner, draw), predictor, states)
         if fault.any():
             state = np.argmax(fault > 0)
-            raise ValueError(fault_message(int(fault[state]), f"on the tokens {states[state].tolist()}"))
+            raise InputError(fault_message(int(fault[state]), f"on the tokens {states[state].tolist()}"))
         self.priority, self.own = priority.astype(np.float64), own.astype(np.float64)
         self.marginals = self._normalized(logits)
         self.last_marginals = self._normalized(last[0]) if last else None
@@ -220,14 +221,14 @@ class StateSpace:
         """Weights, and for each step ``[length + 1, length + 1]`` P(size | revealed), None if the planner counts."""
         if (schedule is None) != (self.planner.count is not None):
             remedy = "give a schedule" if schedule is None else "give schedule=None, it counts by itself"
-            raise ValueError(f"planner {self.planner.name} with schedule={getattr(schedule, 'name', None)}; {remedy}")
+            raise InputError(f"planner {self.planner.name} with schedule={getattr(schedule, 'name', None)}; {remedy}")
         if schedule is None:
             if self.last_marginals is not None:
-                raise ValueError("draw has a final one, and a planner that counts by itself knows no last step")
+                raise InputError("draw has a final one, and a planner that counts by itself knows no last step")
             yield 1.0, [None] * self.length
             return
         if schedule.length != self.length:
-            raise ValueError(f"schedule {schedule.name} has length {schedule.length}, the predictor {self.length}")
+            raise InputError(f"schedule {schedule.name} has length {schedule.length}, the predictor {self.length}")
         yield from schedule.law().kernels(self.length)
 
     def moves(

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy import sparse
 
+from jdlm.errors import InputError
 from jdlm.measure.state_space import StateSpace
 from jdlm.planners import Planner
 from jdlm.predictor import Predictor
@@ -33,10 +34,10 @@ class StepMatrices(StateSpace):
 
     def __init__(self, predictor: Predictor, planner: Planner, draw: Draw = _PLAIN):
         if planner.count is not None:
-            raise ValueError(f"planner {planner.name} counts by itself, so no step has a given size; use StateSpace")
+            raise InputError(f"planner {planner.name} counts by itself, so no step has a given size; use StateSpace")
         moves = (2 * predictor.vocab_size + 1) ** predictor.length
         if moves > MAX_MOVES:
-            raise ValueError(
+            raise InputError(
                 f"length={predictor.length}, vocab_size={predictor.vocab_size} have {moves:.3g} moves; use StateSpace: "
                 f"matrices hold at most {MAX_MOVES}"
             )

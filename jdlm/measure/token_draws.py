@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64, Int
 
+from jdlm.errors import InputError
 from jdlm.measure.estimate import Estimate
 
 __all__ = [
@@ -67,7 +68,7 @@ def gumbel_law(groups: Groups, mode: Literal["low", "high"], dtype: Any) -> Floa
     """
     dtype = jnp.dtype(dtype)
     if mode == "high" and dtype != jnp.bfloat16:
-        raise ValueError(f"mode='high' in {dtype} has too many values to enumerate; use gumbel_law_high")
+        raise InputError(f"mode='high' in {dtype} has too many values to enumerate; use gumbel_law_high")
     noise = np.asarray(_noise(mode, dtype))
     return _law(noise[np.argsort(noise, kind="stable")], groups, dtype)
 
@@ -201,7 +202,7 @@ def effective_temperature(groups: Groups, mean_log_prob: float) -> float:
     """
     lowest, highest = (_moments(groups, inverse)[0] for inverse in (0.02, 50.0))
     if not lowest < mean_log_prob < highest:
-        raise ValueError(
+        raise InputError(
             f"mean_log_prob={mean_log_prob} is not between {lowest:.6g} and {highest:.6g}, the means at temperatures "
             "50 and 1/50; use tokens of these groups"
         )

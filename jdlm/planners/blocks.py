@@ -6,6 +6,7 @@ from typing import Any, Literal
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from jdlm.errors import InputError
 from jdlm.planners.by_logits import confidence
 from jdlm.planners.fixed_order import random
 from jdlm.planners.planner import Planner, check_reveals, rounded
@@ -41,7 +42,7 @@ def from_word(inner: Literal["random", "confidence"], length: float) -> Planner:
       ValueError: a length that is not a whole number of at least 1.
     """
     if not (length >= 1.0 and float(length).is_integer()):
-        raise ValueError(f"length={length:g} of a block is not a whole number of positions; use at least 1")
+        raise InputError(f"length={length:g} of a block is not a whole number of positions; use at least 1")
     return blocks({"random": random, "confidence": confidence}[inner](), int(length))
 
 

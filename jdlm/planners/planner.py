@@ -14,6 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jdlm.errors import InputError
+
 __all__ = [
     "GRID",
     "TIE",
@@ -78,18 +80,18 @@ class Planner:
 
     def __post_init__(self):
         if self.scores not in (None, "drawn", "conditional"):
-            raise ValueError(f"planner {self.name} has scores={self.scores!r}; use 'drawn', 'conditional' or None")
+            raise InputError(f"planner {self.name} has scores={self.scores!r}; use 'drawn', 'conditional' or None")
         if self.scores is not None and (self.needs_logits or self.count is not None):
-            raise ValueError(
+            raise InputError(
                 f"planner {self.name} has scores, with which it masks; set needs_logits=False and no count"
             )
         if self.gumbel and self.scores is None:
-            raise ValueError(f"planner {self.name} has gumbel=True but no scores; only those for remasking draw so")
+            raise InputError(f"planner {self.name} has gumbel=True but no scores; only those for remasking draw so")
         if (self.costs is None) != (self.limit is None):
             one, other = ("limit", "costs") if self.costs is None else ("costs", "limit")
-            raise ValueError(f"planner {self.name} has {one} but no {other}; give both or neither")
+            raise InputError(f"planner {self.name} has {one} but no {other}; give both or neither")
         if self.costs is not None and self.count is None:
-            raise ValueError(f"planner {self.name} has costs but no count; give the count that they decide")
+            raise InputError(f"planner {self.name} has costs but no count; give the count that they decide")
 
 
 def check(planner: Any) -> None:
@@ -99,7 +101,7 @@ def check(planner: Any) -> None:
       ValueError: a builder that was not called, or another object.
     """
     if not isinstance(planner, Planner):
-        raise ValueError(
+        raise InputError(
             f"planner={planner!r} is not a planner; use one such as planners.random(), or make your own with "
             "planners.Planner(name=..., priority=...)"
         )
@@ -113,7 +115,7 @@ def check_reveals(planner: Any) -> None:
     """
     check(planner)
     if planner.scores is not None:
-        raise ValueError(f"planner {planner.name} masks tokens and reveals none; give it as the remasker")
+        raise InputError(f"planner {planner.name} masks tokens and reveals none; give it as the remasker")
 
 
 def check_masks(planner: Any) -> None:
@@ -124,7 +126,7 @@ def check_masks(planner: Any) -> None:
     """
     check(planner)
     if planner.needs_logits or planner.count is not None:
-        raise ValueError(
+        raise InputError(
             f"planner {planner.name} looks at masked positions, so it cannot mask revealed ones; use "
             "planners.random(), low_confidence(), confidence_weighted() or informed()"
         )
@@ -150,7 +152,7 @@ def fixed_priority(planner: Planner, length: int) -> Float[np.ndarray, " length"
     some = np.arange(length) % 2 == 0
     every, half = (np.asarray(_rounded_priority(planner, masked)) for masked in (np.ones(length, bool), some))
     if not np.array_equal(every[some], half[some]):
-        raise ValueError(
+        raise InputError(
             f"planner {planner.name} has needs_logits=False but a priority that depends on the masked positions; "
             "set needs_logits=True"
         )

@@ -10,6 +10,7 @@ import math
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from jdlm.errors import InputError
 from jdlm.planners.by_logits import confidence, entropies, entropy
 from jdlm.planners.fixed_order import random
 from jdlm.planners.planner import GRID, TIE, Planner, rounded
@@ -29,7 +30,7 @@ def threshold(tau: float | int) -> Planner:
     """
     tau = validation.real("tau", tau)
     if not 0.0 <= tau <= 1.0:
-        raise ValueError(f"tau={tau} is not a probability; use 0..1")
+        raise InputError(f"tau={tau} is not a probability; use 0..1")
     return _threshold(tau + 0.0)  # -0.0 equals 0.0, whose name it takes
 
 
@@ -117,7 +118,7 @@ def _within(
 def _at_least_zero(name: str, value: float | int) -> float:
     value = validation.real(name, value)
     if not 0.0 <= value < float("inf"):
-        raise ValueError(f"{name}={value} nats is not a valid bound; use a finite number of at least 0")
+        raise InputError(f"{name}={value} nats is not a valid bound; use a finite number of at least 0")
     return value + 0.0  # -0.0 equals 0.0, whose name it takes
 
 

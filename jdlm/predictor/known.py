@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array
 
 from jdlm import keys, pytrees
+from jdlm.errors import InputError
 from jdlm.predictor.predictor import Predictor, in_full_precision
 from jdlm.targets import Target, validation
 
@@ -72,13 +73,13 @@ def perturbed(predictor: Predictor, scale: float, seed: int) -> Predictor:
     """
     scale, seed = validation.real("scale", scale), validation.integer("seed", seed, 0)
     if not (np.isfinite(scale) and scale >= 0.0):
-        raise ValueError(f"scale={scale} is not a size of errors; use a finite number of at least 0")
+        raise InputError(f"scale={scale} is not a size of errors; use a finite number of at least 0")
     if predictor.is_ordered:
-        raise ValueError(
+        raise InputError(
             "the predictor depends on the order of reveal, which a perturbation does not know; perturb another"
         )
     if seed > 2**32 - 1:
-        raise ValueError(f"seed={seed} is too large; use at most {2**32 - 1}")
+        raise InputError(f"seed={seed} is too large; use at most {2**32 - 1}")
     params = _Perturbation(predictor, np.float64(scale), np.uint32(seed))
     return dataclasses.replace(predictor, params=params, apply=_perturbed_apply)
 
@@ -113,7 +114,7 @@ def check_pair(predictor: Predictor, target: Target) -> None:
     """Raises ValueError if predictor and target differ in length or vocabulary."""
     of_predictor, of_target = (predictor.length, predictor.vocab_size), (target.length, target.vocab_size)
     if of_predictor != of_target:
-        raise ValueError(
+        raise InputError(
             f"the predictor has (length, vocab_size)={of_predictor}, the target {of_target}; "
             "use a predictor made for this target"
         )

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jdlm import pytrees
+from jdlm.errors import InputError
 
 __all__ = [
     "CACHE_BYTES",
@@ -79,8 +80,7 @@ class Predictor:
       length: number of positions of a sequence.
       vocab_size: number of tokens; the mask token has this id.
       selective: asking for fewer positions costs less.
-      batched: ``apply`` takes any axes of lanes before the last of ``tokens`` and ``positions``, which is faster
-        than its ``vmap``.
+      batched: ``apply`` takes axes of lanes before the last of ``tokens`` and ``positions``, faster than its ``vmap``.
       chunk: lanes that `map_lanes` evaluates together unless told otherwise; all of them if None.
       rules: of a predictor whose conditionals depend on the order in which tokens were revealed; ``apply`` then takes
         them from left to right. None for all others.
@@ -196,7 +196,7 @@ class Predictor:
         """
         result = jax.eval_shape(function, jax.ShapeDtypeStruct((length,), jnp.int32))
         if result.shape != (length, vocab_size):
-            raise ValueError(
+            raise InputError(
                 f"the wrapped function returns shape {result.shape}; return logits of shape {(length, vocab_size)}"
             )
         return Predictor((), _Wrapped(function), length, vocab_size)
@@ -216,7 +216,7 @@ class _Wrapped:
 def in_full_precision(logits: Array) -> Array:
     """Logits as float32, float64 ones as they are: in bfloat16, noise, softmax and sums would be wrong by percents."""
     if not (jnp.issubdtype(logits.dtype, jnp.floating) or jnp.issubdtype(logits.dtype, jnp.integer)):
-        raise ValueError(f"the predictor returns logits of dtype {logits.dtype}; return floats")
+        raise InputError(f"the predictor returns logits of dtype {logits.dtype}; return floats")
     return logits if logits.dtype == jnp.float64 else logits.astype(jnp.float32)
 
 

@@ -23,6 +23,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jdlm import devices
+from jdlm.errors import InputError
 from jdlm.planners import Planner, fixed_priority, has_fixed_order
 from jdlm.predictor import Predictor, fault_message, logits_dtype
 from jdlm.sampling import _again as remasking
@@ -139,7 +140,7 @@ def run(
         evaluated += int(asked.sum())
     if fault.any():
         lane = int(np.argmax(fault > 0))
-        raise ValueError(fault_message(int(fault[lane]), f"in lane {lane}"))
+        raise InputError(fault_message(int(fault[lane]), f"in lane {lane}"))
     return tokens, path_log_prob, steps + calls, changed, Usage(int(steps.sum()), int(shared.sum()), evaluated)
 
 

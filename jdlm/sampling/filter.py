@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from jdlm.errors import InputError
 from jdlm.planners import TIE
 from jdlm.targets import validation
 
@@ -49,22 +50,22 @@ class Draw:
 
     def __post_init__(self):
         if self.final is not None and (not isinstance(self.final, Draw) or self.final.final is not None):
-            raise ValueError(
+            raise InputError(
                 f"final={self.final!r} is not the draw of one step; use one such as Draw(top_k=1), or None"
             )
         temperature = validation.real("temperature", self.temperature)
         if not temperature > 0.0:
-            raise ValueError(f"temperature={temperature} is not positive; for the most likely token use top_k=1")
+            raise InputError(f"temperature={temperature} is not positive; for the most likely token use top_k=1")
         if not 2.0**-126 <= temperature <= 2.0**126:
             remedy = "for the most likely token use top_k=1" if temperature < 1.0 else "use a smaller one"
-            raise ValueError(f"temperature={temperature} is beyond what float32 can divide by; {remedy}")
+            raise InputError(f"temperature={temperature} is beyond what float32 can divide by; {remedy}")
         object.__setattr__(self, "temperature", temperature)
         if self.top_k is not None:
             object.__setattr__(self, "top_k", validation.integer("top_k", self.top_k))
         if self.nucleus is not None:
             nucleus = validation.real("nucleus", self.nucleus)
             if not 0.0 < nucleus <= 1.0:
-                raise ValueError(f"nucleus={nucleus} is not a probability above 0; use (0, 1], or None")
+                raise InputError(f"nucleus={nucleus} is not a probability above 0; use (0, 1], or None")
             object.__setattr__(self, "nucleus", nucleus)
 
     def __call__(self, logits: Float[Array, "*rows vocab"]) -> Float[Array, "*rows vocab"]:

@@ -9,6 +9,7 @@ from jaxtyping import Array, Key
 from numpy.typing import ArrayLike
 
 from jdlm import keys, planners
+from jdlm.errors import InputError
 from jdlm.keys import IMPL
 from jdlm.planners import Planner
 from jdlm.predictor import Predictor
@@ -128,13 +129,13 @@ def lanes_of(request: Request, predictor: Predictor, planner_number: int = 0) ->
         sizes, remask = sizes.sizes, validation.array("remask", sizes.remask)
     if (sizes is None) != (planner.count is not None):
         remedy = "give sizes [lanes, steps]" if sizes is None else "give sizes=None, it counts by itself"
-        raise ValueError(f"planner {planner.name} with sizes={'None' if sizes is None else 'an array'}; {remedy}")
+        raise InputError(f"planner {planner.name} with sizes={'None' if sizes is None else 'an array'}; {remedy}")
     names = ("sizes", sizes), ("given", given), ("tokens", forced), ("indices", indices)
     sizes, given, forced, indices = (None if x is None else validation.array(name, x) for name, x in names)
     if sizes is not None and sizes.ndim != 2:
-        raise ValueError(f"sizes has shape {sizes.shape}; give integers [lanes, steps]")
+        raise InputError(f"sizes has shape {sizes.shape}; give integers [lanes, steps]")
     if remask is not None and sizes is not None and remask.shape != sizes.shape:
-        raise ValueError(f"remask has shape {remask.shape}, sizes {sizes.shape}; give one number for each step")
+        raise InputError(f"remask has shape {remask.shape}, sizes {sizes.shape}; give one number for each step")
     lanes = _num_lanes((sizes, 2), (forced, 2), (given, 2), (indices, 1))
     if given is not None:
         given = _tokens("given", given, lanes, length, highest=mask)
@@ -142,7 +143,7 @@ def lanes_of(request: Request, predictor: Predictor, planner_number: int = 0) ->
         forced = _tokens("tokens", forced, lanes, length, highest=mask - 1)
         if given is not None and (clash := (given != mask) & (given != forced)).any():
             lane, place = np.argwhere(clash)[0]
-            raise ValueError(
+            raise InputError(
                 f"tokens[{lane}, {place}]={forced[lane, place]} differs from given {given[lane, place]}; "
                 "the forced tokens must agree with the given ones"
             )
@@ -152,12 +153,12 @@ def lanes_of(request: Request, predictor: Predictor, planner_number: int = 0) ->
     final = np.zeros(lanes, bool) if sizes is None or not sizes.shape[1] else sizes[:, -1] > 0
     if remask is not None and sizes is not None and np.any(remask):
         if request.forced is not None:
-            raise ValueError(
+            raise InputError(
                 "the sizes mask tokens again, so known tokens do not tell what was revealed and masked on the way; use "
                 "sizes without remasking"
             )
         if predictor.is_ordered and request.remasker.scores == "conditional":
-            raise ValueError(
+            raise InputError(
                 f"planner {request.remasker.name} asks for tokens given all others, and the predictor depends on the "
                 "order of reveal, which these have not; use another planner for remasking"
             )
@@ -191,10 +192,10 @@ def sample_numbers(indices: ArrayLike, lanes: int | None = None) -> np.ndarray:
     indices = validation.array("indices", indices)
     if indices.ndim != 1 or lanes not in (None, len(indices)) or not np.issubdtype(indices.dtype, np.integer):
         wanted = "integers [lanes]" if lanes is None else f"{lanes} integers"
-        raise ValueError(f"indices has shape {indices.shape} and dtype {indices.dtype}; give {wanted}")
+        raise InputError(f"indices has shape {indices.shape} and dtype {indices.dtype}; give {wanted}")
     wrong = np.flatnonzero((indices < 0) | (indices > np.uint64(2**32 - 1)))
     if wrong.size:
-        raise ValueError(f"indices[{wrong[0]}]={indices[wrong[0]]} is not a valid sample number; use 0 to {2**32 - 1}")
+        raise InputError(f"indices[{wrong[0]}]={indices[wrong[0]]} is not a valid sample number; use 0 to {2**32 - 1}")
     return indices.astype(np.uint32)
 
 
@@ -208,31 +209,31 @@ def _tokens(name: str, tokens: np.ndarray, lanes: int, length: int, highest: int
     if tokens.ndim == 1:
         tokens = np.broadcast_to(tokens, (lanes, tokens.shape[0]))
     if tokens.shape != (lanes, length):
-        raise ValueError(f"{name} has shape {tokens.shape}; it must be {(lanes, length)} or its last axis")
+        raise InputError(f"{name} has shape {tokens.shape}; it must be {(lanes, length)} or its last axis")
     if not np.issubdtype(tokens.dtype, np.integer):
-        raise ValueError(f"{name} has dtype {tokens.dtype}; give integer tokens")
+        raise InputError(f"{name} has dtype {tokens.dtype}; give integer tokens")
     bad = np.argwhere((tokens < 0) | (tokens > highest))
     if bad.size:
         lane, place = bad[0]
-        raise ValueError(f"{name}[{lane}, {place}] contains the token {tokens[lane, place]}; use 0..{highest}")
+        raise InputError(f"{name}[{lane}, {place}] contains the token {tokens[lane, place]}; use 0..{highest}")
     return tokens.astype(np.int32)
 
 
 def _sizes(sizes: np.ndarray, given: np.ndarray, mask: int, allow_leftover: bool) -> np.ndarray:
     """Sizes as int32 ``[lanes, length]`` with zeros moved to the end, after checking each row's sum."""
     if not np.issubdtype(sizes.dtype, np.integer):
-        raise ValueError(f"sizes has dtype {sizes.dtype}; give integers [lanes, steps]")
+        raise InputError(f"sizes has dtype {sizes.dtype}; give integers [lanes, steps]")
     if sizes.size and sizes.min() < 0:
-        raise ValueError(f"sizes contains {sizes.min()}; a step reveals 0 tokens or more")
+        raise InputError(f"sizes contains {sizes.min()}; a step reveals 0 tokens or more")
     length = given.shape[1]
     if sizes.size and sizes.max() > 2**31 - 1:  # before they are added, which could overflow
-        raise ValueError(f"sizes contains {sizes.max()}; a step reveals at most {length} tokens")
+        raise InputError(f"sizes contains {sizes.max()}; a step reveals at most {length} tokens")
     masks, sums = (given == mask).sum(axis=1), sizes.sum(axis=1)
     wrong = (sums > masks) if allow_leftover else (sums != masks)
     if wrong.any():
         lane = int(np.argmax(wrong))
         remedy = "" if sums[lane] > masks[lane] else ", or pass allow_leftover=True"
-        raise ValueError(
+        raise InputError(
             f"sizes of lane {lane} sum to {sums[lane]} but {masks[lane]} positions are to be filled; "
             f"make the sum {masks[lane]}{remedy}"
         )
@@ -247,23 +248,23 @@ def _steps(
     """Sizes int32 ``[lanes, width]`` and remasking ``[lanes, width, 2]`` of the steps that ask, with counts checked."""
     for name, array in (("sizes", sizes), ("remask", remask)):
         if not np.issubdtype(array.dtype, np.integer):
-            raise ValueError(f"{name} has dtype {array.dtype}; give integers [lanes, steps]")
+            raise InputError(f"{name} has dtype {array.dtype}; give integers [lanes, steps]")
         if array.min(initial=0) < 0 or array.max(initial=0) > 2**31 - 1:
             wrong = array.min() if array.min() < 0 else array.max()
-            raise ValueError(f"{name} contains {wrong}; a step reveals and masks 0 to {length} tokens")
+            raise InputError(f"{name} contains {wrong}; a step reveals and masks 0 to {length} tokens")
     sizes, remask = sizes.astype(np.int64), remask.astype(np.int64)
     check_counts(sizes, remask, to_fill, "lane")
     left = to_fill - (sizes - remask).sum(axis=1)
     if (left != 0).any() and not allow_leftover:
         lane = int(np.argmax(left != 0))
-        raise ValueError(
+        raise InputError(
             f"sizes less remask of lane {lane} sum to {to_fill[lane] - left[lane]} but {to_fill[lane]} positions are "
             f"to be filled; make the sum {to_fill[lane]}, or pass allow_leftover=True"
         )
     made = ticks(sizes, remask)
     if made.trailing.any():
         lane = int(np.argmax(made.trailing > 0))
-        raise ValueError(
+        raise InputError(
             f"lane {lane} masks {made.trailing[lane]} positions after its last call, which nothing reveals; leave them "
             "out"
         )
@@ -283,4 +284,4 @@ def _num_lanes(*arrays: tuple[np.ndarray | None, int]) -> int:
     for array, ndim in arrays:
         if array is not None and array.ndim == ndim:
             return len(array)
-    raise ValueError("the number of lanes is unknown; give sizes [lanes, steps], or indices if the planner counts")
+    raise InputError("the number of lanes is unknown; give sizes [lanes, steps], or indices if the planner counts")

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, Int, Int32, Key
 from numpy.typing import ArrayLike
 
 from jdlm import devices
+from jdlm.errors import InputError
 from jdlm.planners import Planner, has_fixed_order, random
 from jdlm.predictor import Predictor, chunk_size
 from jdlm.sampling import _queue as slots
@@ -30,6 +31,7 @@ __all__ = [
     "Results",
     "default_slots",
     "path_log_prob",
+    "queue_lanes",
     "sample",
     "sample_all",
     "sample_with_info",
@@ -102,10 +104,8 @@ def sample_all(
       ValueError: as `sample`.
     """
     if draw.final is not None and any(request.sizes is None for request in requests):
-        raise ValueError("draw has a final one, and a planner that counts by itself knows no last step; leave it out")
-    width = slots_of(predictor) if batch_size is None else batch_size
-    width = validation.integer("batch_size", width)
-    layout = slots.layout(predictor.length, width, predictor.chunk or width, predictor.is_ordered)
+        raise InputError("draw has a final one, and a planner that counts by itself knows no last step; leave it out")
+    layout = _layout(predictor, batch_size)
     parts: list[Any] = [None] * len(requests)
     usages, done = [slots.Usage(0, 0, 0)], 0
     for members, planners, remasker in _groups(
@@ -129,6 +129,23 @@ def sample_all(
     cache_bytes = 0 if predictor.rules is None else layout.slots * predictor.rules.lane_bytes
     usage = slots.Usage(*map(sum, zip(*usages, strict=True)))
     return Results(parts, usage, (layout,) * (len(usages) - 1), cache_bytes)
+
+
+def queue_lanes(predictor: Predictor, batch_size: int | None = None, mesh: Mesh | None = None) -> int:
+    """Number of lanes that `sample_all` keeps in one queue, on all devices; more are done one queue after the other.
+
+    Args:
+      predictor: the mask predictor.
+      batch_size: as in `sample_all`.
+      mesh: as in `sample_all`.
+    """
+    return _layout(predictor, batch_size).capacity * devices.size(mesh)
+
+
+def _layout(predictor: Predictor, batch_size: int | None) -> slots.Layout:
+    """The shape of the compiled program."""
+    width = validation.integer("batch_size", slots_of(predictor) if batch_size is None else batch_size)
+    return slots.layout(predictor.length, width, predictor.chunk or width, predictor.is_ordered)
 
 
 def default_slots(length: int, vocab_size: int) -> int:

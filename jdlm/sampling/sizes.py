@@ -10,6 +10,7 @@ from jaxtyping import Array, Int32, Key
 from numpy.typing import ArrayLike
 
 from jdlm import keys
+from jdlm.errors import InputError
 from jdlm.sampling._again import APART
 from jdlm.sampling.request import Steps, sample_numbers
 from jdlm.targets import validation
@@ -78,7 +79,7 @@ def draw_steps(key: Key[Array, ""], schedule: Any, lanes: Any = None, indices: A
 def _numbers(key: Array, lanes: Any, indices: ArrayLike | None) -> np.ndarray:
     keys.check(key)
     if (lanes is None) == (indices is None):
-        raise ValueError(f"lanes={lanes} and indices={indices}; give exactly one of the two")
+        raise InputError(f"lanes={lanes} and indices={indices}; give exactly one of the two")
     return sample_numbers(np.arange(validation.integer("lanes", lanes, 0)) if indices is None else indices)
 
 

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int, Int32, Key
 from numpy.typing import ArrayLike
 
 from jdlm import devices
+from jdlm.errors import InputError
 from jdlm.planners import Planner, fixed_priority, has_fixed_order, random
 from jdlm.predictor import Predictor, fault_message, logits_dtype
 from jdlm.sampling import _cached_rounds as cached_rounds
@@ -106,12 +107,12 @@ def speculative(
     rounds in the worst case arXiv 2511.07869.
     """
     if not has_fixed_order(planner):
-        raise ValueError(
+        raise InputError(
             f"planner {planner.name} chooses positions by their logits; speculative sampling needs an order that is "
             "known from the start: use random, left_to_right or bisection"
         )
     if draw.final is not None:
-        raise ValueError(
+        raise InputError(
             f"draw has final={draw.final}, for the last step of a schedule, and drafts have none; leave it out"
         )
     lanes = validation.integer("lanes", lanes, 0)
@@ -146,7 +147,7 @@ def speculative(
     done = rounds.Work(*(array[source] for array in done))
     if done.fault.any():
         lane = int(np.argmax(done.fault > 0))
-        raise ValueError(fault_message(int(done.fault[lane]), f"in lane {lane}"))
+        raise InputError(fault_message(int(done.fault[lane]), f"in lane {lane}"))
     # The first token of a plain predictor's lane needs no check, and no round of checks.
     unchecked = 0 if predictor.is_ordered else 1
     checked = np.maximum(done.to_fill - unchecked, 0) - done.refused

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
+from jdlm.errors import InputError
 from jdlm.schedules.checks import INT32, check_probabilities
 from jdlm.schedules.law import choose
 
@@ -31,17 +32,17 @@ class Atoms(NamedTuple):
         """This mixture as float64 and int32; ValueError where shapes, sizes or weights are wrong."""
         weights, sizes = np.asarray(self.weights, dtype=np.float64), np.asarray(self.sizes)
         if sizes.ndim != 2 or sizes.shape[1] != num_steps or weights.shape != sizes.shape[:1]:
-            raise ValueError(
+            raise InputError(
                 f"weights {weights.shape} and sizes {sizes.shape} do not fit; use [A] and [A, {num_steps}]"
             )
         if not np.issubdtype(sizes.dtype, np.integer):
-            raise ValueError(f"sizes are {sizes.dtype}; a step reveals a whole number of tokens, use integers")
+            raise InputError(f"sizes are {sizes.dtype}; a step reveals a whole number of tokens, use integers")
         if sizes.size and sizes.min() < 0:
-            raise ValueError(f"a step of size {sizes.min()} is impossible; use sizes of at least 0")
+            raise InputError(f"a step of size {sizes.min()} is impossible; use sizes of at least 0")
         if sizes.size and sizes.max() > INT32:
-            raise ValueError(f"a step of size {sizes.max()} exceeds {INT32}, the largest int32; use smaller sizes")
+            raise InputError(f"a step of size {sizes.max()} exceeds {INT32}, the largest int32; use smaller sizes")
         if sizes.size and sizes.sum(axis=1, dtype=np.int64).max() > length:
-            raise ValueError(f"sizes sum to {sizes.sum(axis=1).max()}; they must sum to the length {length}")
+            raise InputError(f"sizes sum to {sizes.sum(axis=1).max()}; they must sum to the length {length}")
         check_probabilities(weights, "weights")
         return Atoms(weights, sizes.astype(np.int32))
 

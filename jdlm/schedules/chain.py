@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
+from jdlm.errors import InputError
 from jdlm.schedules.checks import check_probabilities
 from jdlm.schedules.law import choose
 
@@ -30,9 +31,9 @@ class Chain(NamedTuple):
         """This chain in float64; ValueError where shapes, rows or directions are wrong."""
         steps = np.asarray(self.steps, dtype=np.float64)
         if steps.shape != (num_steps, length + 1, length + 1):
-            raise ValueError(f"kernels have shape {steps.shape}; use [{num_steps}, {length + 1}, {length + 1}]")
+            raise InputError(f"kernels have shape {steps.shape}; use [{num_steps}, {length + 1}, {length + 1}]")
         if np.any(np.tril(steps, -1)):
-            raise ValueError(
+            raise InputError(
                 "a kernel masks revealed tokens again (an entry below its diagonal); use an upper triangle"
             )
         check_probabilities(steps, "kernel rows")

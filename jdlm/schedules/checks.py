@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from jdlm.errors import InputError
+
 __all__ = ["INT32", "LONGEST", "check_length", "check_memory", "check_probabilities", "check_steps", "whole"]
 
 INT32 = 2**31 - 1
@@ -28,7 +30,7 @@ def whole(value: Any, name: str) -> int:
             raise TypeError
         return operator.index(value)
     except TypeError:
-        raise ValueError(f"{name}={value!r} is not a whole number; use an integer") from None
+        raise InputError(f"{name}={value!r} is not a whole number; use an integer") from None
 
 
 def check_length(length: Any) -> int:
@@ -39,9 +41,9 @@ def check_length(length: Any) -> int:
     """
     length = whole(length, "length")
     if length < 1:
-        raise ValueError(f"length={length} is not a sequence length; use at least 1")
+        raise InputError(f"length={length} is not a sequence length; use at least 1")
     if length > LONGEST:
-        raise ValueError(f"length={length} is more tokens than a schedule is built for; use at most {LONGEST}")
+        raise InputError(f"length={length} is more tokens than a schedule is built for; use at most {LONGEST}")
     return length
 
 
@@ -53,9 +55,9 @@ def check_steps(length: Any, num_steps: Any) -> tuple[int, int]:
     """
     length, num_steps = check_length(length), whole(num_steps, "num_steps")
     if num_steps < 1:
-        raise ValueError(f"num_steps={num_steps} reveals nothing; use at least 1")
+        raise InputError(f"num_steps={num_steps} reveals nothing; use at least 1")
     if num_steps > length:
-        raise ValueError(f"num_steps={num_steps} exceeds length={length}; use at most {length}")
+        raise InputError(f"num_steps={num_steps} exceeds length={length}; use at most {length}")
     return length, num_steps
 
 
@@ -67,7 +69,7 @@ def check_memory(length: int, matrices: int) -> None:
     """
     numbers = matrices * (length + 1) ** 2
     if numbers > _KERNEL_NUMBERS:
-        raise ValueError(
+        raise InputError(
             f"length={length} needs {numbers * 8 / 2**30:.1f} GiB for this schedule, at most 4 are allowed; use a "
             "shorter length or fewer steps"
         )
@@ -76,7 +78,7 @@ def check_memory(length: int, matrices: int) -> None:
 def check_probabilities(probabilities: np.ndarray, what: str) -> None:
     """Raises a ValueError unless the last axis holds probability distributions."""
     if not np.all(probabilities >= 0.0):
-        raise ValueError(f"{what} hold {probabilities.min():g}; probabilities are at least 0")
+        raise InputError(f"{what} hold {probabilities.min():g}; probabilities are at least 0")
     sums = probabilities.sum(axis=-1)
     if not np.allclose(sums, 1.0, rtol=0.0, atol=1e-9):
-        raise ValueError(f"{what} sum to {sums.flat[np.argmax(np.abs(sums - 1.0))]:.9g}; probabilities sum to 1")
+        raise InputError(f"{what} sum to {sums.flat[np.argmax(np.abs(sums - 1.0))]:.9g}; probabilities sum to 1")

@@ -5,6 +5,7 @@ import hashlib
 import numpy as np
 from numpy.typing import ArrayLike
 
+from jdlm.errors import InputError
 from jdlm.schedules.atoms import Atoms
 from jdlm.schedules.checks import check_length, check_steps
 from jdlm.schedules.schedule import Schedule
@@ -29,9 +30,9 @@ def fixed(sizes: ArrayLike, name: str | None = None) -> Schedule:
     if isinstance(sizes, (list, tuple)) and any(isinstance(size, (bool, np.bool_)) for size in sizes):
         array = array.astype(bool)  # numpy takes those in a list with integers for 0 and 1
     if array.ndim != 1 or array.size == 0:
-        raise ValueError(f"sizes have shape {array.shape}; give a list with one size for each step")
+        raise InputError(f"sizes have shape {array.shape}; give a list with one size for each step")
     if not np.issubdtype(array.dtype, np.integer):
-        raise ValueError(f"sizes are {array.dtype}; a step reveals a whole number of tokens, use integers")
+        raise InputError(f"sizes are {array.dtype}; a step reveals a whole number of tokens, use integers")
     length = sum(map(int, array))
     return Schedule(name or list_name("fixed", array), length, len(array), Atoms(np.ones(1), array[None, :]))
 
@@ -111,7 +112,7 @@ def geometric(length: int, num_steps: int, ratio: float) -> Schedule:
     """
     length, num_steps = check_steps(length, num_steps)
     if not (np.isfinite(ratio) and ratio > 0.0):
-        raise ValueError(f"ratio={ratio} is not a ratio of sizes; use a finite number above 0")
+        raise InputError(f"ratio={ratio} is not a ratio of sizes; use a finite number above 0")
     exponents = np.arange(num_steps) * np.log(ratio)
     shares = np.exp(exponents - exponents.max())
     name = f"geometric:{float(ratio)!r}".removesuffix(".0")

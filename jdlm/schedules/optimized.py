@@ -7,6 +7,7 @@ from jaxtyping import Int
 from numpy.typing import ArrayLike
 
 from jdlm import curves
+from jdlm.errors import InputError
 from jdlm.schedules import shortest_path
 from jdlm.schedules.checks import check_memory, check_steps
 from jdlm.schedules.fixed_sizes import fixed, list_name
@@ -36,7 +37,7 @@ def optimal(curve: ArrayLike, num_steps: int) -> Schedule:
     """
     c = np.asarray(curve, dtype=np.float64)
     if c.ndim != 1 or c.size == 0 or not np.all(np.isfinite(c)):
-        raise ValueError(f"curve has shape {c.shape}; give one finite number of nats for each revealed count")
+        raise InputError(f"curve has shape {c.shape}; give one finite number of nats for each revealed count")
     length, num_steps = check_steps(len(c), num_steps)
     paths = _paths(c, num_steps)
     rounding = 1e-14 * length * np.abs(c).max()
@@ -58,7 +59,7 @@ def from_word(length: int, num_steps: int, *, curve: Callable[[], ArrayLike]) ->
     """
     values = np.asarray(curve())
     if len(values) != length:
-        raise ValueError(
+        raise InputError(
             f"schedule 'optimal' is made for the curve of all {len(values)} tokens, not for {length} where others "
             "are given, whose curve is another one; use a schedule such as uniform or minimax_both"
         )

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
 from jdlm import pytrees
+from jdlm.errors import InputError
 from jdlm.schedules.checks import LONGEST, whole
 from jdlm.schedules.schedule import Schedule
 
@@ -40,13 +41,13 @@ def per_block(schedule: Schedule, blocks: int) -> Schedule:
     """
     blocks = whole(blocks, "blocks")
     if blocks < 1 or blocks * schedule.length > LONGEST or blocks * schedule.num_steps > LONGEST:
-        raise ValueError(f"blocks={blocks} of {schedule.length} tokens; use at least 1 and at most {LONGEST} tokens")
+        raise InputError(f"blocks={blocks} of {schedule.length} tokens; use at least 1 and at most {LONGEST} tokens")
     if schedule.remasks:
-        raise ValueError(
+        raise InputError(
             f"schedule {schedule.name} masks tokens again, which blocks do not take; use one that does not"
         )
     if schedule.leftover > 0.0:
-        raise ValueError(f"schedule {schedule.name} leaves masks in a block; build it with final_reveal=True")
+        raise InputError(f"schedule {schedule.name} leaves masks in a block; build it with final_reveal=True")
     name = f"{schedule.name}*{blocks}"
     law = Repeated(schedule.law(), schedule.length, schedule.num_steps, blocks)
     return Schedule(name, blocks * schedule.length, blocks * schedule.num_steps, law)
@@ -75,7 +76,7 @@ class Repeated:
         """This law with its base checked; ValueError where blocks and steps do not make up all."""
         block, steps, blocks = self.block, self.steps, self.blocks
         if (block * blocks, steps * blocks) != (length, num_steps):
-            raise ValueError(f"{blocks} blocks of {block} tokens in {steps} steps are not {length} in {num_steps}")
+            raise InputError(f"{blocks} blocks of {block} tokens in {steps} steps are not {length} in {num_steps}")
         return Repeated(self.base.checked(block, steps), block, steps, blocks)
 
     def draw(self, key: Shaped[PRNGKeyArray, ""], length: int) -> Int[Array, " num_steps"]:
@@ -129,7 +130,7 @@ class Repeated:
         """One chain for each choice of the base's chains for all blocks."""
         chains = list(self.base.kernels(self.block))
         if len(chains) ** self.blocks > _MOST:
-            raise ValueError(
+            raise InputError(
                 f"{len(chains)} lists for each of {self.blocks} blocks make {len(chains) ** self.blocks:.3g} chains; "
                 f"exact laws take at most {_MOST}: use a list, a chain or fewer blocks"
             )

@@ -4,6 +4,7 @@ from typing import Literal
 
 import numpy as np
 
+from jdlm.errors import InputError
 from jdlm.schedules.atoms import Atoms
 from jdlm.schedules.checks import check_memory, check_steps
 from jdlm.schedules.schedule import Schedule
@@ -63,7 +64,7 @@ def spacing(length: int, num_steps: int, weight: PhaseWeight) -> float:
     length, num_steps = check_steps(length, num_steps)
     check_memory(length, 4)
     if weight not in ("tc", "dtc"):
-        raise ValueError(f'weight={weight!r} has no random-phase schedule; use "tc" (shrinking) or "dtc" (growing)')
+        raise InputError(f'weight={weight!r} has no random-phase schedule; use "tc" (shrinking) or "dtc" (growing)')
 
     def most_steps(delta: float) -> int:
         return int(np.count_nonzero(np.diff(_phases(length, delta, weight)[1], axis=1, prepend=0), axis=1).max())

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
 from jdlm import curves, keys
+from jdlm.errors import InputError
 from jdlm.schedules.checks import INT32, whole
 from jdlm.schedules.law import Law
 from jdlm.schedules.remasking.law import RemaskingLaw
@@ -71,9 +72,9 @@ class Schedule:
         object.__setattr__(self, "length", whole(self.length, "length"))
         object.__setattr__(self, "num_steps", whole(self.num_steps, "num_steps"))
         if self.length < 1:
-            raise ValueError(f"length={self.length} is not a sequence length; use at least 1")
+            raise InputError(f"length={self.length} is not a sequence length; use at least 1")
         if self.length > INT32:
-            raise ValueError(f"length={self.length} exceeds {INT32}, the largest int32; use a shorter sequence")
+            raise InputError(f"length={self.length} exceeds {INT32}, the largest int32; use a shorter sequence")
         object.__setattr__(self, "_law", self._law.checked(self.length, self.num_steps))
 
     def law(self) -> Law | RemaskingLaw:
@@ -112,7 +113,7 @@ class Schedule:
           ValueError: fewer uniforms than steps.
         """
         if uniforms.shape[1] < self.num_steps:
-            raise ValueError(f"got {uniforms.shape[1]} uniforms per lane; {self.num_steps} steps need as many")
+            raise InputError(f"got {uniforms.shape[1]} uniforms per lane; {self.num_steps} steps need as many")
         return self._law.invert(uniforms, self.length)
 
     def steps_from(
@@ -134,7 +135,7 @@ class Schedule:
             sizes = self.sizes_from(uniforms)
             return sizes, np.zeros_like(sizes)
         if min(uniforms.shape[1], more.shape[1]) < self.num_steps:
-            raise ValueError(
+            raise InputError(
                 f"got {uniforms.shape[1]} and {more.shape[1]} uniforms per lane; {self.num_steps} steps need as many"
             )
         return self._law.both(uniforms, more, self.length)
@@ -182,7 +183,7 @@ class Schedule:
         """
         count = whole(count, "count")
         if not 0 <= count <= self.length:
-            raise ValueError(f"count={count} is not a revealed count; use 0..{self.length}")
+            raise InputError(f"count={count} is not a revealed count; use 0..{self.length}")
         return self._law.overshoot(self.length, count)
 
     def visits(self) -> Float[np.ndarray, " length_minus_1"]:

@@ -23,6 +23,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
+from jdlm.errors import InputError
 from jdlm.schedules.checks import LONGEST, check_length, whole
 from jdlm.schedules.fixed_sizes import digest
 from jdlm.schedules.schedule import Schedule
@@ -142,7 +143,7 @@ def uniform_times(num_steps: int, start: float = 1.0, stop: float = 0.0) -> Floa
     """
     num_steps = whole(num_steps, "num_steps")
     if not 1 <= num_steps <= LONGEST:
-        raise ValueError(
+        raise InputError(
             f"num_steps={num_steps} reveals nothing; use at least 1"
             if num_steps < 1
             else f"num_steps={num_steps} is too many; use at most {LONGEST}"
@@ -169,12 +170,12 @@ def adaptive_times(kappa: float, start: float = 1.0, stop: float = 1e-2) -> Floa
     array([1.  , 0.5 , 0.25, 0.2 ])
     """
     if not 0.0 < kappa < 1.0:
-        raise ValueError(f"kappa={kappa} is not a relative step; use one between 0 and 1")
+        raise InputError(f"kappa={kappa} is not a relative step; use one between 0 and 1")
     if not 0.0 < stop < start < np.inf:
-        raise ValueError(f"stop={stop} and start={start} leave no way down; use 0 < stop < start")
+        raise InputError(f"stop={stop} and start={start} leave no way down; use 0 < stop < start")
     steps = (max(start - 1.0, 0.0) + np.log(min(start, 1.0) / min(stop, 1.0))) / kappa
     if steps > LONGEST:
-        raise ValueError(f"kappa={kappa} takes about {steps:.0f} steps, more than {LONGEST}; use a larger one")
+        raise InputError(f"kappa={kappa} takes about {steps:.0f} steps, more than {LONGEST}; use a larger one")
     times = [start]
     while times[-1] > stop:
         times.append(max(times[-1] - kappa * min(1.0, times[-1]), stop))
@@ -201,7 +202,7 @@ def exponential_times(length: int, num_steps: int) -> Float[np.ndarray, " times"
     """
     length, num_steps = check_length(length), whole(num_steps, "num_steps")
     if not 1 <= num_steps <= LONGEST or length < 2:
-        raise ValueError(f"num_steps={num_steps}, length={length}; use at least 1 step and 2 tokens")
+        raise InputError(f"num_steps={num_steps}, length={length}; use at least 1 step and 2 tokens")
     start, stop = np.log(2 * length), -np.log1p(-0.5 / length)
     clock = np.linspace(start - 1.0, np.log(stop), num_steps + 1)
     times = np.where(clock > 0.0, clock + 1.0, np.exp(np.minimum(clock, 0.0)))
@@ -229,7 +230,7 @@ def from_word(length: int, num_steps: int, method: Method, masking: Masking) -> 
         schedule = builder(length, times, masking)
         if schedule.num_steps <= num_steps:
             return schedule
-    raise ValueError(f"schedule '{method}:{masking}' needs at least 2 steps, the last of which reveals what is left")
+    raise InputError(f"schedule '{method}:{masking}' needs at least 2 steps, the last of which reveals what is left")
 
 
 def unmasking(times: ArrayLike, masking: Masking, still: bool = False) -> tuple[np.ndarray, np.ndarray]:
@@ -249,19 +250,19 @@ def unmasking(times: ArrayLike, masking: Masking, still: bool = False) -> tuple[
 
 def _steps(times: ArrayLike, masking: Masking, still: bool = False) -> tuple[np.ndarray, np.ndarray, _Masked]:
     if masking not in _MASKED:
-        raise ValueError(f"masking={masking!r} is not a masking schedule; use one of {', '.join(_MASKED)}")
+        raise InputError(f"masking={masking!r} is not a masking schedule; use one of {', '.join(_MASKED)}")
     tau, masked = _decreasing(times, still), _MASKED[masking]
     if tau[0] > masked.last_time:
-        raise ValueError(f"times start at {tau[0]:g}, but {masking} masking ends at {masked.last_time:g}; start there")
+        raise InputError(f"times start at {tau[0]:g}, but {masking} masking ends at {masked.last_time:g}; start there")
     return tau[:-1], tau[1:], masked
 
 
 def _decreasing(times: ArrayLike, still: bool = False) -> np.ndarray:
     tau = np.asarray(times, dtype=np.float64)
     if tau.ndim != 1 or len(tau) < 2:
-        raise ValueError(f"times have shape {tau.shape}; give a start and one more for each step")
+        raise InputError(f"times have shape {tau.shape}; give a start and one more for each step")
     if not np.all(np.isfinite(tau)) or tau[-1] < 0.0 or np.any(np.diff(tau) > 0.0 if still else np.diff(tau) >= 0.0):
-        raise ValueError(f"times {np.array2string(tau, threshold=6, precision=4)} must decrease to at least 0")
+        raise InputError(f"times {np.array2string(tau, threshold=6, precision=4)} must decrease to at least 0")
     return tau
 
 

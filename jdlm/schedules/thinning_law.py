@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 from scipy.special import bdtr, betainc, gammaln, ndtri, xlog1py, xlogy
 
+from jdlm.errors import InputError
 from jdlm.schedules.chain import Chain
 from jdlm.schedules.checks import check_memory
 from jdlm.schedules.occupancy import occupancy
@@ -39,10 +40,10 @@ class Thinning(NamedTuple):
         """These rates in float64; ValueError where their shape is wrong or they are not probabilities."""
         rates = np.asarray(self.rates, dtype=np.float64)
         if rates.shape != (num_steps,):
-            raise ValueError(f"rates have shape {rates.shape}; use [{num_steps}], one for each step")
+            raise InputError(f"rates have shape {rates.shape}; use [{num_steps}], one for each step")
         if not np.all((rates >= 0.0) & (rates <= 1.0)):
             wrong = rates[~((rates >= 0.0) & (rates <= 1.0))][0]
-            raise ValueError(f"rates hold {wrong:g}; a token is revealed with a probability from 0 to 1")
+            raise InputError(f"rates hold {wrong:g}; a token is revealed with a probability from 0 to 1")
         return Thinning(rates)
 
     def draw(self, key: Shaped[PRNGKeyArray, ""], length: int) -> Int[Array, " num_steps"]:

@@ -17,6 +17,7 @@ import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from jdlm import curves
+from jdlm.errors import InputError
 from jdlm.measure import CurveEstimate, Estimate
 from jdlm.schedules import Schedule, fixed, optimal
 from jdlm.schedules.optimized import optimal_lists
@@ -137,17 +138,17 @@ def recommend(
         with an infinite entry, a confidence outside [0.5, 1), an unknown choice.
     """
     if (kl is None) == (num_steps is None):
-        raise ValueError(f"kl={kl} and num_steps={num_steps}; give exactly one of the two")
+        raise InputError(f"kl={kl} and num_steps={num_steps}; give exactly one of the two")
     if kl is not None and not 0.0 < kl < float("inf"):
-        raise ValueError(f"kl={kl} nats is not a valid goal; use a positive number such as 0.1")
+        raise InputError(f"kl={kl} nats is not a valid goal; use a positive number such as 0.1")
     if not 0.5 <= confidence < 1.0:
-        raise ValueError(f"confidence={confidence} is not a probability from 0.5 to below 1; use one such as 0.84")
+        raise InputError(f"confidence={confidence} is not a probability from 0.5 to below 1; use one such as 0.84")
     length = len(fit.values)
     if len(test.values) != length:
-        raise ValueError(f"curves have lengths {length} and {len(test.values)}; measure both on one target")
+        raise InputError(f"curves have lengths {length} and {len(test.values)}; measure both on one target")
     names = list(dict.fromkeys((_OPTIMAL, *builders)))
     if choice not in names:
-        raise ValueError(f"choice={choice!r} is not among the schedules; use one of {', '.join(names)}")
+        raise InputError(f"choice={choice!r} is not among the schedules; use one of {', '.join(names)}")
     for curve in (fit, test):
         _check_finite(curve)
     fitted = fit._replace(values=falling(fit))
@@ -257,7 +258,7 @@ def clearly_better(offers: Sequence[Offer]) -> list[str]:
 def _check_finite(curve: CurveEstimate) -> None:
     if not np.all(np.isfinite(curve.values)):
         j = int(np.argmin(np.isfinite(curve.values)))
-        raise ValueError(
+        raise InputError(
             f"the curve is {curve.values[j]} at {j} revealed tokens, so one token per step has no finite NELBO to "
             "compare with; use a predictor that excludes no token"
         )
@@ -279,7 +280,7 @@ def export(schedule: Schedule) -> dict[str, Any]:
       ValueError: the schedule leaves masks, so a loop that follows it would not end with a sequence.
     """
     if schedule.leftover > 1e-9:
-        raise ValueError(
+        raise InputError(
             f"schedule {schedule.name} leaves a mask with probability {schedule.leftover:.3g}; build it with "
             "final_reveal=True"
         )

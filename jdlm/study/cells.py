@@ -11,13 +11,14 @@ import jax
 import numpy as np
 
 from jdlm import keys, measure
+from jdlm.errors import InputError
 from jdlm.planners import Planner
 from jdlm.schedules import Schedule
 from jdlm.study import rows
 from jdlm.study.rows import Row
 from jdlm.targets import Target
 
-__all__ = ["Origin", "digest"]
+__all__ = ["Origin", "content", "digest"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +83,13 @@ class Origin:
             seed=None if n is None else self.seed,
         )
 
+    @property
+    def words(self) -> str:
+        """The cell as messages name it."""
+        steps = f" with {self.schedule.num_steps} steps" if self.schedule else ""
+        planner = f", planner {self.planner.name}" if self.planner else ""
+        return f"{self.schedule.name if self.schedule else self.name or 'the cell'}{steps}{planner}, {self.predictor}"
+
     def scheduled(self) -> Schedule:
         """The schedule of a cell that must have one.
 
@@ -89,7 +97,7 @@ class Origin:
           ValueError: none enters.
         """
         if self.schedule is None:
-            raise ValueError(f"the cell of target {self.target!r} has no schedule; give one")
+            raise InputError(f"the cell of target {self.target!r} has no schedule; give one")
         return self.schedule
 
     def planned(self) -> Planner:
@@ -99,7 +107,7 @@ class Origin:
           ValueError: none enters.
         """
         if self.planner is None:
-            raise ValueError(f"the cell of target {self.target!r} has no planner; give one")
+            raise InputError(f"the cell of target {self.target!r} has no planner; give one")
         return self.planner
 
     @property
@@ -139,3 +147,12 @@ def digest(target: Target) -> str:
         leaf = leaf.astype(np.float32) if np.issubdtype(leaf.dtype, np.floating) else leaf
         content.update(f"{leaf.dtype}{leaf.shape}".encode() + leaf.tobytes())
     return content.hexdigest()[:12]
+
+
+def content(schedule: Schedule) -> str:
+    """64 hexadecimal digits of the very distribution of a schedule, to the last bit of each number."""
+    leaves = jax.tree.leaves(schedule)
+    found = hashlib.sha256(f"{type(schedule.law()).__name__} {schedule.length} {schedule.num_steps}".encode())
+    for leaf in map(np.asarray, leaves):
+        found.update(f"{leaf.dtype}{leaf.shape}".encode() + leaf.tobytes())
+    return found.hexdigest()

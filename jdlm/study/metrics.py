@@ -4,6 +4,7 @@ import dataclasses
 
 from jdlm import measure, training
 from jdlm.config import Config
+from jdlm.errors import InputError
 from jdlm.study import rows
 from jdlm.study.rows import Row
 
@@ -17,7 +18,7 @@ def cell(config: Config) -> str:
       config: of a run with a network.
     """
     if config.network is None or config.training is None:
-        raise ValueError(f"{config.name} has no network or no training; give the configuration of a training run")
+        raise InputError(f"{config.name} has no network or no training; give the configuration of a training run")
     return rows.cell(
         target=config.target.record(),
         network=config.network.record(),

@@ -10,6 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jdlm import curves, measure, sampling, schedules
+from jdlm.errors import InputError
 from jdlm.measure import exact, marginals
 from jdlm.planners import random
 from jdlm.predictor import Predictor
@@ -118,7 +119,7 @@ def identities(
     exposure = origin.scheduled().exposure()
     if entropy_curve is None:
         if measured is None:
-            raise ValueError("neither the entropy curve nor a measured curve is known; measure the predictor's")
+            raise InputError("neither the entropy curve nor a measured curve is known; measure the predictor's")
         yield origin.row("nelbo_nats", measured.cross_entropy.dot(exposure), "identity")
         return
     factorization = curves.path_kl(exposure, entropy_curve)
@@ -132,7 +133,7 @@ def identities(
 
 def _learning_kl(measured: measure.MeasuredCurve, exposure: np.ndarray) -> measure.Estimate:
     if measured.learning_error is None:
-        raise ValueError("the target has no exact conditionals, so its learning error is unknown; use the NELBO")
+        raise InputError("the target has no exact conditionals, so its learning error is unknown; use the NELBO")
     return measured.learning_error.dot(exposure)
 
 

@@ -9,16 +9,34 @@ import csv
 import hashlib
 import io
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from jdlm import files
+from jdlm.errors import InputError
 
-__all__ = ["COLUMNS", "METHODS", "Row", "append", "calls_of", "cell", "index_of", "read", "steps_of", "write"]
+__all__ = [
+    "COLUMNS",
+    "METHODS",
+    "MOST",
+    "Row",
+    "append",
+    "calls_of",
+    "cell",
+    "index_of",
+    "parse",
+    "read",
+    "steps_of",
+    "text",
+    "write",
+]
 
 METHODS = ("identity", "exact", "monte_carlo", "fit")
+MOST = 2**30
+"""Largest size in bytes of a file of rows."""
 _Number = TypeVar("_Number", int, float)
 
 
@@ -71,7 +89,7 @@ class Row:
 
     def __post_init__(self):
         if self.method not in METHODS:
-            raise ValueError(f"method={self.method!r} of a row is not one of {', '.join(METHODS)}")
+            raise InputError(f"method={self.method!r} of a row is not one of {', '.join(METHODS)}")
 
 
 COLUMNS = tuple(field.name for field in fields(Row))
@@ -92,13 +110,19 @@ def cell(**fields) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def text(rows: Iterable[Row], header: bool = True) -> str:
+    """``rows`` as CSV, with a header line unless it is left out."""
+    content = io.StringIO(newline="")
+    writer = csv.writer(content, lineterminator="\n")
+    if header:
+        writer.writerow(COLUMNS)
+    writer.writerows(_to_text(row) for row in rows)
+    return content.getvalue()
+
+
 def write(path: str | Path, rows: Iterable[Row]) -> None:
     """Writes ``rows`` to ``path`` as CSV with a header line; an existing file is replaced in one move."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(_to_text(row) for row in rows)
-    files.write(path, text.getvalue())
+    files.write(path, text(rows))
 
 
 def append(path: str | Path, rows: Iterable[Row]) -> None:
@@ -107,24 +131,40 @@ def append(path: str | Path, rows: Iterable[Row]) -> None:
     if not path.exists():
         write(path, rows)
         return
-    with path.open("a", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows(_to_text(row) for row in rows)
+    with path.open("ab") as file:
+        file.write(text(rows, header=False).encode())
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read(path: str | Path) -> list[Row]:
     """The rows of a file that `write` or `append` made.
 
     Raises:
-      ValueError: the header is not that of a row, or a line has a wrong number of columns or a value of another type.
+      ValueError: it is no regular file of at most `MOST` bytes; the header is not that of a row, or a line has a wrong
+        number of columns or a value of another type.
+      OSError: there is none, or it cannot be read.
     """
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        reader = csv.reader(file)
+    return parse(files.read(path, MOST), path)
+
+
+def parse(content: bytes, path: str | Path) -> list[Row]:
+    """The rows in the content of a file; see `read`.
+
+    Args:
+      content: of the file, or as much of it as counts.
+      path: of the file, for errors.
+    """
+    try:
+        reader = csv.reader(io.StringIO(content.decode(), newline=""), strict=True)
         header = next(reader, [])
         if tuple(header) != COLUMNS:
-            raise ValueError(
-                f"{path}: the header is {','.join(header)!r}; a file of rows begins with {','.join(COLUMNS)!r}"
+            raise InputError(
+                f"{path}: the header is {','.join(header)[:80]!r}; a file of rows begins with {','.join(COLUMNS)!r}"
             )
         return [_from_text(path, reader.line_num, line) for line in reader]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is damaged: {error}; restore it, or make it again") from None
 
 
 def _to_text(row: Row) -> list[str]:
@@ -136,14 +176,14 @@ def _to_text(row: Row) -> list[str]:
 
 def _from_text(path: str | Path, number: int, line: list[str]) -> Row:
     if len(line) != len(COLUMNS):
-        raise ValueError(f"{path}, line {number}: {len(line)} columns instead of {len(COLUMNS)}; the file is damaged")
+        raise InputError(f"{path}, line {number}: {len(line)} columns instead of {len(COLUMNS)}; the file is damaged")
     values: dict[str, Any] = dict(zip(COLUMNS, line, strict=True))
     try:
         values |= {name: int(values[name]) if values[name] else None for name in _INTEGERS}
         values |= {name: float(values[name]) if values[name] else None for name in _FLOATS}
         return Row(**values)
     except ValueError as error:
-        raise ValueError(f"{path}, line {number}: {error}; the file is damaged") from None
+        raise InputError(f"{path}, line {number}: {error}; the file is damaged") from None
 
 
 def index_of(row: Row) -> int:
@@ -163,5 +203,5 @@ def calls_of(row: Row) -> float:
 
 def _known(row: Row, value: _Number | None, column: str) -> _Number:
     if value is None:
-        raise ValueError(f"a row of {row.metric} has no {column}, which its figure needs; write one")
+        raise InputError(f"a row of {row.metric} has no {column}, which its figure needs; write one")
     return value

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from jdlm import measure
+from jdlm.errors import InputError
 
 __all__ = ["exponent"]
 
@@ -27,15 +28,15 @@ def exponent(x: ArrayLike, y: ArrayLike) -> measure.Estimate:
     """
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     if x.ndim != 1 or x.shape != y.shape or len(x) < 3:
-        raise ValueError(f"x has shape {x.shape} and y {y.shape}; give at least 3 points, one y for each x")
+        raise InputError(f"x has shape {x.shape} and y {y.shape}; give at least 3 points, one y for each x")
     for name, values in (("x", x), ("y", y)):
         wrong = ~(np.isfinite(values) & (values > 0.0))
         if wrong.any():
-            raise ValueError(f"{name} has {values[wrong][0]}, which has no logarithm; give positive, finite numbers")
+            raise InputError(f"{name} has {values[wrong][0]}, which has no logarithm; give positive, finite numbers")
     across, up = np.log(x) - np.log(x).mean(), np.log(y) - np.log(y).mean()
     spread = float(across @ across)
     if spread == 0.0:
-        raise ValueError(f"all x are {x[0]:g}, which no slope goes through; give at least 2 different ones")
+        raise InputError(f"all x are {x[0]:g}, which no slope goes through; give at least 2 different ones")
     slope = float(across @ up) / spread
     residuals = up - slope * across
     return measure.Estimate(slope, float(np.sqrt(residuals @ residuals / (len(x) - 2) / spread)), None)  # type: ignore[arg-type]

@@ -5,25 +5,28 @@ of the target, and sampled tokens. Every random number is keyed by the seed and 
 to a sweep changes no other number.
 """
 
-import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from jax.sharding import Mesh
 
-from jdlm import measure
+from jdlm import devices, measure
 from jdlm.config.settings import check_seed
+from jdlm.errors import InputError
 from jdlm.measure import marginals
 from jdlm.measure.orders import MAX_ORDERED, count_states
 from jdlm.measure.state_space import check_size
 from jdlm.planners import Planner, check_reveals, random
 from jdlm.predictor import Predictor, check_pair, is_oracle_of
-from jdlm.sampling import Results, draw_sizes, sample_all
-from jdlm.sampling.request import Request
+from jdlm.sampling import Results
+from jdlm.sampling.sampler import queue_lanes
 from jdlm.schedules import Schedule
-from jdlm.study import parts
-from jdlm.study.cells import Origin, digest
+from jdlm.study import batches, parts
+from jdlm.study.cells import Origin, content, digest
+from jdlm.study.making import Keeper, Maker, Tally, once
 from jdlm.study.rows import Row
 from jdlm.targets import Target, validation
 
@@ -49,8 +52,11 @@ def sweep(
     identities: Mapping[str, str] | None = None,
     batch_size: int | None = None,
     mesh: Mesh | None = None,
+    context: Any = None,
+    keep: Keeper | None = None,
     on_row: Callable[[list[Row]], None] | None = None,
     on_samples: Callable[[str, Results], None] | None = None,
+    on_error: Callable[[str, Exception], None] | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> list[Row]:
     """Make the rows of every schedule with every planner and predictor; docs/theory.md defines each metric.
@@ -74,8 +80,12 @@ def sweep(
       identities: by predictor name, what tells it apart from others of the name (a checkpoint's hash).
       batch_size: slots of the sampler's compiled program; chosen from the shapes if None.
       mesh: devices that share the sampling and the measured curves, see `jdlm.devices.mesh`.
+      context: with ``keep``, JSON values that tell this machine and these versions from others, whose last bits differ.
+      keep: where finished cells are kept and looked for (`jdlm.study.kept.Kept`); the rows are the same bit for bit.
       on_row: called with the rows of each finished part.
-      on_samples: called with a predictor's name and all that was sampled with it, in one queue for all cells.
+      on_samples: called with a predictor's name and what was sampled with it, once for the cells of each queue.
+      on_error: called with the name of a part that failed and its error, after which the others go on; by default the
+        error is raised.
       progress: called with (predictor calls done, in all, what is next).
 
     Returns:
@@ -86,47 +96,40 @@ def sweep(
         predictor of other sizes, an identity of an unknown predictor, too few samples.
     """
     _check(target, predictors, schedules, planners, identities or {}, n, curve_n, seed)
-    made: list[Row] = []
-
-    def emit(part: Iterable[Row]) -> None:
-        part = list(part)
-        made.extend(part)
-        if on_row is not None:
-            on_row(part)
-
     base = Origin(target_name, seed, digest(target))
+    shared = {"context": context, "n": n, "curve_n": curve_n, "devices": devices.size(mesh), "batch_size": batch_size}
+    maker = Maker(shared, keep, on_row, on_error)
     entropy_curve = target.entropy_curve() if target.has("entropy_curve") else None
     for part in (parts.of_target(base, entropy_curve), *_of_schedules(base, schedules, entropy_curve)):
-        emit(part)
+        maker.quick(part)
 
     measured = [name for name, mine in predictors.items() if entropy_curve is None or not is_oracle_of(mine, target)]
     cells = _cells(base, planners, schedules)
-    each = sum(_calls(target, cell, n) for cell in cells) * (2 if target.has("log_prob") else 1)
-    tally = _Tally(each * len(predictors) + curve_n * target.length * len(measured), progress)
+    each = sum(batches.calls(target, cell, n) for cell in cells) * (2 if target.has("log_prob") else 1)
+    tally = Tally(each * len(predictors) + curve_n * target.length * len(measured), progress)
     tally.say("marginals of the target")
-    reference = marginals.of_target(base.key("reference"), target)
-    emit(parts.floor(base, target, reference, n))
+    reference = once(lambda: marginals.of_target(base.key("reference"), target))
+    maker.part("floor of the marginals", [base.cell, "floor"], lambda: parts.floor(base, target, reference(), n))
     for name, predictor in predictors.items():
         origin = dataclasses.replace(base, predictor=name, identity=(identities or {}).get(name, ""))
         curve = None
         if name in measured:
-            with tally.during(f"cross-entropy curve of the {name}", curve_n * target.length):
-                curve = measure.cross_entropy_curve(origin.key("curve"), predictor, target, curve_n, mesh=mesh)
-            emit(parts.of_curve(origin, curve))
+            curve = once(functools.partial(_measured, origin, predictor, target, curve_n, mesh, tally))
+            make = functools.partial(_of_curve, origin, curve)
+            maker.part(f"cross-entropy curve of the {name}", [origin.cell, "curve"], make)
         if _is_small(target, predictor) and target.has("log_prob"):
             tally.say(f"exact laws of the {name}")
-            emit(_exact_laws(origin, predictor, target, schedules, planners))
-        requests = _requests(mine := _cells(origin, planners, schedules), target, n)
-        with tally.during(f"{len(mine)} cells with the {name}", each) as follow:
-            results = sample_all(predictor, requests, batch_size=batch_size, mesh=mesh, progress=follow)
-        if on_samples is not None:
-            on_samples(name, results)
-        for part in _parts_of_cells(mine, requests, results, target, reference, entropy_curve, curve):
-            emit(part)
+            _exact_laws(maker, origin, predictor, target, schedules, planners)
+        sample = functools.partial(batches.sample, name, predictor, batch_size, mesh, on_samples, tally)
+        mine = _cells(origin, planners, schedules)
+        most = max(1, queue_lanes(predictor, batch_size, mesh) // (n * (2 if target.has("log_prob") else 1)))
+        for batch in (mine[first : first + most] for first in range(0, len(mine), most)):
+            batches.make(maker, batch, target, n, sample, reference, entropy_curve, curve, tally)
         if speculative:
             tally.say(f"speculative sampling with the {name}")
-            emit(parts.speculative(origin, predictor, target, reference, n, mesh))
-    return made
+            make = functools.partial(_speculative, origin, predictor, target, reference, n, mesh)
+            maker.part(f"speculative sampling with the {name}", [origin.cell, "speculative"], make)
+    return maker.made
 
 
 def _of_schedules(
@@ -142,13 +145,46 @@ def _of_schedules(
             yield parts.of_codes(mine)
 
 
+def _of_curve(origin: Origin, curve: Callable[[], measure.MeasuredCurve]) -> Iterator[Row]:
+    yield from parts.of_curve(origin, curve())
+
+
+def _measured(
+    origin: Origin, predictor: Predictor, target: Target, curve_n: int, mesh: Mesh | None, tally: Tally
+) -> measure.MeasuredCurve:
+    """The predictor's measured curve."""
+    with tally.during(f"cross-entropy curve of the {origin.predictor}", curve_n * target.length):
+        return measure.cross_entropy_curve(origin.key("curve"), predictor, target, curve_n, mesh=mesh)
+
+
 def _exact_laws(
-    origin: Origin, predictor: Predictor, target: Target, schedules: Sequence[Schedule], planners: Sequence[Planner]
-) -> Iterator[Row]:
+    maker: Maker,
+    origin: Origin,
+    predictor: Predictor,
+    target: Target,
+    schedules: Sequence[Schedule],
+    planners: Sequence[Planner],
+) -> None:
     """Those of each planner; of sized ones alone where the predictor depends on the order of reveal."""
     for planner in planners:
         if planner.count is None or not predictor.is_ordered:
-            yield from parts.exact_laws(dataclasses.replace(origin, planner=planner), predictor, target, schedules)
+            mine = dataclasses.replace(origin, planner=planner)
+            maker.part(
+                f"exact laws of the {origin.predictor} with planner {planner.name}",
+                [mine.cell, "exact", [content(schedule) for schedule in schedules]],
+                functools.partial(parts.exact_laws, mine, predictor, target, schedules),
+            )
+
+
+def _speculative(
+    origin: Origin,
+    predictor: Predictor,
+    target: Target,
+    reference: Callable[[], marginals.Marginals],
+    n: int,
+    mesh: Mesh | None,
+) -> Iterator[Row]:
+    yield from parts.speculative(origin, predictor, target, reference(), n, mesh)
 
 
 def _check(
@@ -163,16 +199,16 @@ def _check(
 ) -> None:
     """Raises ValueError unless all belong to the target and each cell has a name, and with it keys, of its own."""
     if min(validation.integer("n", n), validation.integer("curve_n", curve_n)) < 2:
-        raise ValueError(f"n={n}, curve_n={curve_n}; use at least 2 of each")
+        raise InputError(f"n={n}, curve_n={curve_n}; use at least 2 of each")
     check_seed(validation.integer("seed", seed, 0))
     for schedule in schedules:
         if schedule.length != target.length:
-            raise ValueError(
+            raise InputError(
                 f"schedule {schedule.name} has length {schedule.length}, the target {target.length}; build it for "
                 f"length={target.length}"
             )
         if schedule.remasks:
-            raise ValueError(
+            raise InputError(
                 f"schedule {schedule.name} masks tokens again, so it has no identities and no path KL, which a sweep "
                 "is made of; see jdlm.exact.output_law and the study `correctors`"
             )
@@ -185,32 +221,12 @@ def _check(
     names += [f"planners are called {p.name!r}" for p in planners]
     for name in names:
         if names.count(name) > 1:
-            raise ValueError(
+            raise InputError(
                 f"{names.count(name)} {name}, so their cells would share all random numbers; name them apart, or "
                 "leave out all but one"
             )
     if unknown := sorted(set(identities) - set(predictors)):
-        raise ValueError(f"identities has {unknown[0]!r}, not a predictor; use names among {sorted(predictors)}")
-
-
-class _Tally:
-    """Predictor calls done and in all, reported as a sweep goes on."""
-
-    def __init__(self, total: int, progress: Callable[[int, int, str], None] | None):
-        self._done, self._total, self._progress = 0, total, progress
-
-    def say(self, what: str, more: int = 0) -> None:
-        """Report what is going on, ``more`` calls beyond those counted."""
-        if self._progress is not None:
-            self._progress(self._done + more, self._total, what)
-
-    @contextlib.contextmanager
-    def during(self, what: str, calls: int) -> Iterator[Callable[[int], None] | None]:
-        """Report when work of about ``calls`` begins and ends; yield a callback for reports in between."""
-        self.say(what)
-        yield self._progress and (lambda steps: self.say(what, min(steps, calls)))
-        self._done += calls
-        self.say(what)
+        raise InputError(f"identities has {unknown[0]!r}, not a predictor; use names among {sorted(predictors)}")
 
 
 def _cells(origin: Origin, planners: Sequence[Planner], schedules: Sequence[Schedule]) -> list[Origin]:
@@ -220,11 +236,6 @@ def _cells(origin: Origin, planners: Sequence[Planner], schedules: Sequence[Sche
         for planner in planners
         for schedule in (schedules if planner.count is None else [None])
     ]
-
-
-def _calls(target: Target, cell: Origin, n: int) -> int:
-    """Predictor calls of a cell's samples; at most, if the planner counts."""
-    return n * target.length if cell.schedule is None else round(n * cell.schedule.mean_nfe)
 
 
 def _is_small(target: Target, predictor: Predictor) -> bool:
@@ -237,38 +248,3 @@ def _is_small(target: Target, predictor: Predictor) -> bool:
     except ValueError:  # few states, but a table of too many probabilities
         return False
     return True
-
-
-def _requests(cells: Sequence[Origin], target: Target, n: int) -> list[Request]:
-    """What is sampled for each cell, then what is teacher-forced, where the target's distribution is known."""
-    requests = [_sample_request(cell, n) for cell in cells]
-    if target.has("log_prob"):
-        requests += [
-            measure.path_request(cell.key("path"), target, cell.schedule, n, planner=cell.planned()) for cell in cells
-        ]
-    return requests
-
-
-def _sample_request(origin: Origin, n: int) -> Request:
-    sizes = None if origin.schedule is None else draw_sizes(origin.key("sizes"), origin.schedule, n)
-    return Request(origin.key("tokens"), origin.planned(), sizes, indices=np.arange(n))
-
-
-def _parts_of_cells(
-    cells: Sequence[Origin],
-    requests: Sequence[Request],
-    results: Results,
-    target: Target,
-    reference: marginals.Marginals,
-    entropy_curve: np.ndarray | None,
-    curve: measure.MeasuredCurve | None,
-) -> Iterator[Iterable[Row]]:
-    """Rows of each cell of one predictor, from the `_requests` and their results."""
-    for number, cell in enumerate(cells):
-        if cell.planner == random():
-            yield parts.identities(cell, entropy_curve, curve)
-        if target.has("log_prob"):
-            path = number + len(cells)
-            kl = measure.path_kl_estimate(requests[path], results.parts[path][1], target)
-            yield [cell.row("path_kl_nats", kl, "monte_carlo")]
-        yield parts.sampled(cell, *results.parts[number], target, reference)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from jdlm.errors import InputError
 from jdlm.study.rows import Row
 
 __all__ = ["ABSOLUTE", "FALSE_ALARMS", "RELATIVE", "Comparison", "compare", "folder", "names"]
@@ -69,10 +70,10 @@ def compare(
     """
     old, new = _by_place("reference", reference), _by_place("made", made)
     if shared := _seeds(old.values()) & _seeds(new.values()):
-        raise ValueError(f"seed={min(shared)} is that of the reference, which tells nothing; use another seed")
+        raise InputError(f"seed={min(shared)} is that of the reference, which tells nothing; use another seed")
     both = [place for place in new if place in old]
     if not both:
-        raise ValueError("no row has a counterpart in the reference; make the results again and commit them")
+        raise InputError("no row has a counterpart in the reference; make the results again and commit them")
     differences = [f"{_text(new[place])} is not among the results" for place in new if place not in old]
     if not partial:
         differences += [f"{_text(old[place])} was not made again" for place in old if place not in new]
@@ -104,7 +105,7 @@ def _by_place(what: str, rows: Iterable[Row]) -> dict[tuple, Row]:
     found: dict[tuple, Row] = {}
     for row in rows:
         if row.place in found:
-            raise ValueError(f"{what}: two rows of one place, {_text(row)}; give each its own metric or index")
+            raise InputError(f"{what}: two rows of one place, {_text(row)}; give each its own metric or index")
         found[row.place] = row
     return found
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from jdlm.errors import InputError
+
 if TYPE_CHECKING:
     from jdlm.targets.target import Target
     from jdlm.targets.text import Text
@@ -69,7 +71,7 @@ class TargetConfig:
         values = self._values()
         for name, value in values.items():
             if isinstance(value, tuple) and len({len(row) for row in value if isinstance(row, tuple)}) > 1:
-                raise ValueError(f"{name} has rows of different lengths; give as many numbers in each")
+                raise InputError(f"{name} has rows of different lengths; give as many numbers in each")
         arrays = {name: np.array(value) for name, value in values.items() if isinstance(value, tuple)}
         return self._function()(**(values | arrays))
 
@@ -94,10 +96,10 @@ class TableConfig(TargetConfig, builder="table.table"):
 
     def __post_init__(self):
         if min(self.vocab, self.length) < 1:
-            raise ValueError(f"vocab={self.vocab} and length={self.length}; use at least 1 for both")
+            raise InputError(f"vocab={self.vocab} and length={self.length}; use at least 1 for both")
         size = self.vocab**self.length if self.length * math.log2(self.vocab) < 64 else None
         if len(self.probabilities) != size:
-            raise ValueError(
+            raise InputError(
                 f"{len(self.probabilities)} probabilities for vocab={self.vocab} and length={self.length}; "
                 f"give {self.vocab}**{self.length}{'' if size is None else f' = {size}'} of them"
             )
@@ -119,6 +121,11 @@ class TextConfig(TargetConfig, builder="text.text"):
     """The file, from the preset's own folder if relative; by default the English help texts that CPython ships."""
     sha256: str | None = None
     """Digest that the text must have, in a run that of the text it was made with; any by default."""
+
+    def record(self) -> dict[str, Any]:
+        """As of all kinds; a text whose digest is said is the same wherever it lies."""
+        values = super().record()
+        return values if self.sha256 is None else {name: value for name, value in values.items() if name != "path"}
 
     def anchored(self, folder: Path) -> "TextConfig":
         """The same with a relative path taken from ``folder``."""

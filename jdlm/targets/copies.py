@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float, Float64, Int, Key
 from scipy.special import entr, gammaln
 
 from jdlm import keys, pytrees
+from jdlm.errors import InputError
 from jdlm.targets import validation
 from jdlm.targets.target import Target, Tokens
 
@@ -171,5 +172,5 @@ def replace_random(length: int, vocab: int) -> ReplaceRandom:
 def _even(length: int) -> int:
     length = validation.integer("length", length, 2)
     if length % 2:
-        raise ValueError(f"length={length} is odd; a string and its copy have an even length, use {length + 1}")
+        raise InputError(f"length={length} is odd; a string and its copy have an even length, use {length + 1}")
     return length

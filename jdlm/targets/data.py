@@ -9,6 +9,7 @@ from jaxtyping import Array, Int, Key
 from numpy.typing import ArrayLike
 
 from jdlm import keys, pytrees
+from jdlm.errors import InputError
 from jdlm.targets import validation
 from jdlm.targets.target import Leaf, Target
 
@@ -51,9 +52,9 @@ class Data(Target):
           ValueError: the split is empty, or none of the three.
         """
         if split not in SPLITS:
-            raise ValueError(f"split={split!r} is not known; use one of {', '.join(SPLITS)}")
+            raise InputError(f"split={split!r} is not known; use one of {', '.join(SPLITS)}")
         if not self.counts[SPLITS.index(split)]:
-            raise ValueError(f"split={split!r} is empty; build the target with a positive held_out")
+            raise InputError(f"split={split!r} is empty; build the target with a positive held_out")
         return replace(self, split=split)
 
 
@@ -77,23 +78,23 @@ def data(tokens: ArrayLike, vocab: int | None = None, held_out: float = 0.1) -> 
     """
     tokens = validation.array("tokens", tokens)
     if tokens.ndim != 2 or not tokens.size or not np.issubdtype(tokens.dtype, np.integer):
-        raise ValueError(f"tokens is {tokens.dtype}{list(tokens.shape)}; give integers [count, length]")
+        raise InputError(f"tokens is {tokens.dtype}{list(tokens.shape)}; give integers [count, length]")
     largest = int(tokens.max())
     vocab = min(largest + 1, _MOST) if vocab is None else validation.integer("vocab", vocab)
     if vocab > _MOST:
-        raise ValueError(f"vocab={vocab} is too large for int32 tokens and a mask; use at most {_MOST}")
+        raise InputError(f"vocab={vocab} is too large for int32 tokens and a mask; use at most {_MOST}")
     if tokens.min() < 0 or largest >= vocab:
         row, place = np.argwhere((tokens < 0) | (tokens >= vocab))[0]
-        raise ValueError(f"tokens[{row}, {place}] holds {tokens[row, place]}; use 0 to {vocab - 1}")
+        raise InputError(f"tokens[{row}, {place}] holds {tokens[row, place]}; use 0 to {vocab - 1}")
     if tokens.size > _MOST:
-        raise ValueError(f"tokens has {tokens.size} entries, more than int32 can count; give at most {_MOST}")
+        raise InputError(f"tokens has {tokens.size} entries, more than int32 can count; give at most {_MOST}")
     held_out = validation.real("held_out", held_out)
     if not 0 <= held_out < 0.5:
-        raise ValueError(f"held_out={held_out} is out of range; use at least 0 and less than 0.5")
+        raise InputError(f"held_out={held_out} is out of range; use at least 0 and less than 0.5")
     count, length = tokens.shape
     apart = int(np.ceil(held_out * count))
     if count <= 2 * apart:
-        raise ValueError(f"tokens has {count} sequences, too few to hold out {apart} twice; give more or held_out=0")
+        raise InputError(f"tokens has {count} sequences, too few to hold out {apart} twice; give more or held_out=0")
     counts = (count - 2 * apart, apart, apart)
     starts = length * np.random.default_rng(0).permutation(count)
     return Data(tokens.astype(np.int32).ravel(), starts.astype(np.int32), counts, "train", length, vocab)

@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Bool, Int
 
+from jdlm.errors import InputError
 from jdlm.targets import validation
 
 __all__ = ["cycle", "grid", "path", "random_regular"]
@@ -52,7 +53,7 @@ def grid(rows: int, columns: int) -> Int[np.ndarray, "vertices vertices"]:
     """
     rows, columns = validation.integer("rows", rows), validation.integer("columns", columns)
     if rows * columns < 2:
-        raise ValueError(f"rows={rows} and columns={columns} make one vertex; use at least 2")
+        raise InputError(f"rows={rows} and columns={columns} make one vertex; use at least 2")
     beside, above = (np.eye(n, k=1, dtype=np.int64) + np.eye(n, k=-1, dtype=np.int64) for n in (columns, rows))
     return np.kron(np.eye(rows, dtype=np.int64), beside) + np.kron(above, np.eye(columns, dtype=np.int64))
 
@@ -73,12 +74,12 @@ def random_regular(vertices: int, degree: int, seed: int) -> Int[np.ndarray, "ve
     vertices, degree = validation.integer("vertices", vertices, 3), validation.integer("degree", degree, 2)
     seed = validation.integer("seed", seed, 0)
     if degree >= vertices:
-        raise ValueError(f"degree={degree} with vertices={vertices}; use at most {vertices - 1}")
+        raise InputError(f"degree={degree} with vertices={vertices}; use at most {vertices - 1}")
     if vertices * degree % 2:
-        raise ValueError(f"degree={degree} and vertices={vertices} are both odd; make one of them even")
+        raise InputError(f"degree={degree} and vertices={vertices} are both odd; make one of them even")
     paired = min(degree, vertices - 1 - degree)
     if paired > _MOST_FREE:
-        raise ValueError(
+        raise InputError(
             f"degree={degree} with vertices={vertices} takes too long; use at most {_MOST_FREE}, or at least "
             f"{vertices - 1 - _MOST_FREE}"
         )

@@ -9,6 +9,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from numpy.typing import ArrayLike
 
 from jdlm import keys, pytrees
+from jdlm.errors import InputError
 from jdlm.targets import validation
 from jdlm.targets.target import Leaf, Target, Tokens
 
@@ -105,10 +106,10 @@ def hidden_markov(initial: ArrayLike, transition: ArrayLike, emission: ArrayLike
     emission = validation.laws("emission", emission, (2,))
     length, states = validation.integer("length", length), len(initial)
     if transition.shape != (states, states):
-        raise ValueError(
+        raise InputError(
             f"transition has shape {list(transition.shape)}; with {states} initial states give {[states] * 2}"
         )
     if len(emission) != states:
-        raise ValueError(f"emission has {len(emission)} rows; with {states} states give one row each")
+        raise InputError(f"emission has {len(emission)} rows; with {states} states give one row each")
     log_initial, log_transition, log_emission = (validation.log(law) for law in (initial, transition, emission))
     return HiddenMarkov(log_initial, log_transition, log_emission, length, emission.shape[1])

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.special import comb
 
 from jdlm import keys, pytrees
+from jdlm.errors import InputError
 from jdlm.targets import validation
 from jdlm.targets.target import Leaf, Target, Tokens, Unavailable
 
@@ -152,15 +153,15 @@ def linear_code(generator: ArrayLike, prime: int) -> LinearCode:
     prime = validation.prime("prime", prime)
     matrix = validation.array("generator", generator)
     if matrix.ndim != 2 or not np.issubdtype(matrix.dtype, np.integer):
-        raise ValueError(f"generator is {matrix.dtype}{list(matrix.shape)}; give integers [rows, length]")
+        raise InputError(f"generator is {matrix.dtype}{list(matrix.shape)}; give integers [rows, length]")
     if not matrix.any():
-        raise ValueError("generator is all zero; give at least one other entry")
+        raise InputError("generator is all zero; give at least one other entry")
     if matrix.min() < 0 or matrix.max() >= prime:
         wrong = matrix[(matrix < 0) | (matrix >= prime)][0]
-        raise ValueError(f"generator has the entry {wrong}; use 0 to {prime - 1}, or take it modulo {prime}")
+        raise InputError(f"generator has the entry {wrong}; use 0 to {prime - 1}, or take it modulo {prime}")
     if matrix.shape[1] * prime**2 >= 2**31:
         largest = int((2**31 / matrix.shape[1]) ** 0.5)
-        raise ValueError(f"prime={prime} overflows int32 at length={matrix.shape[1]}; use a prime of at most {largest}")
+        raise InputError(f"prime={prime} overflows int32 at length={matrix.shape[1]}; use a prime of at most {largest}")
     rows, information = matrix.astype(np.int64), []
     for column in range(rows.shape[1]):
         rank = len(information)

@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float, Float64, Int, Key
 from numpy.typing import ArrayLike
 
 from jdlm import keys, pytrees
+from jdlm.errors import InputError
 from jdlm.targets import validation
 from jdlm.targets.target import Leaf, Target, Tokens
 
@@ -120,7 +121,7 @@ def markov(initial: ArrayLike, transition: ArrayLike, length: int) -> Markov:
     transition = validation.laws("transition", transition, (2,))
     length, vocab = validation.integer("length", length), len(initial)
     if transition.shape != (vocab, vocab):
-        raise ValueError(
+        raise InputError(
             f"transition has shape {list(transition.shape)}; with {vocab} initial values give {[vocab] * 2}"
         )
     marginals, powers = [initial], [np.eye(vocab)]
@@ -147,7 +148,7 @@ def sticky_markov(length: int, vocab: int, stay: float) -> Markov:
     vocab = validation.integer("vocab", vocab, 2)
     stay = validation.real("stay", stay)
     if not 0 <= stay <= 1:
-        raise ValueError(f"stay={stay} is not a probability; use a number from 0 to 1")
+        raise InputError(f"stay={stay} is not a probability; use a number from 0 to 1")
     transition = np.full((vocab, vocab), (1 - stay) / (vocab - 1))
     np.fill_diagonal(transition, stay)
     return markov(np.full(vocab, 1 / vocab), transition, length)

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Float64, Int, Key
 
 from jdlm import keys, pytrees
+from jdlm.errors import InputError
 from jdlm.targets import validation
 from jdlm.targets.target import Known, Leaf, Target, Tokens
 
@@ -172,18 +173,18 @@ def reed_solomon(length: int, dimension: int, prime: int) -> Separable:
     length, dimension = validation.integer("length", length), validation.integer("dimension", dimension)
     prime = validation.prime("prime", prime)
     if dimension > length:
-        raise ValueError(f"dimension={dimension} exceeds length={length}; use at most {length}")
+        raise InputError(f"dimension={dimension} exceeds length={length}; use at most {length}")
     if dimension == 1:
         return Repetition(length, prime)
     if length > prime:
         if dimension == length - 1:
             return ParityCheck(length, prime)
-        raise ValueError(
+        raise InputError(
             f"length={length} exceeds prime={prime}; use a prime of at least {length}, or dimension 1 or {length - 1}"
         )
     if length * prime**2 >= 2**31:
         largest = int((2**31 / length) ** 0.5)
-        raise ValueError(f"prime={prime} overflows int32 at length={length}; use a prime of at most {largest}")
+        raise InputError(f"prime={prime} overflows int32 at length={length}; use a prime of at most {largest}")
     powers, logarithms, inverses = _field(prime)
     difference = (np.arange(length)[:, None] - np.arange(length)) % prime
     return ReedSolomon(logarithms[difference], inverses[difference], powers, length, dimension, prime)

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from scipy.special import gammaln
 
 from jdlm import keys, pytrees
+from jdlm.errors import InputError
 from jdlm.targets import validation
 from jdlm.targets.target import Leaf, Target, Tokens, Unavailable
 
@@ -143,13 +144,13 @@ def mixture(weights: ArrayLike, marginals: ArrayLike, length: int | None = None)
     weights = validation.laws("weights", weights, (1,))
     marginals = validation.laws("marginals", marginals, (2, 3))
     if len(weights) != len(marginals):
-        raise ValueError(f"weights has {len(weights)} components but marginals has {len(marginals)}; give one law each")
+        raise InputError(f"weights has {len(weights)} components but marginals has {len(marginals)}; give one law each")
     if marginals.ndim == 3:
         if length is not None:
-            raise ValueError(f"length={length} does not apply to marginals by position; leave it out")
+            raise InputError(f"length={length} does not apply to marginals by position; leave it out")
         length = int(marginals.shape[1])
     elif length is None:
-        raise ValueError("length=None with marginals of shape [components, vocab]; give the number of tokens")
+        raise InputError("length=None with marginals of shape [components, vocab]; give the number of tokens")
     else:
         length = validation.integer("length", length)
         marginals = marginals[:, None]

@@ -11,6 +11,7 @@ from scipy.special import entr, gammaln
 from scipy.stats import hypergeom
 
 from jdlm import keys, pytrees
+from jdlm.errors import InputError
 from jdlm.targets import validation
 from jdlm.targets.target import Leaf, Target, Tokens
 
@@ -85,9 +86,9 @@ def shuffle(tokens: ArrayLike, vocab: int | None = None) -> Shuffle:
     """
     tokens = validation.array("tokens", tokens)
     if tokens.ndim != 1 or not tokens.size or not np.issubdtype(tokens.dtype, np.integer):
-        raise ValueError(f"tokens is {tokens.dtype}{list(tokens.shape)}; give integers [length]")
+        raise InputError(f"tokens is {tokens.dtype}{list(tokens.shape)}; give integers [length]")
     vocab = int(tokens.max()) + 1 if vocab is None else validation.integer("vocab", vocab)
     wrong = np.flatnonzero((tokens < 0) | (tokens >= vocab))
     if wrong.size:
-        raise ValueError(f"tokens[{wrong[0]}] holds {tokens[wrong[0]]}; use 0 to {max(vocab, 1) - 1}")
+        raise InputError(f"tokens[{wrong[0]}] holds {tokens[wrong[0]]}; use 0 to {max(vocab, 1) - 1}")
     return Shuffle(np.bincount(tokens, minlength=vocab).astype(np.int32), len(tokens), vocab)

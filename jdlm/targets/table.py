@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from scipy.special import comb, entr
 
 from jdlm import keys, pytrees
+from jdlm.errors import InputError
 from jdlm.targets import validation
 from jdlm.targets.target import Leaf, Target, Tokens
 
@@ -124,9 +125,9 @@ def table(probabilities: ArrayLike) -> Table:
     probabilities = validation.array("probabilities", probabilities, np.float64)
     shape = probabilities.shape
     if len(set(shape)) != 1 or shape[0] < 1:
-        raise ValueError(f"probabilities has shape {list(shape)}; give one axis per token, of the vocabulary's size")
+        raise InputError(f"probabilities has shape {list(shape)}; give one axis per token, of the vocabulary's size")
     if probabilities.size > MAX_ENTRIES:
-        raise ValueError(f"probabilities has {probabilities.size} entries; give at most {MAX_ENTRIES}")
+        raise InputError(f"probabilities has {probabilities.size} entries; give at most {MAX_ENTRIES}")
     flat = validation.laws("probabilities", probabilities.ravel(), (1,))
     rows = shape[0] ** (len(shape) // 2)
     return Table(flat.reshape(rows, -1), len(shape), shape[0])

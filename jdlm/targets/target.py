@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Float64, Int, Integer, Key
 
+from jdlm.errors import InputError
 from jdlm.targets import validation
 
 __all__ = ["Known", "Leaf", "Target", "Tokens", "Unavailable"]
@@ -42,7 +43,7 @@ class Target:
         """
         tokens = tokens if isinstance(tokens, jax.Array) else validation.array("tokens", tokens)
         if tokens.shape != (self.length,) or not jnp.issubdtype(tokens.dtype, jnp.integer):
-            raise ValueError(f"tokens is {tokens.dtype}{list(tokens.shape)}; give integers [{self.length}]")
+            raise InputError(f"tokens is {tokens.dtype}{list(tokens.shape)}; give integers [{self.length}]")
         return jnp.asarray(tokens, jnp.int32)
 
     def on(self, split: str) -> "Target":
@@ -61,7 +62,7 @@ class Target:
         if member == "entropy_curve":
             return self._curve_lacks() is None
         if member not in ("log_prob", "conditionals"):
-            raise ValueError(f"member={member!r} is not known; use 'log_prob', 'conditionals' or 'entropy_curve'")
+            raise InputError(f"member={member!r} is not known; use 'log_prob', 'conditionals' or 'entropy_curve'")
         try:
             jax.eval_shape(getattr(self, member), jax.ShapeDtypeStruct((self.length,), jnp.int32))
         except Unavailable:

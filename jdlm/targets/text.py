@@ -9,6 +9,7 @@ from jaxtyping import Int
 from numpy.typing import ArrayLike
 
 from jdlm import pytrees
+from jdlm.errors import InputError
 from jdlm.targets import validation
 from jdlm.targets.data import Data
 
@@ -46,7 +47,7 @@ class Text(Data):
                 continue
             for byte in character.encode():
                 if byte not in self.alphabet:
-                    raise ValueError(f"character {character!r} does not occur in the text; use characters that do")
+                    raise InputError(f"character {character!r} does not occur in the text; use characters that do")
                 tokens.append(self.alphabet.index(byte))
         return np.array(tokens, np.int32)
 
@@ -92,7 +93,7 @@ def text(path: str | Path | None = None, length: int = 64, sha256: str | None = 
     if sha256 is not None and digest != sha256.lower():
         raise _changed(path, digest, sha256)
     if len(content) < _PERIOD * length:
-        raise ValueError(
+        raise InputError(
             f"the text has {len(content)} bytes, too few for length={length}; give at least {_PERIOD * length}"
         )
     size = min(_REGION * length, len(content) // _PERIOD)
@@ -111,7 +112,7 @@ def _help_texts() -> bytes:
     try:
         from pydoc_data.topics import topics
     except ImportError as error:
-        raise ValueError("this Python has no pydoc_data.topics; give the path of a text file") from error
+        raise InputError("this Python has no pydoc_data.topics; give the path of a text file") from error
     return "\n\n".join(topics[name] for name in sorted(topics)).encode()
 
 
@@ -119,7 +120,7 @@ def _changed(path: str | Path | None, digest: str, wanted: str) -> ValueError:
     what, remedy = f"path={str(path)!r}", "restore the file"
     if path is None:
         what, remedy = "the help text of this version of Python", "use the version that it comes from"
-    return ValueError(
+    return InputError(
         f"{what} is another text than it was: its sha256 is {digest[:16]}... instead of {wanted[:16]}...; {remedy}, or "
         "make a new run with the new text"
     )
@@ -130,4 +131,4 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except (OSError, ValueError) as error:  # the latter for a path with a null byte
         reason = getattr(error, "strerror", None) or error
-        raise ValueError(f"path={str(path.absolute())!r} cannot be read: {reason}; give a text file") from error
+        raise InputError(f"path={str(path.absolute())!r} cannot be read: {reason}; give a text file") from error

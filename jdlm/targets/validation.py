@@ -9,6 +9,8 @@ from jaxtyping import Float64
 from numpy.typing import ArrayLike
 from scipy.special import entr
 
+from jdlm.errors import InputError
+
 __all__ = ["ROUNDING", "array", "entropies", "integer", "laws", "log", "prime", "real"]
 
 ROUNDING = 1e-6
@@ -26,9 +28,9 @@ def integer(name: str, value: Any, minimum: int = 1) -> int:
             raise TypeError
         value = operator.index(value)
     except TypeError:
-        raise ValueError(f"{name}={value!r} is not an integer; use one of at least {minimum}") from None
+        raise InputError(f"{name}={value!r} is not an integer; use one of at least {minimum}") from None
     if value < minimum:
-        raise ValueError(f"{name}={value} is too small; use at least {minimum}")
+        raise InputError(f"{name}={value} is too small; use at least {minimum}")
     return value
 
 
@@ -39,7 +41,7 @@ def real(name: str, value: Any) -> float:
       ValueError: it is not a real number (True and False are not).
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise ValueError(f"{name}={value!r} is not a number; use a float or an int")
+        raise InputError(f"{name}={value!r} is not a number; use a float or an int")
     return float(value)
 
 
@@ -53,8 +55,8 @@ def array(name: str, values: ArrayLike, dtype: type | None = None) -> np.ndarray
         found = np.array(values, dtype)
     except (ValueError, TypeError, OverflowError) as error:
         if (fault := _ragged(name, values)) is not None:
-            raise ValueError(f"{fault}; give sequences of one length") from None
-        raise ValueError(f"{name} is not an array of numbers: {str(error).splitlines()[0]}") from None
+            raise InputError(f"{fault}; give sequences of one length") from None
+        raise InputError(f"{name} is not an array of numbers: {str(error).splitlines()[0]}") from None
     return found
 
 
@@ -85,7 +87,7 @@ def prime(name: str, value: int) -> int:
     value = integer(name, value, 2)
     if not _is_prime(value):
         following = next(q for q in range(value, 2 * value) if _is_prime(q))
-        raise ValueError(f"{name}={value} is not prime; the next prime is {following}")
+        raise InputError(f"{name}={value} is not prime; the next prime is {following}")
     return value
 
 
@@ -102,19 +104,19 @@ def laws(name: str, values: ArrayLike, ndims: tuple[int, ...]) -> Float64[np.nda
     probabilities = array(name, values, np.float64)
     if probabilities.ndim not in ndims or probabilities.size == 0:
         wanted = " or ".join(str(n) for n in ndims)
-        raise ValueError(f"{name} has shape {list(probabilities.shape)}; give a non-empty array with {wanted} axes")
+        raise InputError(f"{name} has shape {list(probabilities.shape)}; give a non-empty array with {wanted} axes")
     for fault, remedy in (
         (~np.isfinite(probabilities), "is not finite; probabilities are numbers from 0 to 1"),
         (probabilities < 0, "is negative; probabilities are numbers from 0 to 1"),
     ):
         if fault.any():
             place = tuple(int(i) for i in np.argwhere(fault)[0])
-            raise ValueError(f"{name}{list(place)} = {probabilities[place]:g} {remedy}")
+            raise InputError(f"{name}{list(place)} = {probabilities[place]:g} {remedy}")
     sums = probabilities.sum(-1, keepdims=True)
     wrong = np.argwhere(abs(sums[..., 0] - 1) > ROUNDING)
     if wrong.size or abs(sums - 1).max() > ROUNDING:
         place = tuple(int(i) for i in wrong[0]) if wrong.size else ()
-        raise ValueError(
+        raise InputError(
             f"{name}{list(place) if place else ''} sums to {sums[place][0]:.9g}, not 1; divide it by its sum"
         )
     return probabilities / sums

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from jdlm.errors import InputError
 from jdlm.targets import validation
 from jdlm.targets.markov import Markov, markov
 
@@ -32,15 +33,15 @@ def walk(length: int, adjacency: ArrayLike) -> Markov:
     """
     adjacency = validation.array("adjacency", adjacency)
     if adjacency.ndim != 2 or adjacency.shape[0] != adjacency.shape[1] or adjacency.size == 0:
-        raise ValueError(f"adjacency has shape {list(adjacency.shape)}; give a square matrix [vertices, vertices]")
+        raise InputError(f"adjacency has shape {list(adjacency.shape)}; give a square matrix [vertices, vertices]")
     for fault, remedy in (
         (~np.isin(adjacency, (0, 1)), "use 1 for an edge and 0 elsewhere"),
         (adjacency != adjacency.T, "an edge leads both ways, make the matrix symmetric"),
     ):
         if fault.any():
             place = tuple(int(i) for i in np.argwhere(fault)[0])
-            raise ValueError(f"adjacency{list(place)} = {adjacency[place]}; {remedy}")
+            raise InputError(f"adjacency{list(place)} = {adjacency[place]}; {remedy}")
     degrees = adjacency.sum(axis=1, dtype=np.float64)
     if (degrees == 0).any():
-        raise ValueError(f"vertex {int(np.argmin(degrees))} of adjacency has no neighbour; join it or leave it out")
+        raise InputError(f"vertex {int(np.argmin(degrees))} of adjacency has no neighbour; join it or leave it out")
     return markov(degrees / degrees.sum(), adjacency / degrees[:, None], length)

@@ -1,6 +1,7 @@
 """Checkpoints: the state of a training run in two files that any tool can read, and that are consistent at any moment.
 
-    model.json                   schema version, network, step, key, names with shapes and dtypes, sha256 of the tensors
+    model.json                   schema version, the settings it was made with, step, key, names with shapes and dtypes,
+                                 sha256 of the tensors and of the record itself
     model-<sha256>.safetensors   parameters, their running mean and the optimizer's state
 
 The tensors carry their own hash in their name, and ``model.json`` is renamed into place last: a crash leaves the old
@@ -8,7 +9,7 @@ checkpoint or the new one. Nothing in them is executed.
 """
 
 import hashlib
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,48 +18,68 @@ import jax.numpy as jnp
 import numpy as np
 import safetensors.numpy
 
-from jdlm import files, keys, training
+from jdlm import files, keys, records, training
 from jdlm.config.settings import NetworkConfig, TrainingConfig
+from jdlm.errors import InputError
 from jdlm.predictor import Predictor
 from jdlm.targets import Target
 from jdlm.training import network
+from jdlm.training import record as _record
 
-__all__ = ["SCHEMA", "load", "load_predictor", "save", "sha256"]
+__all__ = ["MOST", "SCHEMA", "beside", "check", "load", "load_predictor", "save", "sha256", "step"]
 
-SCHEMA = 1
-_RECORD = "model.json"
+SCHEMA = _record.SCHEMA
+MOST = 2**34
+"""Largest size in bytes of the tensors that are read."""
 
 
-def save(folder: str | Path, state: training.TrainingState, network_config: NetworkConfig) -> None:
+def save(
+    folder: str | Path,
+    state: training.TrainingState,
+    network_config: NetworkConfig,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    beside: Mapping[str, Any] | None = None,
+) -> None:
     """Writes a checkpoint, replacing an older one in one move.
 
     Args:
       folder: of the checkpoint; made where it does not exist.
       state: of the run; copied to the host, so it may be overwritten afterwards.
       network_config: of the network that the parameters belong to.
+      settings: what else it was made with, JSON values by section, such as `jdlm.config.Config.record`; they are
+        compared whenever it is loaded with settings.
+      beside: JSON values that belong to this very state, such as the digest of metrics written before; see `beside`.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: np.asarray(leaf) for name, leaf in _named(jax.device_get(_arrays(state))).items()}
     content = safetensors.numpy.save(tensors)
     digest = hashlib.sha256(content).hexdigest()
-    record = {
+    made_with = {title: (settings or {})[title] for title in _record.SECTIONS if title in (settings or {})}
+    entry = {
         "schema": SCHEMA,
-        "network": network_config.record(),
+        "settings": made_with | {"network": network_config.record()},
         "step": int(state.step),
         "key": {"impl": str(jax.random.key_impl(state.key)), "data": jax.random.key_data(state.key).tolist()},
         "tree": _description(tensors),
+        "beside": dict(beside or {}),
         "sha256": digest,
     }
     files.write(_tensors_path(folder, digest), content)
-    files.write(folder / _RECORD, json.dumps(record, indent=1) + "\n")
+    records.write(folder / _record.NAME, entry)
     for path in folder.glob("model-*.safetensors"):
         if path != _tensors_path(folder, digest):
             path.unlink(missing_ok=True)
 
 
 def load(
-    folder: str | Path, network_config: NetworkConfig, target: Target, config: TrainingConfig
+    folder: str | Path,
+    network_config: NetworkConfig,
+    target: Target,
+    config: TrainingConfig,
+    *,
+    settings: Mapping[str, Any] | None = None,
 ) -> training.TrainingState:
     """The state of a run, to be continued with `jdlm.training.train`, on as many devices bit for bit.
 
@@ -67,22 +88,27 @@ def load(
       network_config: the network of the run.
       target: the run's target.
       config: the run's training configuration.
+      settings: what it must have been made with, see `save`; the network alone by default.
 
     Raises:
-      ValueError: there is no checkpoint, it is damaged, or it belongs to another model.
+      ValueError: there is no checkpoint, it is damaged, or it belongs to another model or was made with other settings.
     """
-    record, tensors = _read(Path(folder), network_config)
+    record, tensors = _read(Path(folder), network_config, settings)
     like = _arrays(jax.eval_shape(lambda: training.init(network_config, target, config)))
     # Copied: a training run overwrites what it is given, and JAX may use memory of numpy as it is.
     state = jax.tree.map(jnp.array, _rebuild(Path(folder), like, tensors))
-    try:
-        key = jax.random.wrap_key_data(jnp.array(record["key"]["data"], jnp.uint32), impl=record["key"]["impl"])
-        return state._replace(step=jnp.asarray(record["step"], jnp.int32), key=key)
-    except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(Path(folder) / _RECORD, error) from None
+    key = jax.random.wrap_key_data(jnp.array(record["key"]["data"], jnp.uint32), impl=record["key"]["impl"])
+    return state._replace(step=jnp.asarray(record["step"], jnp.int32), key=key)
 
 
-def load_predictor(folder: str | Path, network_config: NetworkConfig, length: int, vocab_size: int) -> Predictor:
+def load_predictor(
+    folder: str | Path,
+    network_config: NetworkConfig,
+    length: int,
+    vocab_size: int,
+    *,
+    settings: Mapping[str, Any] | None = None,
+) -> Predictor:
     """The trained mask predictor: the network with the running mean of its parameters.
 
     Args:
@@ -90,11 +116,12 @@ def load_predictor(folder: str | Path, network_config: NetworkConfig, length: in
       network_config: the network of the run.
       length: of the target's sequences.
       vocab_size: of the target.
+      settings: what it must have been made with, see `save`; the network alone by default.
 
     Raises:
-      ValueError: there is no checkpoint, it is damaged, or it belongs to another model.
+      ValueError: there is no checkpoint, it is damaged, or it belongs to another model or was made with other settings.
     """
-    _, tensors = _read(Path(folder), network_config)
+    _, tensors = _read(Path(folder), network_config, settings)
     init = network.build(network_config, length, vocab_size).init
     shapes = jax.eval_shape(lambda: init(keys.key(0)))
     ema = _rebuild(Path(folder), {"ema": shapes}, {k: v for k, v in tensors.items() if k.startswith("ema.")})["ema"]
@@ -107,7 +134,30 @@ def sha256(folder: str | Path) -> str:
     Raises:
       ValueError: there is no checkpoint, or its record is damaged.
     """
-    return _read_record(Path(folder))["sha256"]
+    return _record.read(Path(folder))["sha256"]
+
+
+def beside(folder: str | Path) -> dict[str, Any]:
+    """What was saved with a checkpoint beside its tensors, see `save`; empty for one of an older version.
+
+    Raises:
+      ValueError: there is no checkpoint, or its record is damaged.
+    """
+    return _record.read(Path(folder))["beside"]
+
+
+def step(folder: str | Path) -> int:
+    """The number of steps that a checkpoint has behind it.
+
+    Raises:
+      ValueError: there is no checkpoint, or its record is damaged.
+    """
+    return _record.read(Path(folder))["step"]
+
+
+def check(folder: str | Path, settings: Mapping[str, Any]) -> None:
+    """Raise a ValueError unless there is a checkpoint made with these settings; its tensors are not read."""
+    _record.compare(Path(folder), _record.read(Path(folder)), settings)
 
 
 def _arrays(state: training.TrainingState) -> training.TrainingState:
@@ -129,55 +179,32 @@ def _tensors_path(folder: Path, digest: str) -> Path:
     return folder / f"model-{digest[:16]}.safetensors"
 
 
-def _read_record(folder: Path) -> dict[str, Any]:
-    path = folder / _RECORD
-    if not path.is_file():
-        raise ValueError(f"{folder} holds no checkpoint ({_RECORD} is missing); train one with `python train.py`")
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        schema, digest = record["schema"], record["sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(path, error) from None
-    if schema != SCHEMA:
-        raise ValueError(
-            f"{path} has schema {schema!r}, this version of jdlm reads {SCHEMA}; use the one that wrote it"
-        )
-    if not isinstance(digest, str) or len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
-        raise _damaged(path, f"sha256 is {digest!r}")
-    return record
-
-
-def _read(folder: Path, network_config: NetworkConfig) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The record and the tensors of a checkpoint of this network, checked against each other."""
+def _read(
+    folder: Path, network_config: NetworkConfig, settings: Mapping[str, Any] | None
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The record and the tensors of a checkpoint made with these settings, checked against each other."""
     for _ in range(3):  # a running training may replace the tensors between our two readings
-        record = _read_record(folder)
+        record = _record.read(folder)
         path = _tensors_path(folder, record["sha256"])
         try:
-            content = path.read_bytes()
+            content = files.read(path, MOST)
             break
         except FileNotFoundError:
             pass
     else:
-        raise _damaged(path, "it is missing")
-    wanted, found = network_config.record(), record.get("network")
-    if found != wanted:
-        # A record without a kind is that of a bidirectional network.
-        wanted, found = ({"kind": "bidirectional"} | (x if isinstance(x, dict) else {}) for x in (wanted, found))
-        names = [*wanted, *sorted(found.keys() - wanted.keys())]
-        name = next((name for name in names if found.get(name) != wanted.get(name)), "network")
-        raise ValueError(
-            f"the checkpoint in {folder} is of another model: it has {name}={found.get(name)!r}, this one has "
-            f"{name}={wanted.get(name)!r}; use the configuration that it was trained with"
-        )
+        raise _record.damaged(path, "it is missing")
+    _record.compare(folder, record, dict(settings or {}) | {"network": network_config.record()})
     digest = hashlib.sha256(content).hexdigest()
     if digest != record["sha256"]:
-        raise _damaged(path, f"its sha256 is {digest[:16]}... instead of {record['sha256'][:16]}...")
+        raise _record.damaged(path, f"its sha256 is {digest[:16]}... instead of {record['sha256'][:16]}...")
     try:
         tensors = safetensors.numpy.load(content)
     except safetensors.SafetensorError as error:
-        raise _damaged(path, error) from None
-    if _description(tensors) != record.get("tree"):
-        raise _damaged(folder / _RECORD, "its tree is not that of the tensors")
+        raise _record.damaged(path, error) from None
+    except (KeyError, TypeError, ValueError) as error:  # a type that numpy does not have, such as BF16
+        raise _record.damaged(path, f"its tensors are of another type ({error})") from None
+    if _description(tensors) != record["tree"]:
+        raise _record.damaged(folder / _record.NAME, "its tree is not that of the tensors")
     return record, tensors
 
 
@@ -186,13 +213,8 @@ def _rebuild(folder: Path, like: Any, tensors: dict[str, np.ndarray]) -> Any:
     wanted, found = _description(_named(like)), _description(tensors)
     if wanted != found:
         name = min(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
-        raise ValueError(
+        raise InputError(
             f"the checkpoint in {folder} is of another model: {name} is {found.get(name, 'missing')}, this one needs "
             f"{wanted.get(name, 'none')}; use the length, vocabulary and network that it was trained with"
         )
     return jax.tree.unflatten(jax.tree.structure(like), [tensors[name] for name in wanted])
-
-
-def _damaged(path: Path, reason: object) -> ValueError:
-    text = f"{type(reason).__name__}: {reason}" if isinstance(reason, Exception) else reason
-    return ValueError(f"{path} is damaged: {text}; restore the file or train again with `python train.py`")

@@ -20,6 +20,7 @@ from jaxtyping import Array, Int, Key
 
 from jdlm import devices, keys
 from jdlm.config.settings import NetworkConfig, TrainingConfig
+from jdlm.errors import InputError
 from jdlm.measure.estimate import Estimate
 from jdlm.measure.learned_curve import cross_entropy_curve, learning_error
 from jdlm.predictor import Predictor
@@ -132,17 +133,17 @@ def train(
     """
     exact = target.has("conditionals")
     if config.labels == "oracle" and not exact:
-        raise ValueError(
+        raise InputError(
             f"labels='oracle' needs exact conditionals, which {type(target).__name__} has not; use 'sampled'"
         )
     now = init(network_config, target, config) if state is None else state
     step = int(now.step)
     if step > config.steps:
-        raise ValueError(f"the state is at step {step}, beyond steps={config.steps}; use steps={step} or more")
+        raise InputError(f"the state is at step {step}, beyond steps={config.steps}; use steps={step} or more")
     if step == config.steps:
         return now
     if config.batch_size % (parts := devices.size(mesh)):
-        raise ValueError(
+        raise InputError(
             f"batch_size={config.batch_size} is not a multiple of the {parts} devices; "
             f"use {-(-config.batch_size // parts) * parts}, or fewer devices"
         )

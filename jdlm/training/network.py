@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from jdlm import devices
 from jdlm.config.settings import NetworkConfig
+from jdlm.errors import InputError
 from jdlm.predictor import CACHE_BYTES, CacheRules, Predictor
 from jdlm.predictor import chunk_size as predictor_chunk_size
 from jdlm.training import causal
@@ -58,7 +59,7 @@ def build(config: NetworkConfig, length: int, vocab_size: int) -> Network:
     """
     for name, value in (("length", length), ("vocab_size", vocab_size)):
         if value < 1:
-            raise ValueError(f"{name}={value} is less than 1; use the {name} of the target")
+            raise InputError(f"{name}={value} is less than 1; use the {name} of the target")
 
     structure, state = nnx.split(nnx.eval_shape(lambda: Transformer(config, length, vocab_size, nnx.Rngs(0))))
     shapes = nnx.to_pure_dict(state)

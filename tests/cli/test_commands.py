@@ -139,7 +139,7 @@ def test_a_run_folder_holds_all_that_it_should(workplace):
         ("sample", ["reed-solomon", "--target.prime", "36"], "36"),
         ("sample", ["reed-solomon", "--target.dimension", "33"], "33"),
         ("sample", ["exact"], "no run 'exact' under 'runs'"),
-        ("sample", ["figures", "reed-solomon"], "has no sweep.csv yet"),
+        ("sample", ["figures", "reed-solomon"], "'reed-solomon' is a preset, which has no rows; name a run"),
         ("sample", ["tokens", "small", "--schedule", "cosine"], "--schedule cosine needs --num-steps; use at most 4"),
         ("sample", ["tokens", "small", "--schedule", "cosin", "--num-steps", "2"], "unknown schedule 'cosin'"),
         ("sample", ["tokens", "small", "--num-steps", "2"], "does not apply to first_hitting"),
@@ -194,17 +194,72 @@ def test_what_tyro_refuses_has_code_2_the_value_and_a_way_to_help(at_work, capsy
     assert snapshot(at_work) == before
 
 
-def test_a_checkpoint_of_another_model_is_refused(at_work, tmp_path, capsys):
+EDITS = {
+    "target.weights[0]": ("weights = [0.7, 0.3]", "weights = [0.6, 0.4]"),
+    "target.kind": ('kind = "mixture"', 'kind = "hidden_markov"'),
+    "network.width": ("width = 8", "width = 16"),
+    "training.labels": ('labels = "sampled"', 'labels = "oracle"'),
+    "training.seed": ("seed = 0", "seed = 1"),
+    "training.batch_size": ("batch_size = 8", "batch_size = 16"),
+    "training.learning_rate": ("learning_rate = 0.003", "learning_rate = 0.004"),
+    "sweep.samples": ("samples = 64", "samples = 65"),
+}
+USERS = (["sweep"], ["tokens", "--count", "1"], ["recommend", "--kl", "1"], ["figures"], ["doctor"], ["--resume"])
+
+
+def used(run, command, *more):
+    """The exit code of a command on a run, and what it says."""
+    name, *options = command
+    if name == "--resume":
+        return cli.guarded(cli.run_train, [name, str(run), *options, *more])
+    return cli.guarded(cli.run_sample, [name, str(run), *options, *more])
+
+
+@pytest.mark.parametrize("field", EDITS)
+def test_a_configuration_that_was_edited_is_refused(at_work, tmp_path, capsys, field):
+    """By everything that uses the run, with the field and both values."""
+    run = tmp_path / "edited"
+    shutil.copytree(at_work / "runs/small", run)
+    before, after = EDITS[field]
+    text = (run / "config.toml").read_text()
+    assert before in text
+    (run / "config.toml").write_text(text.replace(before, after, 1))
+    whole = snapshot(run)
+    for command in USERS:
+        code = used(run, command)
+        out, error = capsys.readouterr()
+        if field == "target.kind":  # the keys of another kind are others
+            assert code == (1 if command == ["doctor"] else 2) and "config.toml" in out + error
+            continue
+        found = error if command != ["doctor"] else "".join(line for line in out.splitlines() if "FAIL  run:" in line)
+        assert code == (1 if command == ["doctor"] else 2)
+        assert f"config.toml is not that of the run: {field} was " in found.replace("weights was [", "weights[0] was [")
+    assert snapshot(run) == whole
+
+
+def test_a_checkpoint_of_another_run_is_refused(at_work, tmp_path, capsys):
+    """Also where the manifest agrees with the configuration: the checkpoint says what it was made with itself."""
     run = tmp_path / "other"
-    run.mkdir()
-    for name in ("config.toml", "manifest.json"):
-        (run / name).write_text((at_work / "runs/small" / name).read_text().replace("width = 8", "width = 16"))
+    shutil.copytree(at_work / "runs/small", run)
+    config = runs.read_config(run)
+    config = dataclasses.replace(config, training=dataclasses.replace(config.training, seed=3))
+    runs.write_config(run, config)
+    runs.write_manifest(run, runs.read_manifest(run) | {"settings": config.record()})
+    for command in USERS:
+        assert used(run, command) == (1 if command == ["doctor"] else 2)
+        out, error = capsys.readouterr()
+        assert "is of another model: training.seed was 0 and is 3; use the settings" in out + error, command
+
+
+def test_a_checkpoint_that_is_a_link_is_refused(at_work, tmp_path, capsys):
+    run = tmp_path / "linked"
+    shutil.copytree(at_work / "runs/small", run)
+    shutil.rmtree(run / "checkpoint")
     (run / "checkpoint").symlink_to(at_work / "runs/small/checkpoint")
-    for command in (["sweep", str(run)], ["tokens", str(run)]):
-        assert cli.guarded(cli.run_sample, command) == 2
-        assert "another model: it has width=8, this one has width=16" in capsys.readouterr().err
-    assert cli.guarded(cli.run_train, ["--resume", str(run)]) == 2
-    assert not (run / "sweep.csv").exists()
+    for command in USERS:
+        assert used(run, command) == (1 if command == ["doctor"] else 2)
+        out, error = capsys.readouterr()
+        assert "checkpoint is a link, and a checkpoint belongs to its own run" in out + error, command
 
 
 def test_folders_that_cannot_be_written(at_work, capsys):
@@ -312,7 +367,13 @@ def text_run(at_work):
     (at_work / "text.toml").write_text(target + SMALL[SMALL.index("[network]") :])
     run = at_work / "runs/text"
     shutil.copytree(at_work / "runs/small", run)
-    runs.write_config(run, dataclasses.replace(presets.load("text.toml"), network=runs.read_config(run).network))
+    small = runs.read_config(run)
+    state = checkpoints.load(run / "checkpoint", small.network, small.target.build(), small.training)
+    config = dataclasses.replace(presets.load("text.toml"), network=small.network)
+    beside = checkpoints.beside(run / "checkpoint")
+    checkpoints.save(run / "checkpoint", state, config.network, settings=config.record(), beside=beside)
+    runs.write_config(run, config)
+    runs.write_manifest(run, runs.new_manifest(config, ["train.py", "text.toml"]))
     yield run
     shutil.rmtree(run)
     for name in ("letters.txt", "text.toml"):

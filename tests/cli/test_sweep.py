@@ -15,7 +15,7 @@ from jdlm import cli, sampling
 from jdlm.cli import cache, interrupt, progress, summary
 from jdlm.cli import train as train_module
 from jdlm.config import presets
-from jdlm.study import figures, rows, runs
+from jdlm.study import figures, places, rows, runs
 from jdlm.study import sweep as sweeps
 from jdlm.study.rows import Row
 
@@ -126,18 +126,19 @@ def test_ctrl_c_while_figures_are_drawn_says_what_is_there(at_work, monkeypatch,
 
 
 def test_ctrl_c_while_rows_are_written_waits_until_they_are(at_work, monkeypatch, capsys):
-    write = rows.write
-    monkeypatch.setattr(rows, "write", with_ctrl_c(write, before=True))
+    write = places.write
+    monkeypatch.setattr(places, "write", with_ctrl_c(write, before=True))
     assert run("small.toml", "--name", "my run") == 130
     error = capsys.readouterr().err
     assert error.splitlines()[-1].endswith("Draw them with: python sample.py figures 'runs/my run'")
     assert rows.read("runs/my run/sweep.csv") == TABLE
     assert runs.read_manifest(Path("runs/my run"))["sweep"]["options"]["num_steps"] == [2]
-    monkeypatch.setattr(rows, "write", with_ctrl_c(write, times=2))
-    assert run("small.toml", "--name", "other") == 130
-    assert "interrupted; nothing was written" in capsys.readouterr().err and not Path("runs/other").exists()
-    assert run("my run") == 130
-    assert "runs/my run/sweep.csv was being written: it holds the old rows, or all new" in capsys.readouterr().err
+    monkeypatch.setattr(places, "write", with_ctrl_c(write, times=2))
+    for words in (("small.toml", "--name", "other"), ("my run",)):
+        assert run(*words) == 130
+        error = capsys.readouterr().err
+        assert f"runs/{words[-1]}/sweep.csv was being written: it holds the old rows, or all new" in error
+        assert places.read(places.Place(Path("runs", words[-1]))) == TABLE
 
 
 def test_ctrl_c_after_the_figures_says_that_all_is_there(at_work, monkeypatch, capsys):
@@ -167,11 +168,11 @@ def test_ctrl_c_during_a_training_says_how_to_go_on(tmp_path):
     folder = tmp_path / "my run"
     folder.mkdir()
     recorder = train_module._Recorder(runs.Draft(folder, folder, exact=True, published=True), config)
-    recorder.drop_rows_after(10)  # as on resuming
+    recorder.go_on(10, {})  # as on resuming
     assert interrupt.message() == (
         f"interrupted; step 10 of 300 is saved. Continue with: python train.py --resume '{folder}'"
     )
-    recorder.drop_rows_after(300)
+    recorder.go_on(300, {})
     assert interrupt.message() == f"interrupted; {folder} is trained: all 300 steps are saved"
 
 
@@ -215,7 +216,7 @@ def test_figures_need_no_backend(tmp_path, backend):
     (tmp_path / "small.toml").write_text(PRESET)
     runs.write_config(folder, presets.load(str(tmp_path / "small.toml")))
     (folder / "manifest.json").write_text(json.dumps({"schema": 1}))
-    rows.write(folder / "sweep.csv", TABLE)
+    places.write(places.Place(folder), TABLE, {})
     environment = os.environ | {"MPLBACKEND": backend, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, str(ROOT / "sample.py"), "figures", "run"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)

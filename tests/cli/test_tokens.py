@@ -380,7 +380,7 @@ def test_a_checkpoint_that_is_missing_or_cannot_be_read_is_one_line(at_place, tm
     record = run / "checkpoint/model.json"
     record.unlink()
     record.mkdir()
-    for message in ("holds no checkpoint", "holds no checkpoint"):
+    for message in ("model.json is a folder; give a regular file", "holds no checkpoint"):
         for command in (["tokens", run], ["recommend", run, "--kl", "1"], ["sweep", run]):
             assert sample(*command) == 2
             error = capsys.readouterr().err

@@ -139,10 +139,16 @@ class Case:
         self.rows = sweeps.sweep(
             *self.arguments,
             seed=seed,
-            on_samples=lambda name, results: self.tokens.update({name: results.parts}),
+            on_samples=self.note,
             on_row=self.parts.append,
             **self.options,
         )
+
+    def note(self, name, results):
+        """Samples of the cells of one queue: the first half of it where the others are teacher-forced."""
+        target = self.arguments[0]
+        count = len(results.parts) // (2 if target.has("log_prob") else 1)
+        self.tokens.setdefault(name, []).extend(results.parts[:count])
 
     def cell(self, who, planner="", schedule=""):
         """Rows by (metric, method), and by index where there is one."""

@@ -12,7 +12,7 @@ from jdlm import evaluate, planners, predictor, schedules, targets
 from jdlm.measure import marginals, path
 from jdlm.predictor import is_oracle_of, oracle
 from jdlm.sampling import Info, Results
-from jdlm.study import cells, parts
+from jdlm.study import batches, cells, parts
 from jdlm.study import sweep as sweeps
 
 LENGTH, VOCAB = 3, 2
@@ -92,14 +92,14 @@ def keys_of_a_sweep(monkeypatch, **options):
             [(np.zeros((2, LENGTH), np.int32), Info(zeros, zeros, zeros, zeros)) for _ in requests], None, ()
         )
 
-    for module in (sweeps, path):
+    for module in (batches, path):
         watch(module, "draw_sizes", lambda key, *_: key)
     watch(evaluate, "path_request", lambda key, *_: key)  # split, so that nothing else may draw from it
     for module in (evaluate, path):
         watch(module, "draw_tokens", lambda key, *_: key)
     watch(evaluate, "cross_entropy_curve", lambda key, *_: key)
     watch(marginals, "of_target", lambda key, *_: key)
-    monkeypatch.setattr(sweeps, "sample_all", sample_all)
+    monkeypatch.setattr(batches, "sample_all", sample_all)
     monkeypatch.setattr(sweeps, "EXACT_LIMIT", 0)
     sweep(**options)
     monkeypatch.undo()

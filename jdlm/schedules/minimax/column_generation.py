@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 from scipy.optimize import linprog
 
 from jdlm import curves
+from jdlm.errors import InputError
 from jdlm.schedules import shortest_path
 
 __all__ = ["Solution", "lower_bound", "solve"]
@@ -56,7 +57,7 @@ def lower_bound(duals: Float[np.ndarray, " length_minus_1"], num_steps: int, wei
     """
     scale = float(duals @ curves.weights(len(duals) + 1, weight))
     if not (np.all(duals >= 0.0) and np.isfinite(scale) and scale > 0.0):
-        raise ValueError(f"duals from {duals.min():g} to {duals.max():g} prove nothing; they must be >= 0, one above")
+        raise InputError(f"duals from {duals.min():g} to {duals.max():g} prove nothing; they must be >= 0, one above")
     return float(shortest_path.from_zero(_edge_costs(duals), num_steps).costs[-1, -1]) / scale
 
 

@@ -6,6 +6,7 @@ from os import PathLike
 from pathlib import Path
 
 from jdlm import curves
+from jdlm.errors import InputError
 from jdlm.schedules.checks import check_memory, check_steps
 from jdlm.schedules.fixed_sizes import first_hitting
 from jdlm.schedules.minimax import column_generation, solved
@@ -58,7 +59,7 @@ def minimax(
     check_memory(length, 4)
     curves.weights(length, weight)
     if not 0.0 < tolerance < 1.0:
-        raise ValueError(f"tolerance={tolerance} is not a relative gap; use one between 0 and 1, such as 1e-4")
+        raise InputError(f"tolerance={tolerance} is not a relative gap; use one between 0 and 1, such as 1e-4")
     if num_steps == length:
         law = first_hitting(length).law()
         return Schedule(f"minimax_{weight}", length, num_steps, law, Certificate(0.0, 0.0, weight))
@@ -99,10 +100,10 @@ def _kept(
     try:
         solution = solved.read(path, problem)
         if solution is None:
-            raise ValueError("another law")
+            raise InputError("another law")
         schedule = solved.certified(problem, solution)
         if not solved.gap(schedule) <= tolerance:
-            raise ValueError(f"a gap of {solved.gap(schedule):.2g} where {tolerance:.2g} is wanted")
+            raise InputError(f"a gap of {solved.gap(schedule):.2g} where {tolerance:.2g} is wanted")
     except ValueError as error:
         if progress is not None:
             progress(f"{path}: {error}; solving again")

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from jdlm import curves, files
+from jdlm.errors import InputError
 from jdlm.schedules.atoms import Atoms
 from jdlm.schedules.minimax.column_generation import Solution, lower_bound
 from jdlm.schedules.schedule import Certificate, Schedule
@@ -36,7 +37,7 @@ def certified(problem: Problem, solution: Solution) -> Schedule:
     """
     length, num_steps, weight = problem
     if solution.duals.shape != (length - 1,):
-        raise ValueError(f"duals have shape {solution.duals.shape}; use [{length - 1}]")
+        raise InputError(f"duals have shape {solution.duals.shape}; use [{length - 1}]")
     atoms = Atoms(solution.weights, solution.sizes)
     schedule = Schedule(f"minimax_{weight}", length, num_steps, atoms)
     value = curves.worst_case(schedule.exposure(), weight)
@@ -47,7 +48,7 @@ def certified(problem: Problem, solution: Solution) -> Schedule:
 def gap(schedule: Schedule) -> float:
     """Share of a certified schedule's constant that its lower bound leaves open: ``(value - lower_bound) / value``."""
     if schedule.certificate is None:
-        raise ValueError(f"schedule {schedule.name} has no certificate; give one made by `certified`")
+        raise InputError(f"schedule {schedule.name} has no certificate; give one made by `certified`")
     value, bound, _ = schedule.certificate
     return (value - bound) / value if value > 0.0 else 0.0
 
@@ -67,9 +68,9 @@ def read(path: Path, problem: Problem) -> Solution | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"cannot be read: {error}") from error
+        raise InputError(f"cannot be read: {error}") from error
     if sizes.dtype.kind not in "iu" or weights.dtype != np.float64 or duals.dtype != np.float64:
-        raise ValueError(f"arrays of another kind: {weights.dtype}, {sizes.dtype}, {duals.dtype}")
+        raise InputError(f"arrays of another kind: {weights.dtype}, {sizes.dtype}, {duals.dtype}")
     return Solution(weights, sizes, duals)
 
 

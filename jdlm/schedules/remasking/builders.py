@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from jdlm.errors import InputError
 from jdlm.planners import confidence_weighted
 from jdlm.schedules.checks import LONGEST, check_length, whole
 from jdlm.schedules.fixed_sizes import digest, list_name
@@ -82,16 +83,16 @@ def remdm(
     [0.2, 0.2, 0.2, 0.0]
     """
     if kind not in _KINDS:
-        raise ValueError(f"kind={kind!r} is not a kind of remasking; use one of {', '.join(_KINDS)}")
+        raise InputError(f"kind={kind!r} is not a kind of remasking; use one of {', '.join(_KINDS)}")
     eta = float(eta)
     if not 0.0 <= eta <= 1.0:
-        raise ValueError(f"eta={eta} is not a probability; use one from 0 to 1")
+        raise InputError(f"eta={eta} is not a probability; use one from 0 to 1")
     length, tau = check_length(length), np.asarray(times, np.float64)
     before, after = unmasking(times, masking)  # masked fractions at both ends of each step
     label = f"{eta!r}".removesuffix(".0")
     if kind == "loop":
         if not 0.0 <= off < on:
-            raise ValueError(f"on={on}, off={off} leave no time for a loop; use 0 <= off < on")
+            raise InputError(f"on={on}, off={off} leave no time for a loop; use 0 <= off < on")
         first, last = tau <= on + _TINY, tau >= off - _TINY
         warped = np.where(~first, tau, np.where(last, on, tau * on / off if off else 0.0))
         before, after = unmasking(warped, masking, still=True)
@@ -142,15 +143,15 @@ def with_corrector(schedule: Schedule, rounds: int, size: int, after: int | Iter
     """
     rounds, size = whole(rounds, "rounds"), whole(size, "size")
     if rounds < 0 or size < 1:
-        raise ValueError(f"rounds={rounds}, size={size}; use at least 0 rounds of size 1")
+        raise InputError(f"rounds={rounds}, size={size}; use at least 0 rounds of size 1")
     last = schedule.num_steps - 1
     places = (last,) if after is None else (after,) if isinstance(after, (int, np.integer)) else tuple(after)
     places = tuple(sorted({whole(place, "after") for place in places}))
     if places and not 0 <= places[0] <= places[-1] <= last:
-        raise ValueError(f"after={list(places)} are not all steps of {schedule.name}; use numbers from 0 to {last}")
+        raise InputError(f"after={list(places)} are not all steps of {schedule.name}; use numbers from 0 to {last}")
     steps = schedule.num_steps + 2 * rounds * len(places)
     if steps > LONGEST:
-        raise ValueError(f"rounds={rounds} make {steps} steps; use at most {LONGEST}")
+        raise InputError(f"rounds={rounds} make {steps} steps; use at most {LONGEST}")
     where = "" if places == (last,) else "@" + "-".join(map(str, places))
     where = where if len(where) <= 24 else "@" + digest(where)
     name = f"{schedule.name}+gibbs:{rounds}x{size}{where}"
@@ -183,9 +184,9 @@ def fixed_pairs(sizes: ArrayLike, remask: ArrayLike, name: str | None = None) ->
     sizes, remask = np.asarray(sizes), np.asarray(remask)
     for what, array in (("sizes", sizes), ("remask", remask)):
         if array.ndim != 1 or array.size == 0 or not np.issubdtype(array.dtype, np.integer):
-            raise ValueError(f"{what} have shape {array.shape} and dtype {array.dtype}; give a list of integers")
+            raise InputError(f"{what} have shape {array.shape} and dtype {array.dtype}; give a list of integers")
     if len(sizes) != len(remask):
-        raise ValueError(f"{len(sizes)} sizes and {len(remask)} numbers to mask; give one of each for a step")
+        raise InputError(f"{len(sizes)} sizes and {len(remask)} numbers to mask; give one of each for a step")
     length = sum(map(int, sizes)) - sum(map(int, remask))
     name = name or list_name("pairs", [x for pair in zip(sizes, remask, strict=True) for x in pair])
     return Schedule(name, length, len(sizes), Pairs(np.ones(1), sizes[None], remask[None]))

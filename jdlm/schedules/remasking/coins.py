@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from scipy.special import gammaln, xlog1py, xlogy
 
 from jdlm import pytrees
+from jdlm.errors import InputError
 from jdlm.schedules.remasking.law import Move, RemaskingLaw
 from jdlm.schedules.thinning_law import binomial
 
@@ -36,10 +37,10 @@ class Coins(RemaskingLaw):
         for name, values in (("rates", self.rates), ("sigmas", self.sigmas)):
             values = np.asarray(values, dtype=np.float64)
             if values.shape != (num_steps,):
-                raise ValueError(f"{name} have shape {values.shape}; use [{num_steps}], one for each step")
+                raise InputError(f"{name} have shape {values.shape}; use [{num_steps}], one for each step")
             if not np.all((values >= 0.0) & (values <= 1.0)):
                 wrong = values[~((values >= 0.0) & (values <= 1.0))][0]
-                raise ValueError(f"{name} hold {wrong:g}; use probabilities from 0 to 1")
+                raise InputError(f"{name} hold {wrong:g}; use probabilities from 0 to 1")
             arrays.append(values)
         return Coins(arrays[0], arrays[1], self.one)
 

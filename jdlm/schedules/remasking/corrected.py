@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jdlm import pytrees
+from jdlm.errors import InputError
 from jdlm.schedules.law import Law
 from jdlm.schedules.remasking.law import Move, RemaskingLaw
 
@@ -37,7 +38,7 @@ class Corrected(RemaskingLaw):
     def checked(self, length: int, num_steps: int) -> "Corrected":
         """This law with its base checked; ValueError where the number of steps is not that of all of them."""
         if num_steps != self._num_steps():
-            raise ValueError(f"num_steps={num_steps}, but steps and rounds are {self._num_steps()}; use that")
+            raise InputError(f"num_steps={num_steps}, but steps and rounds are {self._num_steps()}; use that")
         return dataclasses.replace(self, base=self.base.checked(length, self.steps))
 
     def both(

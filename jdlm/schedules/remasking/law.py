@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
+from jdlm.errors import InputError
+
 __all__ = ["Move", "RemaskingLaw", "Ticks", "ticks"]
 
 
@@ -146,27 +148,27 @@ class RemaskingLaw:
 
     def draw(self, key: Shaped[PRNGKeyArray, ""], length: int) -> Int[Array, " num_steps"]:
         """Refused: one array of sizes does not tell what is masked again."""
-        raise ValueError(_TWO)
+        raise InputError(_TWO)
 
     def invert(self, uniforms: Float[np.ndarray, "lanes any"], length: int) -> Int[np.ndarray, "lanes num_steps"]:
         """Refused, as `draw` is."""
-        raise ValueError(_TWO)
+        raise InputError(_TWO)
 
     def exposure(self, length: int) -> Float[np.ndarray, " length"]:
         """Refused: there is none."""
-        raise ValueError(_NONE.format("exposure"))
+        raise InputError(_NONE.format("exposure"))
 
     def overshoot(self, length: int, count: int) -> Float[np.ndarray, " overshoots"]:
         """Refused: there is none."""
-        raise ValueError(_NONE.format("overshoot"))
+        raise InputError(_NONE.format("overshoot"))
 
     def visits(self, length: int) -> Float[np.ndarray, " length_minus_1"]:
         """Refused: a count may be visited more than once."""
-        raise ValueError(_NONE.format("law of visits"))
+        raise InputError(_NONE.format("law of visits"))
 
     def kernels(self, length: int) -> Iterator[tuple[float, list[Float[np.ndarray, "counts sizes"]]]]:
         """Refused: see `moves`."""
-        raise ValueError(_NONE.format("chain of sizes alone"))
+        raise InputError(_NONE.format("chain of sizes alone"))
 
     def _num_steps(self) -> int:
         raise NotImplementedError
@@ -185,7 +187,7 @@ def _following(move: Move, n: int, length: int) -> tuple[np.ndarray, np.ndarray]
     for before, after, size, probability in move.numbers(n):
         place = n - before - after + size
         if not 0 <= place <= length:
-            raise ValueError(
+            raise InputError(
                 f"a move masks {before + after} and reveals {size} positions of {length}, {n} of them revealed"
             )
         (asked if size else not_asked)[place] += probability

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jdlm import pytrees
+from jdlm.errors import InputError
 from jdlm.schedules.checks import INT32, check_probabilities
 from jdlm.schedules.law import choose
 from jdlm.schedules.remasking.law import Move, RemaskingLaw, ticks
@@ -36,15 +37,15 @@ class Pairs(RemaskingLaw):
         sizes, remask = np.asarray(self.sizes), np.asarray(self.remask)
         shape = (len(weights), num_steps)
         if weights.ndim != 1 or sizes.shape != shape or remask.shape != shape:
-            raise ValueError(
+            raise InputError(
                 f"weights {weights.shape}, sizes {sizes.shape} and remask {remask.shape} do not fit; use [A], "
                 f"[A, {num_steps}] and [A, {num_steps}]"
             )
         for name, array in (("sizes", sizes), ("remask", remask)):
             if not np.issubdtype(array.dtype, np.integer):
-                raise ValueError(f"{name} are {array.dtype}; give whole numbers of positions, as integers")
+                raise InputError(f"{name} are {array.dtype}; give whole numbers of positions, as integers")
             if array.size and not 0 <= array.min() <= array.max() <= INT32:
-                raise ValueError(f"{name} go from {array.min()} to {array.max()}; use 0 to {INT32}")
+                raise InputError(f"{name} go from {array.min()} to {array.max()}; use 0 to {INT32}")
         check_counts(sizes.astype(np.int64), remask.astype(np.int64), np.full(len(weights), length), "list")
         check_probabilities(weights, "weights")
         return Pairs(weights, sizes.astype(np.int32), remask.astype(np.int32))
@@ -105,13 +106,13 @@ def check_counts(sizes: np.ndarray, remask: np.ndarray, to_fill: np.ndarray, wha
     if too_many.any():
         row, step = np.argwhere(too_many)[0]
         left = to_fill[row] - revealed[row, step]
-        raise ValueError(
+        raise InputError(
             f"step {step} of {what} {row} reveals {sizes[row, step]} positions, but {left} are masked then; "
             "reveal fewer"
         )
     if (remask > revealed).any():
         row, step = np.argwhere(remask > revealed)[0]
-        raise ValueError(
+        raise InputError(
             f"step {step} of {what} {row} masks {remask[row, step]} positions, but {revealed[row, step]} were revealed "
             "before it; mask fewer"
         )

@@ -26,6 +26,7 @@ __all__ = [
     "kl_split",
     "nelbo",
     "path_kl",
+    "remove",
     "sampled",
     "save",
     "sizes",
@@ -105,6 +106,12 @@ def draw(
     if failures:
         raise FigureError(failures, len(makers), written)
     return written
+
+
+def remove(folder: Path) -> None:
+    """Remove the figures of a sweep from a folder, before its rows are replaced."""
+    for path in (folder / f"{name}.{suffix}" for name in FIGURES for suffix in _SUFFIXES):
+        path.unlink(missing_ok=True)
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:

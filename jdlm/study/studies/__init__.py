@@ -7,6 +7,8 @@ importing JAX; :func:`load` imports the file of one.
 import importlib
 from typing import TYPE_CHECKING, NamedTuple
 
+from jdlm.errors import InputError
+
 if TYPE_CHECKING:
     from jdlm.study.studies.study import Study
 
@@ -47,5 +49,5 @@ def load(name: str) -> "Study":
     if name not in STUDIES:
         from jdlm.config import nearest
 
-        raise ValueError(f"no study {name!r}; {nearest(name, STUDIES, what='studies')}")
+        raise InputError(f"no study {name!r}; {nearest(name, STUDIES, what='studies')}")
     return importlib.import_module(f"jdlm.study.studies.{name.replace('-', '_')}").STUDY
