@@ -152,9 +152,8 @@ def _sweep_into(folder: Path | None, resource: Resource, mesh, given: Options, d
     print(f"wrote {place.path}", flush=True)
     code = figures.draw(place)
     if failed:
-        print(
-            f"error: {len(failed)} parts failed; the same command tries them again: {options.again()}", file=sys.stderr
-        )
+        what = "1 part failed. Try it" if len(failed) == 1 else f"{len(failed)} parts failed. Try them"
+        print(f"error: {what} again with: {options.again()}", file=sys.stderr)
     return 1 if failed else code
 
 

@@ -5,6 +5,7 @@ The lock is the kernel's, on the file ``.lock`` in the folder, which says who ho
 
 import contextlib
 import datetime
+import glob
 import json
 import os
 import socket
@@ -60,6 +61,7 @@ def lock(folder: Path) -> Iterator[None]:
     """
     held = Lock(folder / NAME)
     try:
+        files.clean(folder.parent, f".{glob.escape(folder.name)}{NAME}")  # of the one that made it
         for place in (folder, *(path for path in folder.rglob("*") if path.is_dir() and not path.is_symlink())):
             files.clean(place)
         yield

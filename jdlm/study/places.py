@@ -17,7 +17,7 @@ from jdlm.config import SweepConfig
 from jdlm.errors import InputError
 from jdlm.study import rows
 from jdlm.study.drafts import check_name
-from jdlm.study.manifests import read_manifest, write_manifest
+from jdlm.study.manifests import MANIFEST, read_manifest, write_manifest
 from jdlm.study.rows import Row
 
 __all__ = ["CELLS", "FIGURES", "SWEEP", "Place", "begin", "choose", "find", "names", "plain", "read", "write"]
@@ -101,9 +101,9 @@ def find(run: Path, name: str | None) -> Place:
       InputError: there is none of that name.
     """
     place = Place(run, name or "")
-    if not place.path.is_file():
+    if not place.path.is_file() or not (run / MANIFEST).is_file():
         which = f"sweep {name!r}" if name else SWEEP
-        others = [other for other in names(run) if other]
+        others = [other for other in names(run) if other] if (run / MANIFEST).is_file() else []
         remedy = f"; there are {', '.join(others)}" if others else "; make one with `python sample.py sweep`"
         raise InputError(f"{run} has no {which} yet{remedy}")
     return place
