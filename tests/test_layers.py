@@ -41,6 +41,7 @@ ELSEWHERE = {
     "cli/resource": "cli/test_commands",
     "cli/streams": "test_environments",
     "cli/summary": "cli/test_sweep",
+    "cli/unfinished": "cli/test_interrupted",
     "cli/train": "cli/test_commands",
     "cli/verify": "cli/test_study",
     "sampling/_rounds": "sampling/test_speculation",

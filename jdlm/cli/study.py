@@ -1,17 +1,21 @@
 """``sample.py study``: makes the rows of a study, draws its figures, and says what was found."""
 
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from jdlm import files
-from jdlm.cli import cache, drawing, interrupt, options, progress
+from jdlm import files, records
+from jdlm.cli import cache, drawing, interrupt, options, progress, unfinished
 from jdlm.config import nearest
 from jdlm.config.settings import check_seed
 from jdlm.errors import InputError
-from jdlm.study import runs, studies
+from jdlm.study import places, runs, studies
+from jdlm.study.kept import Kept
 
 if TYPE_CHECKING:
     from jdlm.study.rows import Row
@@ -64,11 +68,22 @@ def main(arguments: list[str]) -> int:
         raise InputError(f"no study {word!r}; {nearest(word, studies.STUDIES, what='studies')}")
     runs.check_writable(given.runs_folder)
     cache.compiled_programs()
-    with runs.draft(given.runs_folder, given.name or f"study-{word}", exact=given.name is not None) as draft:
-        manifest = runs.study_manifest(word, options.command_line(), given.seed, given.quick)
-        study = studies.load(word)
-        table = made(study, given.seed, given.quick)
-        folder = _write(draft, table, manifest)
+    name, exact = given.name or f"study-{word}", given.name is not None
+    manifest = runs.study_manifest(word, options.command_line(), given.seed, given.quick)
+    with unfinished.found(unfinished.studies(given.runs_folder, name, manifest, exact=exact), exact=exact) as folder:
+        if folder is not None:
+            print(f"note: going on with {folder}, which is not finished", file=sys.stderr)
+            return _make(given, runs.Draft(folder, folder, exact=True, published=True), runs.read_manifest(folder))
+    with runs.draft(given.runs_folder, name, exact=exact) as draft:
+        return _make(given, draft, manifest)
+
+
+def _make(given: Options, draft: runs.Draft, manifest: dict[str, Any]) -> int:
+    """Makes the rows of a study, its summary and its figures, in a folder that is locked."""
+    study = studies.load(manifest["name"])
+    parts = _Parts(draft, manifest)
+    table = made(study, given.seed, given.quick, parts)
+    folder = _write(parts, table)
     lines = study.conclude(table)
     files.write(folder / runs.SUMMARY, "".join(f"- {line}\n" for line in lines))
     print("\n".join(lines))
@@ -83,29 +98,77 @@ def listing() -> list[str]:
     return [*lines, "(time at most, on 2 CPU cores; --quick takes seconds)"]
 
 
-def made(study: "Study", seed: int, quick: bool) -> "list[Row]":
+class _Parts:
+    """Keeps the parts of a study as they are made; with the first one its folder takes its name."""
+
+    def __init__(self, draft: runs.Draft, manifest: dict[str, Any]):
+        self.draft, self.manifest = draft, manifest
+        self._kept = Kept(draft.folder / places.CELLS)
+        current = {name: manifest[name] for name in ("name", "seeds", "quick")} | runs.environment()
+        self._context = json.loads(json.dumps(current))
+
+    def part(self, name: str, make: "Callable[[], Iterable[Row]]") -> "list[Row]":
+        """The rows of a part, kept or made now."""
+        digest = records.digest([self._context, name])
+        table = self._kept.get(digest)
+        if table is None:
+            table = list(make())
+            self.settle()
+            self._kept.put(digest, table)
+            interrupt.remains(f"what is done by now is kept. Continue with: {options.again()}")
+        return table
+
+    def settle(self) -> Path:
+        """Give the folder its name, if it has none yet; return it."""
+        if not self.draft.published:
+            runs.write_manifest(self.draft.folder, self.manifest)
+            self._kept.folder = self.draft.publish() / places.CELLS
+        return self.draft.folder
+
+    def clear(self) -> None:
+        """Forget the parts, whose rows are in the result."""
+        self._kept.clear()
+
+
+class _Reporter:
+    """What a study is given: reports progress, stops after Ctrl-C, and keeps parts where it is told to."""
+
+    def __init__(self, bar: progress.Progress, stop: interrupt.Stop, parts: _Parts | None):
+        self._bar, self._stop, self._parts = bar, stop, parts
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        self._bar.update(done, total, what)
+        self._stop.check()
+
+    def keep(self, name: str, make: "Callable[[], Iterable[Row]]") -> "list[Row]":
+        """The rows of a part; Ctrl-C stops between two of them."""
+        return list(self._heard(make())) if self._parts is None else self._parts.part(name, lambda: self._heard(make()))
+
+    def _heard(self, table: "Iterable[Row]") -> "Iterator[Row]":
+        for row in table:
+            self._stop.check()
+            yield row
+
+
+def made(study: "Study", seed: int, quick: bool, parts: _Parts | None = None) -> "list[Row]":
     """The rows of a study, with a progress bar; Ctrl-C stops between two parts."""
     table = []
     with progress.Progress(study.name) as bar, interrupt.gentle() as stop:
-
-        def report(done: int, total: int, what: str) -> None:
-            bar.update(done, total, what)
-            stop.check()
-
-        for row in study.measure(seed, quick, report):
+        for row in study.measure(seed, quick, _Reporter(bar, stop, parts)):
             stop.check()
             table.append(row)
     return table
 
 
-def _write(draft: runs.Draft, table: "list[Row]", manifest: dict[str, Any]) -> Path:
-    """Writes rows and manifest into the draft; returns the folder, which has its name now."""
+def _write(parts: _Parts, table: "list[Row]") -> Path:
+    """Writes rows and manifest; returns the folder, which has its name now."""
     from jdlm.study import rows
 
     with interrupt.gentle() as stop:  # a first Ctrl-C waits until it is clear what is written
-        rows.write(draft.folder / runs.ROWS, table)
-        runs.write_manifest(draft.folder, manifest | {"finished": runs.now()})
-        folder = draft.publish()
+        rows.write(parts.draft.folder / runs.ROWS, table)
+        runs.write_manifest(parts.draft.folder, parts.manifest | {"finished": runs.now()})
+        folder = parts.draft.publish()
+        parts.clear()
         interrupt.remains(f"{folder / runs.ROWS} is written, the figures are not complete.")
         stop.check()
     return folder

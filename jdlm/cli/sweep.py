@@ -4,15 +4,13 @@ import contextlib
 import dataclasses
 import sys
 import traceback
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jdlm.cli import cache, cells, figures, hosts, interrupt, options, progress, summary
+from jdlm.cli import cache, cells, figures, hosts, interrupt, options, progress, summary, unfinished
 from jdlm.cli.resource import Resource, load_network, load_predictor, record, resolve
-from jdlm.config import Config, SweepConfig, TargetConfig, build_planner, build_schedules, words
-from jdlm.errors import InputError
+from jdlm.config import SweepConfig, TargetConfig, build_planner, build_schedules, words
 from jdlm.study import places, runs
 
 if TYPE_CHECKING:
@@ -99,30 +97,14 @@ def _sweep_preset(given: PresetOptions, preset: Resource) -> int:
     resource = Resource(name, config, None)
     if not devices.is_main():
         return _sweep_into(None, resource, mesh, given)
-    with _unfinished(given, name, config) as folder:
+    exact = given.name is not None
+    with unfinished.found(unfinished.of_oracle(given.runs_folder, name, config, exact=exact), exact=exact) as folder:
         if folder is not None:
             print(f"note: going on with {folder}, which is not finished", file=sys.stderr)
             return _sweep_into(folder, resource, mesh, given)
-    with runs.draft(given.runs_folder, name, exact=given.name is not None) as draft:
+    with runs.draft(given.runs_folder, name, exact=exact) as draft:
         record(draft.folder, config, target)
         return _sweep_into(draft.folder, resource, mesh, given, draft)
-
-
-@contextlib.contextmanager
-def _unfinished(given: PresetOptions, name: str, config: Config) -> Iterator[Path | None]:
-    """A run of the same preset and settings that was not finished, locked; None if there is none that is free."""
-    with contextlib.ExitStack() as stack:
-        found = None
-        for folder in runs.unfinished(given.runs_folder, name, config, exact=given.name is not None):
-            try:
-                stack.enter_context(runs.lock(folder))
-            except InputError:  # somebody else is at it
-                if given.name is not None:
-                    raise
-                continue
-            found = folder
-            break
-        yield found
 
 
 def _sweep_into(folder: Path | None, resource: Resource, mesh, given: Options, draft: runs.Draft | None = None) -> int:

@@ -128,7 +128,8 @@ def _go_on(folder: Path, config: Config, mesh) -> int:
         return 0
     recorder = _Recorder(runs.Draft(folder, folder, exact=True, published=True), config)
     recorder.go_on(int(state.step), checkpoints.beside(place))
-    manifest = runs.read_manifest(folder) | {"steps_done": int(state.step)}
+    manifest = runs.read_manifest(folder)
+    manifest["steps_done"] = int(state.step)
     if is_done:
         if manifest.get("finished") is None:  # it ended between its last checkpoint and its last word
             runs.write_manifest(folder, manifest | {"finished": runs.now()})

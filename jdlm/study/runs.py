@@ -13,7 +13,6 @@ A new run is a hidden draft until there is something valid in it; then it takes 
 """
 
 import contextlib
-import glob
 from pathlib import Path
 
 from jdlm import files, records
@@ -55,7 +54,6 @@ __all__ = [
     "read_config",
     "read_manifest",
     "study_manifest",
-    "unfinished",
     "writable",
     "write_config",
     "write_manifest",
@@ -100,25 +98,6 @@ def newest(root: str | Path) -> Path | None:
             if manifest.get("kind") != "study":
                 started[path.parent] = manifest.get("started") or ""
     return max(started, key=lambda folder: started[folder], default=None)
-
-
-def unfinished(root: str | Path, name: str, config: Config, *, exact: bool = False) -> list[Path]:
-    """Runs of the oracle with these settings whose sweep was not finished.
-
-    Args:
-      root: folder of the runs.
-      name: of the run, as it was wanted.
-      config: the resolved configuration.
-      exact: the name must be this one; by default it may have got a number.
-    """
-    found = []
-    for folder in [Path(root) / name] + ([] if exact else sorted(Path(root).glob(f"{glob.escape(name)}-*"))):
-        with contextlib.suppress(ValueError):
-            manifest = read_manifest(folder)
-            is_open = manifest.get("kind") == "oracle" and manifest.get("finished") is None
-            if is_open and records.difference(manifest.get("settings"), config.record()) is None:
-                found.append(folder)
-    return found
 
 
 def missing(name: str, root: str | Path) -> ValueError:

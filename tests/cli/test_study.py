@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from jdlm import cli
 from jdlm.cli import cache
 from jdlm.study import rows, runs, studies, verify
 from jdlm.study.rows import Row
-from jdlm.study.studies.study import Study
+from jdlm.study.studies import load as studies_of
+from jdlm.study.studies.study import Study, kept
 
 
 def row(index, value=0.5, *, seed=None):
@@ -160,3 +162,58 @@ def test_verify_fails_on_a_difference_and_names_it(toy, capsys):
     assert "toy: tv, toy, oracle, uniform, random, K = 2, at 1, exact 0.25 instead of 0.26" in out
     assert "at 9, exact was not made again" in out and "  2 differ" in out
     assert run("verify", "--quick") == 0, "the quick part has neither"
+
+
+def in_parts(seed, quick, report):
+    for number in range(4):
+        yield from kept(report, f"part {number}", lambda n=number: made.append(n) or [row(n, 0.1 * n)])
+    yield row(9)
+
+
+made = []
+
+
+def test_a_study_that_is_interrupted_goes_on_with_what_is_missing(toy, capsys, monkeypatch):
+    """Rows are those of an uninterrupted one; another seed, another part of it and another name begin anew."""
+    made.clear()
+
+    def dies(seed, quick, report):
+        for number, found in enumerate(in_parts(seed, quick, report)):
+            if number == 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield found
+
+    toy.append(Study("toy", dies, {}, lambda table: ["found"]))
+    monkeypatch.setattr(sys, "argv", ["sample.py", "study", "toy"])
+    assert run("study", "toy") == 143
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error == "terminated; what is done by now is kept. Continue with: python sample.py study toy"
+    assert sorted(os.listdir("runs/study-toy")) == ["cells", "manifest.json"] and not hidden()
+    assert made == [0, 1, 2]
+    toy.append(Study("toy", in_parts, {}, lambda table: ["found"]))
+    for words in (["--seed", "1"], ["--quick"], ["--name", "mine"]):
+        assert run("study", "toy", *words) == 0
+    assert made == [0, 1, 2] + [0, 1, 2, 3] * 3 and not Path("runs/study-toy/rows.csv").exists()
+    assert run("study", "toy") == 0
+    assert "going on with runs/study-toy, which is not finished" in capsys.readouterr().err
+    assert made[15:] == [3], "the others were kept"
+    assert rows.read("runs/study-toy/rows.csv") == rows.read("runs/mine/rows.csv")
+    assert sorted(os.listdir("runs/study-toy")) == ["manifest.json", "rows.csv", "summary.md"]
+    assert runs.read_manifest(Path("runs/study-toy"))["finished"]
+
+
+def test_the_parts_of_each_study_have_names_of_their_own(monkeypatch):
+    """Else one would get the rows of another."""
+    for name in ("precision", "discretization", "adaptation", "low-dependence"):
+        names = []
+
+        class Report:
+            def __call__(self, *_):
+                pass
+
+            def keep(self, name, make, names=names):
+                names.append(name)
+                return []
+
+        list(studies_of(name).measure(0, False, Report()))
+        assert len(names) == len(set(names)) > 5, name

@@ -6,6 +6,7 @@ mixture of them. Exact at any length: path KL by the identity, output KL and the
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -23,7 +24,7 @@ from jdlm.study.cells import Origin
 from jdlm.study.figures.adaptation import FIGURES
 from jdlm.study.rows import Row
 from jdlm.study.studies import adaptation_words
-from jdlm.study.studies.study import Report, Study, counted, shape
+from jdlm.study.studies.study import Counted, Report, Study, shape
 from jdlm.targets import Target
 
 __all__ = ["BUILDERS", "CODES", "STUDY", "built", "glance", "of_codes"]
@@ -110,17 +111,15 @@ def rows(seed: int, quick: bool, report: Report) -> Iterator[Row]:
     dimensions = SAMPLED_DIMENSIONS[:1] if quick else SAMPLED_DIMENSIONS
     smooth = dict(list(SMOOTH.items())[:1]) if quick else SMOOTH
     total = 1 + sum(len(some.num_steps) for some in codes) + len(dimensions) + len(smooth)
-    begin = counted(report, total)
-    begin("codes at one glance")
-    yield from glance(seed)
+    begin = Counted(report, total)
+    yield from begin.part("codes at one glance", lambda: glance(seed))
     for some in codes:
         yield from of_codes(seed, some, begin)
     for dimension in dimensions:
-        begin(f"samples of dimension {dimension}")
-        yield from _sampled(seed, dimension)
+        make = functools.partial(_sampled, seed, dimension)
+        yield from begin.part(f"samples of dimension {dimension}", make)
     for name, target in smooth.items():
-        begin(f"{name} by enumeration")
-        yield from _smooth(seed, name, target)
+        yield from begin.part(f"{name} by enumeration", functools.partial(_smooth, seed, name, target))
     report(total, total, "done")
 
 
@@ -148,12 +147,12 @@ def glance(seed: int) -> Iterator[Row]:
         yield from parts.of_codes(mine)
 
 
-def of_codes(seed: int, codes: Codes, begin: Callable[[str], None]) -> Iterator[Row]:
+def of_codes(seed: int, codes: Codes, begin: Counted) -> Iterator[Row]:
     """All rows of the codes of one length; says what it begins with."""
     made = []
     for num_steps in codes.num_steps:
-        begin(f"codes of length {codes.length} in {num_steps} steps")
-        made += _in_steps(seed, codes, num_steps)
+        make = functools.partial(_in_steps, seed, codes, num_steps)
+        made += begin.part(f"codes of length {codes.length} in {num_steps} steps", make)
     yield from made
     yield from _exponents(seed, codes, made)
 

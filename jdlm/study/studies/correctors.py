@@ -7,6 +7,7 @@ what papers report, the mean surprise of the target at sampled sequences, whose 
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Iterator, Sequence
 
@@ -24,7 +25,7 @@ from jdlm.study.figures.correctors import FIGURES
 from jdlm.study.rows import Row
 from jdlm.study.studies import correctors_cases as cases
 from jdlm.study.studies.correctors_words import conclude
-from jdlm.study.studies.study import Report, Study, counted, shape
+from jdlm.study.studies.study import Counted, Report, Study, kept, shape
 from jdlm.targets import Target
 from jdlm.training import network, train
 
@@ -42,9 +43,8 @@ _RANDOM = planners.random()
 def rows(seed: int, quick: bool, report: Report) -> Iterator[Row]:
     """All rows; the quick ones are the random laws and the exact ones of a target."""
     names = list(cases.TARGETS)[: 1 if quick else None]
-    begin = counted(report, 1 + 3 * len(names))
-    begin("random laws of three bits")
-    yield from _bits(seed)
+    begin = Counted(report, 1 + 3 * len(names))
+    yield from begin.part("random laws of three bits", lambda: _bits(seed))
     for name in names:
         target = cases.TARGETS[name]()
         origin, law = Origin(f"{name}-{target.length}", seed), exact.target_law(target)
@@ -55,13 +55,13 @@ def rows(seed: int, quick: bool, report: Report) -> Iterator[Row]:
         yield origin.row("total_correlation_nats", curves.total_correlation(curve), "exact")
         yield origin.row("dual_total_correlation_nats", curves.dual_total_correlation(curve), "exact")
         for who, predictor in cases.predictors(target).items():
-            yield from _exact(origin, who, predictor, law, curve)
+            make = functools.partial(_exact, origin, who, predictor, law, curve)
+            yield from kept(report, f"{name}, exact, {who}", make)
         begin(f"{name}, sampled")
         if name in SAMPLED and not quick:
-            yield from _sampled(origin, target, law)
+            yield from kept(report, f"{name}, sampled", functools.partial(_sampled, origin, target, law))
         if not quick:
-            begin(f"{name}, networks")
-            yield from _networks(origin, target, law)
+            yield from begin.part(f"{name}, networks", functools.partial(_networks, origin, target, law))
     report(1 + 3 * len(names), 1 + 3 * len(names), "done")
 
 

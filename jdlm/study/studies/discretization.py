@@ -13,7 +13,7 @@ from jdlm.study.studies import discretization_errors as errors
 from jdlm.study.studies import discretization_laws as laws
 from jdlm.study.studies import discretization_words
 from jdlm.study.studies.discretization_grids import CODE_WORDS
-from jdlm.study.studies.study import Report, Study
+from jdlm.study.studies.study import Report, Study, kept
 
 __all__ = ["STUDY"]
 
@@ -38,7 +38,7 @@ def rows(seed: int, quick: bool, report: Report) -> Iterator[Row]:
     ]
     for done, (what, made) in enumerate(jobs):
         report(done, len(jobs), what)
-        yield from made
+        yield from kept(report, what, lambda made=made: made)
     report(len(jobs), len(jobs), "done")
 
 

@@ -28,7 +28,7 @@ from jdlm.study.studies.low_dependence_targets import (
     flip,
     random_strings_curve,
 )
-from jdlm.study.studies.study import Report, Study
+from jdlm.study.studies.study import Report, Study, kept
 
 __all__ = ["STUDY"]
 
@@ -75,9 +75,9 @@ def rows(seed: int, quick: bool, report: Report) -> Iterator[Row]:
     jobs.append(("samples", lambda: sampled(seed)))
     for done, (what, make) in enumerate(jobs):
         report(done, len(jobs), what)
-        part = list(make())
-        made += part
-        yield from part
+        mine = kept(report, what, make)
+        made += mine
+        yield from mine
     report(len(jobs), len(jobs), "done")
 
 

@@ -6,6 +6,7 @@ impossible sequences is also measured on tokens that are really sampled.
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 
@@ -23,7 +24,7 @@ from jdlm.study.cells import Origin
 from jdlm.study.figures import order as figures
 from jdlm.study.rows import Row
 from jdlm.study.studies import order_words
-from jdlm.study.studies.study import Report, Study, counted, shape
+from jdlm.study.studies.study import Counted, Report, Study, shape
 from jdlm.targets import Target, graphs
 from jdlm.targets.markov import Markov
 
@@ -88,7 +89,7 @@ def rows(seed: int, quick: bool, report: Report) -> Iterator[Row]:
     chosen = QUICK_PLANNERS if quick else (*SIZED, *COUNTING)
     sampled = () if quick else SAMPLED
     total = len(names) * (1 + len(chosen)) + len(sampled)
-    begin = counted(report, total)
+    begin = Counted(report, total)
     made: list[Row] = []
     for name in names:
         origin, target = Origin(name, seed), CASES[name]()
@@ -100,15 +101,14 @@ def rows(seed: int, quick: bool, report: Report) -> Iterator[Row]:
         yield origin.row("total_correlation_nats", curves.total_correlation(curve), method)
         yield origin.row("dual_total_correlation_nats", curves.dual_total_correlation(curve), method)
         for planner in chosen:
-            begin(f"{name}, {planner.name}")
-            mine = list(_planned(origin, target, law, planner, curve))
+            make = functools.partial(_planned, origin, target, law, planner, curve)
+            mine = begin.part(f"{name}, {planner.name}", make)
             yield from mine
             made += [row for row in mine if row.metric == "output_kl_nats" and row.schedule]
     if not quick:
         yield from _compared(seed, made)
     for name in sampled:
-        begin(f"{name}, sampled")
-        yield from _sampled(Origin(name, seed), CASES[name]())
+        yield from begin.part(f"{name}, sampled", lambda name=name: _sampled(Origin(name, seed), CASES[name]()))
     report(total, total, "done")
 
 

@@ -24,7 +24,7 @@ from jdlm.study.cells import Origin
 from jdlm.study.figures import precision as figures
 from jdlm.study.rows import Row
 from jdlm.study.studies import precision_words
-from jdlm.study.studies.study import Report, Study
+from jdlm.study.studies.study import Report, Study, kept
 
 __all__ = ["STUDY"]
 
@@ -150,7 +150,7 @@ def rows(seed: int, quick: bool, report: Report) -> Iterator[Row]:
         parts += [(f"{steps:,} steps, {way}", _together(seed, way, steps)) for way in OF_STEPS for steps in STEPS]
     for done, (what, made) in enumerate(parts):
         report(done, len(parts), what)
-        yield from made
+        yield from kept(report, what, lambda made=made: made)
     report(len(parts), len(parts), "done")
 
 

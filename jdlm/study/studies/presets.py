@@ -6,6 +6,7 @@ the sampler agree with it.
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ from jdlm.study.cells import Origin
 from jdlm.study.figures.presets import FIGURES
 from jdlm.study.rows import Row
 from jdlm.study.studies import presets_words
-from jdlm.study.studies.study import Report, Study, shape
+from jdlm.study.studies.study import Report, Study, kept, shape
 from jdlm.targets import Target
 
 __all__ = ["CASES", "STUDY"]
@@ -49,7 +50,7 @@ def rows(seed: int, quick: bool, report: Report) -> Iterator[Row]:
     """All rows; the quick ones are those without random numbers."""
     for done, case in enumerate(CASES):
         report(done, len(CASES), f"preset {case.preset}")
-        yield from _of_case(seed, quick, case)
+        yield from kept(report, case.preset, functools.partial(_of_case, seed, quick, case))
     report(len(CASES), len(CASES), "done")
 
 

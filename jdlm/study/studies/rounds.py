@@ -6,6 +6,7 @@ target their exact law is enumerated, too.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator
 from typing import Literal
 
@@ -24,7 +25,7 @@ from jdlm.study.goals import fewest
 from jdlm.study.rows import Row
 from jdlm.study.studies.low_dependence_targets import CORRELATIONS, soft_parity
 from jdlm.study.studies.rounds_words import conclude
-from jdlm.study.studies.study import Report, Study, counted, shape
+from jdlm.study.studies.study import Counted, Report, Study, kept, shape
 from jdlm.targets import Target, graphs
 from jdlm.training import network, train
 
@@ -70,16 +71,14 @@ def rows(seed: int, quick: bool, report: Report) -> Iterator[Row]:
     lengths = FLIPS[:1] if quick else FLIPS
     trained = () if quick else TRAINED
     total = 1 + len(names) + len(lengths) + len(trained) * len(KINDS) * SEEDS
-    begin = counted(report, total)
-    begin("a small target, exactly")
-    yield from _small(seed)
+    begin = Counted(report, total)
+    yield from begin.part("a small target, exactly", lambda: _small(seed))
     for name in names:
-        begin(name)
-        yield from _of_target(seed, name, CASES[name]())
+        yield from begin.part(name, lambda name=name: _of_target(seed, name, CASES[name]()))
     found = []
     for length in lengths:
-        begin(f"flip 2 / {length}")
-        made = list(_of_target(seed, f"flip:{length}", targets.sticky_markov(length, 2, 1.0 - 2.0 / length)))
+        chain = functools.partial(targets.sticky_markov, length, 2, 1.0 - 2.0 / length)
+        made = begin.part(f"flip 2 / {length}", lambda n=length, c=chain: _of_target(seed, f"flip:{n}", c()))
         found += [row.value for row in made if row.metric == "rounds"]
         yield from made
     if len(lengths) > 2:
@@ -89,7 +88,8 @@ def rows(seed: int, quick: bool, report: Report) -> Iterator[Row]:
                        "monte_carlo")  # fmt: skip
     for name in trained:
         for kind in KINDS:
-            yield from _of_networks(seed, name, CASES[name](), kind, begin)
+            make = functools.partial(_of_networks, seed, name, CASES[name](), kind, begin)
+            yield from kept(report, f"{name}, {kind} networks", make)
     report(total, total, "done")
 
 

@@ -1,7 +1,7 @@
 """A study as one frozen value: how its rows are made, how they are drawn, and what they show."""
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,10 @@ from jdlm.study.cells import Origin
 from jdlm.study.rows import Row
 from jdlm.targets import Target
 
-__all__ = ["Report", "Study", "cite", "counted", "find", "shape"]
+__all__ = ["Counted", "Report", "Study", "cite", "find", "kept", "shape"]
 
 Report = Callable[[int, int, str], None]
-"""Called with (parts done, parts in all, what is being done)."""
+"""Called with (parts done, parts in all, what is being done); one with a method ``keep`` keeps parts, see `kept`."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,32 @@ class Study:
     relative: float = 1e-6
 
 
-def counted(report: Report, total: int) -> Callable[[str], None]:
-    """A function that reports what begins, as one part of ``total`` more each time."""
-    parts = itertools.count()
-    return lambda what: report(next(parts), total, what)
+class Counted:
+    """Reports what begins, as one part of ``total`` more each time."""
+
+    def __init__(self, report: Report, total: int):
+        self.report, self._total, self._parts = report, total, itertools.count()
+
+    def __call__(self, what: str) -> None:
+        """Report that something begins."""
+        self.report(next(self._parts), self._total, what)
+
+    def part(self, what: str, make: Callable[[], Iterable[Row]]) -> list[Row]:
+        """Report that a part begins; return its rows, see `kept`."""
+        self(what)
+        return kept(self.report, what, make)
+
+
+def kept(report: Report, name: str, make: Callable[[], Iterable[Row]]) -> list[Row]:
+    """The rows of a part of a study: those that are kept of an earlier attempt, or made now.
+
+    Args:
+      report: what the study was given; if it has a method ``keep(name, make)``, that looks the part up and keeps it.
+      name: of the part, unlike all others of the study.
+      make: gives its rows, which depend on the study's seed and on ``quick`` alone.
+    """
+    keep = getattr(report, "keep", None)
+    return list(make() if keep is None else keep(name, make))
 
 
 def find(rows: Sequence[Row], metric: str, **wanted: Any) -> list[Row]:

@@ -6,6 +6,7 @@ learned, and how much of both the output does not feel. Errors are over the seed
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -21,7 +22,7 @@ from jdlm.schedules import Schedule
 from jdlm.study.cells import Origin
 from jdlm.study.figures.trained import FIGURES
 from jdlm.study.rows import Row
-from jdlm.study.studies.study import Report, Study, shape
+from jdlm.study.studies.study import Report, Study, kept, shape
 from jdlm.study.studies.trained_words import conclude
 from jdlm.targets import Target, graphs
 from jdlm.training import network, train
@@ -63,7 +64,7 @@ def rows(seed: int, quick: bool, report: Report) -> Iterator[Row]:
         def say(what: str, done: int = number, name: str = name) -> None:
             report(done, len(names), f"{name}: {what}")
 
-        yield from _of_target(seed, name, TARGETS[name], say)
+        yield from kept(report, name, functools.partial(_of_target, seed, name, TARGETS[name], say))
     report(len(names), len(names), "done")
 
 
