@@ -6,10 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jdlm.cli import cache, hosts, interrupt, options, output, progress
+from jdlm.cli import cache, hosts, interrupt, memory, options, output, progress
 from jdlm.cli.resource import load_network, resolve
 from jdlm.config import build_schedule, check_num_steps, takes_more_steps, words
-from jdlm.config.settings import check_seed
+from jdlm.config.settings import check_count, check_seed
 from jdlm.errors import InputError
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Options(options.FolderOptions):
     def __post_init__(self):
         if self.samples < 2:
             raise InputError(f"samples={self.samples} gives no standard error; use at least 2")
+        check_count("samples", self.samples)
         if not 0.5 <= self.confidence < 1.0:
             raise InputError(f"confidence={self.confidence} is not a probability from 0.5 to below 1; use 0.84 or so")
         check_seed(self.seed)
@@ -78,6 +79,8 @@ def main(arguments: list[str]) -> int:
     from jdlm.study import advice
 
     target = resource.config.target.build()
+    need = memory.of_curve(given.samples, target.length, target.vocab_size)
+    memory.check(need, f"--samples {given.samples} of length {target.length}; use a smaller one")
     fit, test, source = _curves(resource, target, given, mesh)
     builders = {name: partial(_build, name, length, cache.schedules()) for name in names}
     with progress.Progress("schedules", unit="schedule") as bar:

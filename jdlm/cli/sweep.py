@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jdlm.cli import cache, cells, figures, hosts, interrupt, options, progress, summary, unfinished
+from jdlm.cli import cache, cells, figures, hosts, interrupt, memory, options, progress, summary, unfinished
 from jdlm.cli.resource import Resource, load_network, load_predictor, record, resolve
 from jdlm.config import SweepConfig, TargetConfig, build_planner, build_schedules, words
 from jdlm.study import places, runs
@@ -146,6 +146,9 @@ def _measure(
     from jdlm.study import sweep as sweeps
 
     config, target = resource.config, resource.config.target.build()
+    what = f"a sweep of {config.sweep.samples} sequences a cell, {config.sweep.curve_samples} a count and length"
+    remedy = "use a smaller --sweep.samples, --sweep.curve-samples or --sweep.batch-size"
+    memory.check(memory.of_sweep(config, target), f"{what} {target.length}; {remedy}")
     predictors, identities = _predictors(resource, target)
     schedules = _schedules(config.sweep, target)
     usages: dict[str, list] = {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jdlm.cli import cache, cores, escape, interrupt, options, output
+from jdlm.cli import cache, cores, escape, interrupt, memory, options, output
 from jdlm.cli.resource import load_predictor, resolve
 from jdlm.config import (
     ONE_TOKEN_A_STEP,
@@ -17,7 +17,7 @@ from jdlm.config import (
     build_schedule,
     check_num_steps,
 )
-from jdlm.config.settings import check_seed
+from jdlm.config.settings import check_count, check_seed
 from jdlm.config.words import SAMPLERS
 from jdlm.errors import InputError
 
@@ -58,10 +58,9 @@ class Options(options.FolderOptions):
     """File for the tokens, one sequence per line; - or nothing prints them."""
 
     def __post_init__(self):
-        if self.count < 1:
-            raise InputError(f"count={self.count} is less than 1; use at least 1")
-        if self.batch_size is not None and self.batch_size < 1:
-            raise InputError(f"batch_size={self.batch_size} is less than 1; use at least 1, or leave it out")
+        check_count("count", self.count)
+        if self.batch_size is not None:
+            check_count("batch_size", self.batch_size)
         check_seed(self.seed)
 
 
@@ -73,6 +72,8 @@ def main(arguments: list[str]) -> int:
     known = _known(given, resource.config.target.length, isinstance(resource.config.target, TextConfig))
     masks = known.count(None)
     output.check(given.output, "--output")
+    what = f"--count {given.count} of length {len(known)}; use a smaller one, in several calls with other seeds"
+    memory.check(memory.of_tokens(given.count, len(known)), what)
     word, num_steps = _schedule(given, masks)
 
     cache.compiled_programs()

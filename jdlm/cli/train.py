@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from jdlm.cli import cache, hosts, interrupt, options, progress
+from jdlm.cli import cache, hosts, interrupt, memory, options, progress
 from jdlm.cli.resource import record
 from jdlm.config import Config, SweepConfig, TargetConfig, presets
 from jdlm.config.settings import NetworkConfig, TrainingConfig
@@ -88,6 +88,9 @@ def main(arguments: list[str]) -> int:
     config = dataclasses.replace(config, network=precise)
     config = dataclasses.replace(config, target=config.target.pinned())
     target = config.target.build()  # an invalid distribution is refused before anything is written
+    what = f"a network of width {given.network.width} and depth {given.network.depth} with batches of "
+    what += f"{given.training.batch_size} sequences of length {target.length}; use smaller sizes"
+    memory.check(memory.of_training(config, target), what)
     if not _writes():
         _train(_Listener(config), None, mesh)
         return 0

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Annotated, Any
 
 from typing_extensions import Doc
@@ -13,6 +13,8 @@ from jdlm.errors import InputError
 from jdlm.targets import TargetConfig
 
 __all__ = ["Config", "SweepConfig"]
+
+_LARGEST = 2**31 - 1
 
 
 def _join(names: Iterable[str]) -> str:
@@ -112,12 +114,30 @@ class Config:
         if (self.network is None) != (self.training is None):
             missing = "network" if self.network is None else "training"
             raise InputError(f"preset {self.name!r} lacks [{missing}]; give both [network] and [training], or neither")
+        _check_sizes(self)
         length, most = self.target.length, max(self.sweep.num_steps)
         if length < 1:
             raise InputError(f"the target has length {length}; use at least 1")
+        if not self.name.isprintable() or not self.name.strip() or len(self.name) > 200:
+            raise InputError(
+                f"name={self.name[:60]!r} is no name for rows and figures; use at most 200 letters or digits"
+            )
         thinning = [word for word in self.sweep.schedules if words.takes_more_steps(word)]
         free = (*words.ONE_TOKEN_A_STEP, *words.SAMPLERS, *thinning)
         short = [word for word in self.sweep.schedules if word not in free]
         if most > length and (short or not thinning):
             besides = f", or leave out {', '.join(short)}: only {', '.join(thinning)} can take more" if thinning else ""
             raise InputError(f"sweep.num_steps={most} exceeds length={length}; use at most {length}{besides}")
+
+
+def _check_sizes(value: Any, where: str = "") -> None:
+    """Raise an InputError for a number beyond int32 in a configuration, which no array of JAX could count."""
+    for each in fields(value):
+        entry, name = getattr(value, each.name), f"{where}{each.name}"
+        if is_dataclass(entry):
+            _check_sizes(entry, f"{name}.")
+        numbers = entry if isinstance(entry, tuple) else (entry,)
+        for number in numbers:
+            if isinstance(number, int) and abs(number) > _LARGEST and each.name != "seed":
+                shown = str(number) if abs(number) < 10**20 else "a number of more than 20 digits"
+                raise InputError(f"{name}={shown} is too large; use at most {_LARGEST}")

@@ -13,13 +13,17 @@ import typing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Union
 
+from jdlm import files
 from jdlm.config import TARGETS, Config, TargetConfig, nearest
 from jdlm.errors import InputError
 
 if TYPE_CHECKING:
     from tomlkit.items import Table
 
-__all__ = ["dump", "folder", "load", "names", "parse", "read"]
+__all__ = ["MOST", "dump", "folder", "load", "names", "parse", "read"]
+
+MOST = 2**26
+"""Largest size of a TOML file in bytes."""
 
 
 def folder() -> Path:
@@ -60,8 +64,10 @@ def read(path: str | Path, folder: Path | None = None) -> Config:
     """
     path = Path(path)
     try:
-        config = parse(_decoded(path.read_bytes()), path.stem)
-    except (ValueError, OSError, RecursionError) as error:  # includes tomllib's, which nests as deep as the file
+        config = parse(_decoded(files.read(path, MOST)), path.stem)
+    except RecursionError:  # tomllib nests as deep as the file
+        raise InputError(f"{path.name}: it is nested too deep") from None
+    except (ValueError, OSError) as error:
         raise InputError(f"{path.name}: {error}") from None
     return dataclasses.replace(config, target=config.target.anchored(folder or path.parent))
 

@@ -40,11 +40,16 @@ class Marginals(NamedTuple):
 
 
 def _pairs(length: int, vocab_size: int) -> np.ndarray:
-    pairs = np.stack(np.triu_indices(length, k=1), axis=1)
-    most = min(_MAX_PAIRS, _MAX_CELLS // vocab_size**2)
-    if len(pairs) > most:
-        pairs = pairs[np.sort(np.random.default_rng(0).choice(len(pairs), most, replace=False))]
-    return pairs
+    count, most = length * (length - 1) // 2, min(_MAX_PAIRS, _MAX_CELLS // vocab_size**2)
+    if count <= most:
+        return np.stack(np.triu_indices(length, k=1), axis=1)
+    # Numbers of the pairs in their order, of which those of a first position begin at starts[position].
+    chosen = np.sort(np.random.default_rng(0).choice(count, most, replace=False))
+    positions = np.arange(length, dtype=np.int64)
+    starts = positions * length - positions * (positions + 1) // 2
+    first = np.searchsorted(starts, chosen, side="right") - 1
+    first = np.minimum(first, length - 2)
+    return np.stack([first, chosen - starts[first] + first + 1], axis=1)
 
 
 @jax.jit

@@ -77,4 +77,4 @@ def blocks(target: Target, copies: int) -> Blocks:
       ValueError: copies below 1.
     """
     copies = validation.integer("copies", copies)
-    return Blocks(target, copies, copies * target.length, target.vocab_size)
+    return Blocks(target, copies, validation.length(copies * target.length), target.vocab_size)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BlocksConfig", "Floats", "Matrix", "TableConfig", "TargetConfig", "TextConfig"]
 
+_MOST_AXES = 64  # of an array of numpy
 Floats = tuple[float, ...]
 Matrix = tuple[tuple[float, ...], ...]
 
@@ -103,6 +104,8 @@ class TableConfig(TargetConfig, builder="table.table"):
                 f"{len(self.probabilities)} probabilities for vocab={self.vocab} and length={self.length}; "
                 f"give {self.vocab}**{self.length}{'' if size is None else f' = {size}'} of them"
             )
+        if self.length > _MOST_AXES:
+            raise InputError(f"length={self.length} is more axes than a table can have; use at most {_MOST_AXES}")
 
     def build(self) -> "Target":
         """The target that this configuration describes."""

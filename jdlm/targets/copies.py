@@ -170,7 +170,7 @@ def replace_random(length: int, vocab: int) -> ReplaceRandom:
 
 
 def _even(length: int) -> int:
-    length = validation.integer("length", length, 2)
+    length = validation.length(length, 2)
     if length % 2:
         raise InputError(f"length={length} is odd; a string and its copy have an even length, use {length + 1}")
     return length

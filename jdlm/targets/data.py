@@ -80,9 +80,7 @@ def data(tokens: ArrayLike, vocab: int | None = None, held_out: float = 0.1) -> 
     if tokens.ndim != 2 or not tokens.size or not np.issubdtype(tokens.dtype, np.integer):
         raise InputError(f"tokens is {tokens.dtype}{list(tokens.shape)}; give integers [count, length]")
     largest = int(tokens.max())
-    vocab = min(largest + 1, _MOST) if vocab is None else validation.integer("vocab", vocab)
-    if vocab > _MOST:
-        raise InputError(f"vocab={vocab} is too large for int32 tokens and a mask; use at most {_MOST}")
+    vocab = min(largest + 1, _MOST) if vocab is None else validation.integer("vocab", vocab, 1, _MOST)
     if tokens.min() < 0 or largest >= vocab:
         row, place = np.argwhere((tokens < 0) | (tokens >= vocab))[0]
         raise InputError(f"tokens[{row}, {place}] holds {tokens[row, place]}; use 0 to {vocab - 1}")

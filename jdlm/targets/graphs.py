@@ -8,6 +8,7 @@ from jdlm.targets import validation
 
 __all__ = ["cycle", "grid", "path", "random_regular"]
 
+_MOST_VERTICES = 2**13  # a matrix of 512 MiB
 _MOST_FREE = 6  # degrees beyond have too few pairings without loops and double edges to wait for one
 
 
@@ -23,7 +24,7 @@ def path(vertices: int) -> Int[np.ndarray, "vertices vertices"]:
     >>> path(3).tolist()
     [[0, 1, 0], [1, 0, 1], [0, 1, 0]]
     """
-    vertices = validation.integer("vertices", vertices, 2)
+    vertices = validation.integer("vertices", vertices, 2, _MOST_VERTICES)
     return np.eye(vertices, k=1, dtype=np.int64) + np.eye(vertices, k=-1, dtype=np.int64)
 
 
@@ -36,7 +37,7 @@ def cycle(vertices: int) -> Int[np.ndarray, "vertices vertices"]:
     Raises:
       ValueError: fewer vertices.
     """
-    vertices = validation.integer("vertices", vertices, 3)
+    vertices = validation.integer("vertices", vertices, 3, _MOST_VERTICES)
     following = np.roll(np.eye(vertices, dtype=np.int64), 1, axis=1)
     return following + following.T
 
@@ -52,6 +53,7 @@ def grid(rows: int, columns: int) -> Int[np.ndarray, "vertices vertices"]:
       ValueError: a number that is too small.
     """
     rows, columns = validation.integer("rows", rows), validation.integer("columns", columns)
+    validation.integer("rows * columns", rows * columns, 1, _MOST_VERTICES)
     if rows * columns < 2:
         raise InputError(f"rows={rows} and columns={columns} make one vertex; use at least 2")
     beside, above = (np.eye(n, k=1, dtype=np.int64) + np.eye(n, k=-1, dtype=np.int64) for n in (columns, rows))
@@ -71,7 +73,10 @@ def random_regular(vertices: int, degree: int, seed: int) -> Int[np.ndarray, "ve
     Raises:
       ValueError: numbers out of range, or with no such graph.
     """
-    vertices, degree = validation.integer("vertices", vertices, 3), validation.integer("degree", degree, 2)
+    vertices, degree = (
+        validation.integer("vertices", vertices, 3, _MOST_VERTICES),
+        validation.integer("degree", degree, 2),
+    )
     seed = validation.integer("seed", seed, 0)
     if degree >= vertices:
         raise InputError(f"degree={degree} with vertices={vertices}; use at most {vertices - 1}")

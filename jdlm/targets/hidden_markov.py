@@ -104,7 +104,7 @@ def hidden_markov(initial: ArrayLike, transition: ArrayLike, emission: ArrayLike
     initial = validation.laws("initial", initial, (1,))
     transition = validation.laws("transition", transition, (2,))
     emission = validation.laws("emission", emission, (2,))
-    length, states = validation.integer("length", length), len(initial)
+    length, states = validation.length(length), len(initial)
     if transition.shape != (states, states):
         raise InputError(
             f"transition has shape {list(transition.shape)}; with {states} initial states give {[states] * 2}"

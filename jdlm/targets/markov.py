@@ -119,11 +119,12 @@ def markov(initial: ArrayLike, transition: ArrayLike, length: int) -> Markov:
     """
     initial = validation.laws("initial", initial, (1,))
     transition = validation.laws("transition", transition, (2,))
-    length, vocab = validation.integer("length", length), len(initial)
+    length, vocab = validation.length(length), len(initial)
     if transition.shape != (vocab, vocab):
         raise InputError(
             f"transition has shape {list(transition.shape)}; with {vocab} initial values give {[vocab] * 2}"
         )
+    validation.check_numbers(f"a chain of length={length} over {vocab} values", (length + 1) * vocab**2)
     marginals, powers = [initial], [np.eye(vocab)]
     for _ in range(length):
         marginals.append(marginals[-1] @ transition)
@@ -149,6 +150,7 @@ def sticky_markov(length: int, vocab: int, stay: float) -> Markov:
     stay = validation.real("stay", stay)
     if not 0 <= stay <= 1:
         raise InputError(f"stay={stay} is not a probability; use a number from 0 to 1")
+    validation.check_numbers(f"a chain over vocab={vocab} values", vocab**2)
     transition = np.full((vocab, vocab), (1 - stay) / (vocab - 1))
     np.fill_diagonal(transition, stay)
     return markov(np.full(vocab, 1 / vocab), transition, length)

@@ -130,7 +130,7 @@ def repetition(length: int, vocab: int) -> Repetition:
     Raises:
       ValueError: length below 1 or vocab below 2.
     """
-    return Repetition(validation.integer("length", length), validation.integer("vocab", vocab, 2))
+    return Repetition(validation.length(length), validation.integer("vocab", vocab, 2))
 
 
 def parity(length: int) -> ParityCheck:
@@ -145,7 +145,7 @@ def parity(length: int) -> ParityCheck:
     Raises:
       ValueError: length below 2.
     """
-    return ParityCheck(validation.integer("length", length, 2), 2)
+    return ParityCheck(validation.length(length, 2), 2)
 
 
 def reed_solomon(length: int, dimension: int, prime: int) -> Separable:
@@ -170,7 +170,7 @@ def reed_solomon(length: int, dimension: int, prime: int) -> Separable:
     >>> reed_solomon(4, 2, 5).entropy_curve().round(3)
     array([1.609, 1.609, 0.   , 0.   ])
     """
-    length, dimension = validation.integer("length", length), validation.integer("dimension", dimension)
+    length, dimension = validation.length(length), validation.integer("dimension", dimension)
     prime = validation.prime("prime", prime)
     if dimension > length:
         raise InputError(f"dimension={dimension} exceeds length={length}; use at most {length}")

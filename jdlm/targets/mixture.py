@@ -152,6 +152,6 @@ def mixture(weights: ArrayLike, marginals: ArrayLike, length: int | None = None)
     elif length is None:
         raise InputError("length=None with marginals of shape [components, vocab]; give the number of tokens")
     else:
-        length = validation.integer("length", length)
+        length = validation.length(length)
         marginals = marginals[:, None]
     return Mixture(validation.log(weights), validation.log(marginals), length, marginals.shape[2])

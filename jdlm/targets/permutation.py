@@ -64,4 +64,4 @@ def permutation(length: int) -> Permutation:
     Raises:
       ValueError: length below 2.
     """
-    return Permutation(validation.integer("length", length, 2))
+    return Permutation(validation.length(length, 2))

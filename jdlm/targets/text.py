@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int
 from numpy.typing import ArrayLike
 
-from jdlm import pytrees
+from jdlm import files, pytrees
 from jdlm.errors import InputError
 from jdlm.targets import validation
 from jdlm.targets.data import Data
@@ -16,6 +16,7 @@ from jdlm.targets.data import Data
 __all__ = ["Text", "text"]
 
 _PERIOD = 10  # of ten regions of a text, the last but one is for validation and the last for testing
+_MOST = 2**30  # bytes of a text
 _REGION = 32  # windows' lengths in a region of a long text
 
 
@@ -87,7 +88,7 @@ def text(path: str | Path | None = None, length: int = 64, sha256: str | None = 
     >>> target.decode(target.encode("if ?lse:", mask="?"), mask="?")
     'if ?lse:'
     """
-    length = validation.integer("length", length)
+    length = validation.length(length)
     content = _help_texts() if path is None else _read(Path(path))
     digest = hashlib.sha256(content).hexdigest()
     if sha256 is not None and digest != sha256.lower():
@@ -128,7 +129,9 @@ def _changed(path: str | Path | None, digest: str, wanted: str) -> ValueError:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return files.read(path, _MOST)
+    except InputError as error:
+        raise InputError(f"path={str(path.absolute())!r} cannot be read: {error}") from None
     except (OSError, ValueError) as error:  # the latter for a path with a null byte
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"path={str(path.absolute())!r} cannot be read: {reason}; give a text file") from error

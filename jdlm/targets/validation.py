@@ -1,5 +1,6 @@
 """Checks of the arguments of targets, draws and requests: one-line errors with the value and the remedy."""
 
+import math
 import numbers
 import operator
 from typing import Any
@@ -11,27 +12,69 @@ from scipy.special import entr
 
 from jdlm.errors import InputError
 
-__all__ = ["ROUNDING", "array", "entropies", "integer", "laws", "log", "prime", "real"]
+__all__ = [
+    "LONGEST",
+    "MOST_NUMBERS",
+    "ROUNDING",
+    "array",
+    "check_numbers",
+    "entropies",
+    "integer",
+    "laws",
+    "length",
+    "log",
+    "prime",
+    "real",
+]
 
+LONGEST = 2**24
+"""Largest length of a target's sequences, which is also that of schedules."""
+MOST_NUMBERS = 2**28
+"""Most numbers that a target keeps: 2 GiB of float64."""
 ROUNDING = 1e-6
 """Largest deviation of a sum of probabilities from 1 that passes as rounding (of float32 input) and is divided out."""
 
 
-def integer(name: str, value: Any, minimum: int = 1) -> int:
+def integer(name: str, value: Any, minimum: int = 1, most: int = 2**31 - 1) -> int:
     """The value as a plain int.
 
     Raises:
-      ValueError: it is not an integer (True and False are not), or is below the minimum.
+      ValueError: it is not an integer (True and False are not), or is below the minimum or above ``most``.
     """
     try:
         if isinstance(value, bool):
             raise TypeError
         value = operator.index(value)
     except TypeError:
-        raise InputError(f"{name}={value!r} is not an integer; use one of at least {minimum}") from None
+        raise InputError(f"{name}={_short(value)} is not an integer; use one of at least {minimum}") from None
     if value < minimum:
-        raise InputError(f"{name}={value} is too small; use at least {minimum}")
+        raise InputError(f"{name}={_short(value)} is too small; use at least {minimum}")
+    if value > most:
+        raise InputError(f"{name}={_short(value)} is too large; use at most {most}")
     return value
+
+
+def length(value: Any, minimum: int = 1) -> int:
+    """The number of tokens of a sequence as a plain int, at most `LONGEST`.
+
+    Raises:
+      ValueError: it is not an integer, or out of range.
+    """
+    return integer("length", value, minimum, LONGEST)
+
+
+def check_numbers(what: str, count: int) -> None:
+    """Raise a ValueError if a target would keep more than `MOST_NUMBERS` numbers, before any is computed."""
+    if count > MOST_NUMBERS:
+        raise InputError(f"{what} needs {count:.3g} numbers, more than {MOST_NUMBERS:.3g}; use smaller sizes")
+
+
+def _short(value: Any) -> str:
+    """A value as messages show it, numbers of hundreds of digits by how many they have."""
+    if isinstance(value, int) and abs(value) >= 10**30:
+        return f"a number of {int(math.log10(abs(value))) + 1} digits"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:40]}..."
 
 
 def real(name: str, value: Any) -> float:

@@ -79,9 +79,7 @@ def test_every_text_is_written_so_that_it_reads_back():
     texts += ["".join(generator.choices(odd, k=generator.randrange(12))) for _ in range(300)]
     config = presets.parse(TEXT, "mine")
     for number in range(0, len(texts), 50):
-        some = dataclasses.replace(
-            config, name="".join(texts[number : number + 50]), target=TextConfig(4, texts[number])
-        )
+        some = dataclasses.replace(config, target=TextConfig(4, "".join(texts[number : number + 50]), texts[number]))
         some = dataclasses.replace(some, sweep=SweepConfig(num_steps=(2,)))
         written = presets.dump(some)
         assert presets.parse(written, "other") == some

@@ -95,7 +95,7 @@ def test_no_two_splits_share_a_row():
         (lambda: targets.data(np.array([[0, 2**31]] * 9)), "tokens[0, 1] holds 2147483648; use 0 to 2147483646"),
         (lambda: targets.data(np.array([[2**40, 0]] * 9)), "tokens[0, 0] holds 1099511627776; use 0 to"),
         (lambda: targets.data(np.array([[2**31 - 1, 0]] * 9)), "tokens[0, 0] holds 2147483647; use 0 to"),
-        (lambda: targets.data([[0, 1]] * 9, vocab=2**40), "vocab=1099511627776 is too large for int32"),
+        (lambda: targets.data([[0, 1]] * 9, vocab=2**40), "vocab=1099511627776 is too large; use at most 2147483647"),
         (lambda: targets.data([[True, False]] * 9), "tokens is bool[9, 2]; give integers"),
         (lambda: targets.data(np.full((9, 2), 2**64 - 1, np.uint64)), "holds 18446744073709551615; use 0"),
         (lambda: targets.data([[0, 5]] * 9, vocab=4), "tokens[0, 1] holds 5; use 0 to 3"),
