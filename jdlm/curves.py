@@ -242,7 +242,10 @@ def _in_code(overshoot_law: ArrayLike, prime: int) -> float:
 
 
 def _curve(values: ArrayLike, name: str = "entropy_curve", infinite: bool = False) -> np.ndarray:
-    array = np.asarray(values, dtype=np.float64)
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiu":
+        raise ValueError(f"{name} holds {array.dtype.name}; give real numbers")
+    array = array.astype(np.float64)
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"{name} has shape {array.shape}; give one value for each revealed count 0..length-1")
     allowed = np.isfinite(array) | (infinite & np.isposinf(array))

@@ -1,6 +1,8 @@
 """The error of bad input: what a caller can mend, told apart from faults of jdlm itself."""
 
-__all__ = ["InputError"]
+from typing import Any
+
+__all__ = ["InputError", "check_type"]
 
 
 class InputError(ValueError):
@@ -9,3 +11,16 @@ class InputError(ValueError):
     It is a ValueError, which is what docstrings promise. The command line ends with exit code 2 on it and on nothing
     else of its kind: a ValueError that numpy or JAX raises inside jdlm is a fault of jdlm, and is reported as one.
     """
+
+
+def check_type(name: str, value: Any, kind: type, remedy: str) -> None:
+    """Raise an InputError unless an argument is of a class of jdlm.
+
+    Args:
+      name: of the argument.
+      value: what was given.
+      kind: the class.
+      remedy: how to make one.
+    """
+    if not isinstance(value, kind):
+        raise InputError(f"{name} is of type {type(value).__name__}, not a {kind.__name__}; {remedy}")

@@ -22,7 +22,12 @@ def key(seed: Any) -> Key[Array, ""]:
 
     Args:
       seed: an integer, also a traced one.
+
+    Raises:
+      ValueError: it has more than 64 bits.
     """
+    if isinstance(seed, int) and not -(2**63) <= seed < 2**63:
+        raise InputError("seed is beyond 64 bits; use one below 2^63")
     return jax.random.key(seed, impl=IMPL)
 
 

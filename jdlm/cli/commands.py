@@ -33,6 +33,7 @@ COMMANDS = (
     Command("study", "Answer a question about schedules, or list them all.", "jdlm.cli.study"),
     Command("verify", "Make the committed results of the studies again and compare.", "jdlm.cli.verify"),
     Command("figures", "Draw the figures of a run again.", "jdlm.cli.figures"),
+    Command("manifest", "Print what was recorded of a run or a study.", "jdlm.cli.manifest"),
     Command("doctor", "Check the installation and a run.", "jdlm.cli.doctor"),
 )
 DEFAULT = COMMANDS[0]

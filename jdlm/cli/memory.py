@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["available", "check", "of_curve", "of_sweep", "of_tokens", "of_training"]
 
+_PROGRAMS = 2**28  # bytes of compiled programs and what compiling takes
 _CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
@@ -82,7 +83,8 @@ def of_training(config: Config, target: "Target") -> int:
     parameters = network.depth * per_block + network.width * (length + 2 * vocab)
     per_row = network.depth * (network.width * (8 + 2 * network.mlp_ratio) + network.heads * length) + 4 * vocab
     evaluation = training.evaluation_draws * length * (length + 8 * vocab)
-    return 4 * (6 * parameters + training.batch_size * rows * per_row + evaluation)
+    # Five copies of a state of four: trained, gradients and updates, saved on the host and as bytes.
+    return _PROGRAMS + 4 * (20 * parameters + training.batch_size * rows * per_row + evaluation)
 
 
 def of_sweep(config: Config, target: "Target") -> int:
@@ -91,7 +93,7 @@ def of_sweep(config: Config, target: "Target") -> int:
     lanes = max(4 * sweep.samples, 16384)
     slots = sweep.batch_size or 128
     steps = max(sweep.num_steps)
-    tokens = lanes * (24 * target.length + 8 * min(steps, target.length) + 200)
+    tokens = lanes * (96 * target.length + 32 * min(steps, target.length) + 500)
     logits = 6 * 4 * slots * target.length * target.vocab_size
     curve = of_curve(sweep.curve_samples, target.length, target.vocab_size)
-    return tokens + logits + curve
+    return _PROGRAMS + tokens + logits + curve

@@ -56,12 +56,14 @@ class Early(NamedTuple):
     runs_folder: Path
     name: str | None
     resume: str | None
+    source: str | None = None
 
 
 @dataclass(frozen=True)
 class _Early(FolderOptions):
     name: str | None = None
     resume: str | None = None
+    source: Annotated[str | None, tyro.conf.arg(name="from")] = None
 
 
 def early(arguments: list[str]) -> Early:
@@ -70,7 +72,7 @@ def early(arguments: list[str]) -> Early:
         return Early(None, RUNS_FOLDER, None, None)
     given, rest = tyro.cli(_Early, args=arguments, prog=program(), add_help=False, return_unknown_args=True)
     word = rest[0] if rest and not rest[0].startswith("-") else None
-    return Early(word, given.runs_folder, given.name, given.resume)
+    return Early(word, given.runs_folder, given.name, given.resume, given.source)
 
 
 def parse(defaults: T, arguments: list[str], command: str = "") -> T:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jdlm.cli import options
 from jdlm.cli.commands import COMMANDS
@@ -95,10 +95,14 @@ def load_predictor(resource: Resource, target: "Target", *, oracle: bool = False
     return predictor.oracle(target) if network is None else network
 
 
-def record(folder: Path, config: Config, target: "Target") -> None:
+def record(folder: Path, config: Config, target: "Target", mesh: Any = None) -> None:
     """Writes what a new run is into its folder: the configuration and the manifest."""
+    from jdlm import devices
+
     runs.write_config(folder, config)
     manifest = runs.new_manifest(config, options.command_line(), data_sha256=data_sha256(target))
+    if config.training is not None:
+        manifest["training_devices"] = devices.size(mesh)  # the bits of a training depend on it
     runs.write_manifest(folder, manifest)
 
 

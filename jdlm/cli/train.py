@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import shlex
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from jdlm import records
 from jdlm.cli import cache, hosts, interrupt, memory, options, progress
 from jdlm.cli.resource import record
 from jdlm.config import Config, SweepConfig, TargetConfig, presets
@@ -45,6 +47,8 @@ class Options(options.FolderOptions, hosts.HostOptions):
     preset: _Preset = None
     resume: str | None = None
     """An interrupted run to continue, in place of a preset; --resume RUN --help lists the options that it takes."""
+    source: Annotated[str | None, tyro.conf.arg(name="from")] = None
+    """A run to repeat in a new one, in place of a preset: to the same bits on the same machine and versions."""
     target: TargetConfig
     network: NetworkConfig
     """The transformer."""
@@ -64,11 +68,23 @@ class ResumeOptions(options.FolderOptions, hosts.HostOptions):
     """The interrupted run that is continued, on as many devices bit for bit as if it had not stopped."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class RepeatOptions(options.FolderOptions, hosts.HostOptions):
+    """Repeats the training of a run in a new one, with the run's own options."""
+
+    source: Annotated[str, tyro.conf.arg(name="from")]
+    """The run that is repeated: to the same bits on the same machine, versions and number of devices."""
+    name: str | None = None
+    """Name of the new run; by default that of the run's preset, with a number if it is taken."""
+
+
 def main(arguments: list[str]) -> int:
     """Parses the options, trains, prints where the run is."""
     early = options.early(arguments)
     if early.resume is not None:
         return _resume(arguments, early)
+    if early.source is not None:
+        return _repeat(arguments, early)
     config = presets.load(early.word or _DEFAULT_PRESET)
     if config.network is None or config.training is None:
         raise InputError(
@@ -78,26 +94,52 @@ def main(arguments: list[str]) -> int:
     given = options.parse(defaults, arguments)
     options.check_leading(early.word, given.preset)
     sections = {"target": given.target, "network": given.network, "training": given.training, "sweep": given.sweep}
-    config = dataclasses.replace(config, **sections)
+    return _train_new(dataclasses.replace(config, **sections), given)
+
+
+def _train_new(config: Config, given: "Options | RepeatOptions") -> int:
+    """Trains a new run."""
+    assert config.network is not None and config.training is not None  # as it is trained
     cache.compiled_programs()
-    mesh = hosts.connect(given, given.training.batch_size)
+    size = config.training.batch_size
+    mesh = hosts.connect(given, size)
     from jdlm.training import network
 
     # Said in the run's files, so that it is the same network on any other platform.
-    precise = dataclasses.replace(given.network, dtype=network.precision(given.network))
+    precise = dataclasses.replace(config.network, dtype=network.precision(config.network))
     config = dataclasses.replace(config, network=precise)
     config = dataclasses.replace(config, target=config.target.pinned())
     target = config.target.build()  # an invalid distribution is refused before anything is written
-    what = f"a network of width {given.network.width} and depth {given.network.depth} with batches of "
-    what += f"{given.training.batch_size} sequences of length {target.length}; use smaller sizes"
+    what = f"a network of width {precise.width} and depth {precise.depth} with batches of "
+    what += f"{size} sequences of length {target.length}; use smaller sizes"
     memory.check(memory.of_training(config, target), what)
     if not _writes():
         _train(_Listener(config), None, mesh)
         return 0
     with runs.draft(given.runs_folder, given.name or config.name, exact=given.name is not None) as draft:
-        record(draft.folder, config, target)
+        record(draft.folder, config, target, mesh)
         _train(_Recorder(draft, config), None, mesh)
     return 0
+
+
+def _repeat(arguments: list[str], early: options.Early) -> int:
+    if early.word is not None:
+        raise InputError(f"--from takes the run and no preset; leave out {early.word!r}")
+    given = options.parse(RepeatOptions(source=""), arguments)
+    folder = runs.find(given.source, given.runs_folder)
+    if folder is None:
+        raise runs.missing(given.source, given.runs_folder)
+    config, manifest = runs.read_config(folder), runs.read_manifest(folder)
+    if config.training is None:
+        raise InputError(f"{folder} is a run of the oracle alone; there is no training to repeat")
+    if given.devices is None and records.is_count(manifest.get("training_devices")):
+        given = dataclasses.replace(given, devices=manifest["training_devices"])
+    code = _train_new(config, given)
+    here = runs.environment()
+    other = [records.difference(manifest.get(name), here[name], name) for name in ("versions", "platform", "device")]
+    if any(other):
+        print(f"note: the bits may differ from those of {folder}: {next(filter(None, other))}", file=sys.stderr)
+    return code
 
 
 def _resume(arguments: list[str], early: options.Early) -> int:

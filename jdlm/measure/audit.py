@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from jdlm import keys
-from jdlm.errors import InputError
+from jdlm.errors import InputError, check_type
 from jdlm.measure import alarms, exact, marginals
 from jdlm.measure.alarms import ChiSquare
 from jdlm.measure.estimate import mean
@@ -193,6 +193,7 @@ def _truth(truth: Target | exact.OutputLaw) -> tuple[np.ndarray | Target, margin
         if truth.leftover > 1e-9:
             raise InputError(f"the law leaves a mask with probability {truth.leftover:.3g}; give one without leftover")
         return truth.law, marginals.of_law(truth.law)
+    check_type("truth", truth, Target, "give a target, or an OutputLaw of jdlm.exact")
     try:
         check_size(truth.length, truth.vocab_size)
     except ValueError as error:

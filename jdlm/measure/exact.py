@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from jdlm.errors import InputError
+from jdlm.errors import InputError, check_type
 from jdlm.measure.orders import OrderSpace
 from jdlm.measure.path import check_once
 from jdlm.measure.remasking import check_remasker, remasking_law
@@ -87,6 +87,7 @@ def target_law(target: Target) -> Float[np.ndarray, "..."]:
       ValueError: the space is too large.
       Unavailable: the target has no ``log_prob``.
     """
+    check_type("target", target, Target, "build one with jdlm.targets")
     check_size(target.length, target.vocab_size)
     shape = (target.vocab_size,) * target.length
     with jax.enable_x64(True):
@@ -143,6 +144,8 @@ def output_law(
       ValueError: the space is too large, the lengths differ, schedule and planner do not fit together, or the remasker
         looks at what tokens were when they were drawn, so that partly masked sequences are not all that matters.
     """
+    if schedule is not None:
+        check_type("schedule", schedule, Schedule, "build one with jdlm.schedules")
     if not isinstance(predictor, Predictor):
         if length is None or vocab_size is None:
             raise InputError(f"length={length}, vocab_size={vocab_size} of a plain function; give both")
@@ -176,6 +179,9 @@ def path_kl(
     Raises:
       ValueError: as `output_law`, or the schedule leaves masks.
     """
+    check_type("target", target, Target, "build one with jdlm.targets")
+    if schedule is not None:
+        check_type("schedule", schedule, Schedule, "build one with jdlm.schedules")
     return path_kl_of(space(predictor, planner, draw), schedule, target_law(target))
 
 

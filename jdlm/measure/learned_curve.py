@@ -195,6 +195,8 @@ def cross_entropy_curve(
     exact = target.has("conditionals")
     nested |= predictor.is_ordered
     distinct = n if nested else length * n
+    if max(n, distinct) > 2**31 - 1:
+        raise InputError(f"n={n} sequences of length {length} are more than int32 counts; use fewer")
     key, predictor, law = devices.replicate(mesh, (key, predictor, target))
     width = batch_size or (_CPU_WIDTH if devices.on_cpu() else _WIDTH)
     if predictor.is_ordered:

@@ -59,10 +59,11 @@ def _blocks(inner: Planner, block_length: int) -> Planner:
         # Ranks within a block, equal where inner priorities are, so that no scale of priorities mixes blocks.
         own = rounded(inner.priority(log_probs, masked))
         length = len(own)
-        parts = -(-length // block_length)
-        rows = jnp.pad(own, (0, parts * block_length - length), constant_values=-jnp.inf).reshape(parts, block_length)
+        width = min(block_length, length)
+        parts = -(-length // width)
+        rows = jnp.pad(own, (0, parts * width - length), constant_values=-jnp.inf).reshape(parts, width)
         rank = (rows[:, None, :] > rows[:, :, None]).sum(axis=2).reshape(-1)[:length]
-        return -(rank + jnp.arange(length) // block_length * block_length).astype(own.dtype)
+        return -(rank + jnp.arange(length) // width * width).astype(own.dtype)
 
     # A step of a planner that counts never goes beyond its block.
     def count(

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array
 
 from jdlm import keys, pytrees
-from jdlm.errors import InputError
+from jdlm.errors import InputError, check_type
 from jdlm.predictor.predictor import Predictor, in_full_precision
 from jdlm.targets import Target, validation
 
@@ -28,6 +28,7 @@ def oracle(target: Target) -> Predictor:
     Raises:
       Unavailable: when called, if the target has no exact conditionals.
     """
+    check_type("target", target, Target, "build one with jdlm.targets")
     return Predictor(target, _oracle_apply, target.length, target.vocab_size)
 
 
@@ -71,6 +72,7 @@ def perturbed(predictor: Predictor, scale: float, seed: int) -> Predictor:
       ValueError: a scale that is negative or not finite, a seed out of range, or a predictor that depends on the order
         in which tokens were revealed.
     """
+    check_type("predictor", predictor, Predictor, "use jdlm.predictor.oracle, a network or Predictor.wrap")
     scale, seed = validation.real("scale", scale), validation.integer("seed", seed, 0)
     if not (np.isfinite(scale) and scale >= 0.0):
         raise InputError(f"scale={scale} is not a size of errors; use a finite number of at least 0")
@@ -112,6 +114,8 @@ def is_of_target(predictor: Predictor) -> bool:
 
 def check_pair(predictor: Predictor, target: Target) -> None:
     """Raises ValueError if predictor and target differ in length or vocabulary."""
+    check_type("predictor", predictor, Predictor, "use jdlm.predictor.oracle, a network or Predictor.wrap")
+    check_type("target", target, Target, "build one with jdlm.targets")
     of_predictor, of_target = (predictor.length, predictor.vocab_size), (target.length, target.vocab_size)
     if of_predictor != of_target:
         raise InputError(

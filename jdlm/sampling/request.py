@@ -17,6 +17,9 @@ from jdlm.schedules.remasking.law import ticks
 from jdlm.schedules.remasking.pairs import check_counts
 from jdlm.targets import validation
 
+MOST_LANES = 2**26
+"""Most lanes of one call; more are sampled in several, with sample numbers of their own."""
+
 __all__ = ["Lanes", "Request", "Rows", "Steps", "lanes_of", "sample_numbers"]
 
 Rows = Any

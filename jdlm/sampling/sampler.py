@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Int, Int32, Key
 from numpy.typing import ArrayLike
 
 from jdlm import devices
-from jdlm.errors import InputError
+from jdlm.errors import InputError, check_type
 from jdlm.planners import Planner, has_fixed_order, random
 from jdlm.predictor import Predictor, chunk_size
 from jdlm.sampling import _queue as slots
@@ -39,6 +39,8 @@ __all__ = [
 ]
 
 DEFAULT_WIDTH = 128
+MOST_SLOTS = 2**16
+"""Largest ``batch_size``: 500 times the default, beyond which memory is taken and nothing gained."""
 _RANDOM = random()
 _PLAIN = Draw()
 
@@ -103,6 +105,7 @@ def sample_all(
     Raises:
       ValueError: as `sample`.
     """
+    check_type("predictor", predictor, Predictor, "use jdlm.predictor.oracle, a network or Predictor.wrap")
     if draw.final is not None and any(request.sizes is None for request in requests):
         raise InputError("draw has a final one, and a planner that counts by itself knows no last step; leave it out")
     layout = _layout(predictor, batch_size)
@@ -132,19 +135,13 @@ def sample_all(
 
 
 def queue_lanes(predictor: Predictor, batch_size: int | None = None, mesh: Mesh | None = None) -> int:
-    """Number of lanes that `sample_all` keeps in one queue, on all devices; more are done one queue after the other.
-
-    Args:
-      predictor: the mask predictor.
-      batch_size: as in `sample_all`.
-      mesh: as in `sample_all`.
-    """
+    """Number of lanes that `sample_all` keeps in one queue, on all devices; more are done one queue after the other."""
     return _layout(predictor, batch_size).capacity * devices.size(mesh)
 
 
 def _layout(predictor: Predictor, batch_size: int | None) -> slots.Layout:
     """The shape of the compiled program."""
-    width = validation.integer("batch_size", slots_of(predictor) if batch_size is None else batch_size)
+    width = validation.integer("batch_size", slots_of(predictor) if batch_size is None else batch_size, 1, MOST_SLOTS)
     return slots.layout(predictor.length, width, predictor.chunk or width, predictor.is_ordered)
 
 

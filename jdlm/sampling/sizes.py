@@ -10,9 +10,10 @@ from jaxtyping import Array, Int32, Key
 from numpy.typing import ArrayLike
 
 from jdlm import keys
-from jdlm.errors import InputError
+from jdlm.errors import InputError, check_type
 from jdlm.sampling._again import APART
-from jdlm.sampling.request import Steps, sample_numbers
+from jdlm.sampling.request import MOST_LANES, Steps, sample_numbers
+from jdlm.schedules import Schedule
 from jdlm.targets import validation
 
 __all__ = ["draw_sizes", "draw_steps"]
@@ -46,6 +47,7 @@ def draw_sizes(
     Raises:
       ValueError: neither or both of ``lanes`` and ``indices`` are given, invalid sample numbers, or an invalid key.
     """
+    check_type("schedule", schedule, Schedule, "build one with jdlm.schedules")
     return schedule.sizes_from(_uniforms(key, schedule, _numbers(key, lanes, indices)))
 
 
@@ -69,6 +71,7 @@ def draw_steps(key: Key[Array, ""], schedule: Any, lanes: Any = None, indices: A
     >>> steps.sizes.tolist(), steps.remask.tolist()
     ([[2, 2, 0, 1], [2, 2, 0, 1]], [[0, 0, 1, 0], [0, 0, 1, 0]])
     """
+    check_type("schedule", schedule, Schedule, "build one with jdlm.schedules")
     indices = _numbers(key, lanes, indices)
     uniforms = _uniforms(key, schedule, indices)
     more = _uniforms(key, schedule, indices, again=True) if schedule.remasks else uniforms
@@ -80,7 +83,7 @@ def _numbers(key: Array, lanes: Any, indices: ArrayLike | None) -> np.ndarray:
     keys.check(key)
     if (lanes is None) == (indices is None):
         raise InputError(f"lanes={lanes} and indices={indices}; give exactly one of the two")
-    return sample_numbers(np.arange(validation.integer("lanes", lanes, 0)) if indices is None else indices)
+    return sample_numbers(np.arange(validation.integer("lanes", lanes, 0, MOST_LANES)) if indices is None else indices)
 
 
 def _uniforms(key: Array, schedule: Any, indices: np.ndarray, again: bool = False) -> np.ndarray:

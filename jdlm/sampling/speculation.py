@@ -15,14 +15,14 @@ from jaxtyping import Array, Float, Int, Int32, Key
 from numpy.typing import ArrayLike
 
 from jdlm import devices
-from jdlm.errors import InputError
+from jdlm.errors import InputError, check_type
 from jdlm.planners import Planner, fixed_priority, has_fixed_order, random
 from jdlm.predictor import Predictor, fault_message, logits_dtype
 from jdlm.sampling import _cached_rounds as cached_rounds
 from jdlm.sampling import _rounds as rounds
 from jdlm.sampling.filter import Draw
-from jdlm.sampling.request import Request, lanes_of
-from jdlm.sampling.sampler import default_slots, slots_of
+from jdlm.sampling.request import MOST_LANES, Request, lanes_of
+from jdlm.sampling.sampler import MOST_SLOTS, default_slots, slots_of
 from jdlm.targets import validation
 
 __all__ = ["SpeculativeInfo", "speculative"]
@@ -106,6 +106,7 @@ def speculative(
     References: the rule of acceptance is that of speculative decoding; for any-order models see arXiv 2504.20456, for
     rounds in the worst case arXiv 2511.07869.
     """
+    check_type("predictor", predictor, Predictor, "use jdlm.predictor.oracle, a network or Predictor.wrap")
     if not has_fixed_order(planner):
         raise InputError(
             f"planner {planner.name} chooses positions by their logits; speculative sampling needs an order that is "
@@ -115,13 +116,13 @@ def speculative(
         raise InputError(
             f"draw has final={draw.final}, for the last step of a schedule, and drafts have none; leave it out"
         )
-    lanes = validation.integer("lanes", lanes, 0)
+    lanes = validation.integer("lanes", lanes, 0, MOST_LANES)
     length, vocab_size = predictor.length, predictor.vocab_size
     window = length if window is None else min(validation.integer("window", window), length)
     nothing = np.zeros((lanes, 1), np.int32)
     work = lanes_of(Request(key, planner, nothing, given, None, indices, allow_leftover=True), predictor)
     together = slots_of(predictor) if predictor.is_ordered else max(1, default_slots(length, vocab_size) // _CHECKS)
-    slots = together if batch_size is None else validation.integer("batch_size", batch_size)
+    slots = together if batch_size is None else validation.integer("batch_size", batch_size, 1, MOST_SLOTS)
     checks = min(window, max(_CHECKS, default_slots(length, vocab_size) // slots))
     if predictor.is_ordered:
         checks = min(

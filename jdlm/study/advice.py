@@ -17,7 +17,7 @@ import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from jdlm import curves
-from jdlm.errors import InputError
+from jdlm.errors import InputError, check_type
 from jdlm.measure import CurveEstimate, Estimate
 from jdlm.schedules import Schedule, fixed, optimal
 from jdlm.schedules.optimized import optimal_lists
@@ -279,6 +279,7 @@ def export(schedule: Schedule) -> dict[str, Any]:
     Raises:
       ValueError: the schedule leaves masks, so a loop that follows it would not end with a sequence.
     """
+    check_type("schedule", schedule, Schedule, "build one with jdlm.schedules")
     if schedule.leftover > 1e-9:
         raise InputError(
             f"schedule {schedule.name} leaves a mask with probability {schedule.leftover:.3g}; build it with "

@@ -84,8 +84,11 @@ def real(name: str, value: Any) -> float:
       ValueError: it is not a real number (True and False are not).
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise InputError(f"{name}={value!r} is not a number; use a float or an int")
-    return float(value)
+        raise InputError(f"{name}={_short(value)} is not a number; use a float or an int")
+    try:
+        return float(value)
+    except OverflowError:
+        raise InputError(f"{name}={_short(value)} is too large; use a number that a float holds") from None
 
 
 def array(name: str, values: ArrayLike, dtype: type | None = None) -> np.ndarray:

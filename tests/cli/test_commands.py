@@ -518,10 +518,11 @@ def test_what_is_needed_early(capsys):
         (["--x", "1", "--name", "b"], (None, "runs", "b", None)),
         (["--x", "1", "small"], (None, "runs", None, None)),
         (["--resume=c", "--help"], (None, "runs", None, "c")),
+        (["--from", "d", "--name", "e"], (None, "runs", "e", None, "d")),
         (["--tyro-print-completion", "bash"], (None, "runs", None, None)),
     ):
-        word, folder, name, resume = found
-        assert options.early(arguments) == (word, Path(folder), name, resume)
+        word, folder, name, resume, source = (*found, None)[:5]
+        assert options.early(arguments) == (word, Path(folder), name, resume, source)
     with pytest.raises(SystemExit, match="2"):
         options.early(["--resume"])
     assert "Missing value for argument '--resume'" in capsys.readouterr().err
