@@ -12,7 +12,7 @@ from typing import Any, TypeGuard
 from jdlm import files
 from jdlm.errors import InputError
 
-__all__ = ["MOST", "check_keys", "difference", "digest", "is_count", "is_sha256", "read", "seal", "write"]
+__all__ = ["MOST", "check_keys", "difference", "digest", "is_count", "is_sha256", "read", "seal", "shown", "write"]
 
 MOST = 2**26
 """Largest size of a record in bytes."""
@@ -81,11 +81,12 @@ def difference(recorded: Any, wanted: Any, where: str = "") -> str | None:
         return next(filter(None, found), None)
     if digest(recorded) == digest(wanted) and type(recorded) in (type(wanted), list):
         return None
-    return f"{where} was {_shown(recorded)} and is {_shown(wanted)}"
+    return f"{where} was {shown(recorded)} and is {shown(wanted)}"
 
 
-def _shown(value: Any) -> str:
-    text = repr(value)
+def shown(value: Any) -> str:
+    """A value as messages show it, in at most 60 characters."""
+    text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:40]}...{text[-17:]}"
 
 

@@ -76,6 +76,8 @@ def total_variation(p: Float[np.ndarray, "..."], q: Float[np.ndarray, "..."]) ->
 
 
 def _check_shapes(p: np.ndarray, q: np.ndarray) -> None:
+    for name, law in (("p", p), ("q", q)):
+        check_type(name, law, np.ndarray, "give the law of `output_law` or `target_law`")
     if p.shape != q.shape:
         raise InputError(f"distributions have shapes {p.shape} and {q.shape}; give two over the same sequences")
 

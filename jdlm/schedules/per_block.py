@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
 from jdlm import pytrees
-from jdlm.errors import InputError
+from jdlm.errors import InputError, check_type
 from jdlm.schedules.checks import LONGEST, whole
 from jdlm.schedules.schedule import Schedule
 
@@ -39,6 +39,7 @@ def per_block(schedule: Schedule, blocks: int) -> Schedule:
     >>> per_block(schedules.uniform(4, 2), 2).exposure().tolist()
     [2.0, 0.0, 2.0, 0.0, 2.0, 0.0, 2.0, 0.0]
     """
+    check_type("schedule", schedule, Schedule, "build one with jdlm.schedules")
     blocks = whole(blocks, "blocks")
     if blocks < 1 or blocks * schedule.length > LONGEST or blocks * schedule.num_steps > LONGEST:
         raise InputError(f"blocks={blocks} of {schedule.length} tokens; use at least 1 and at most {LONGEST} tokens")

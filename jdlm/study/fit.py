@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.optimize import isotonic_regression
 
+from jdlm import curves
 from jdlm.measure import CurveEstimate
 
 __all__ = ["exact_curve", "falling", "known_curve"]
@@ -30,6 +31,7 @@ def falling(curve: CurveEstimate) -> np.ndarray:
 
 def exact_curve(entropy_curve: np.ndarray) -> CurveEstimate:
     """An exact curve in the form of a measured one, with standard errors of 0."""
+    curves.entropy(entropy_curve)  # checks that it is one
     return CurveEstimate(np.asarray(entropy_curve, np.float64), np.zeros(len(entropy_curve)), 0)
 
 

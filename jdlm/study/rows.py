@@ -63,7 +63,7 @@ class Row:
       seed: seed of the random numbers; None where there are none.
 
     Raises:
-      ValueError: ``method`` is not one of `METHODS`.
+      ValueError: ``method`` is not one of `METHODS`, or a name holds a control character.
     """
 
     cell: str
@@ -90,6 +90,10 @@ class Row:
     def __post_init__(self):
         if self.method not in METHODS:
             raise InputError(f"method={self.method!r} of a row is not one of {', '.join(METHODS)}")
+        for name in ("cell", "target", "predictor", "schedule", "planner", "metric"):
+            text = getattr(self, name)
+            if not text.isprintable():  # it would break lines, of the file or on a terminal
+                raise InputError(f"{name}={text[:60]!r} of a row holds a control character; use another name")
 
 
 COLUMNS = tuple(field.name for field in fields(Row))

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Float64, Int, Key
 
 from jdlm import keys, pytrees
+from jdlm.errors import check_type
 from jdlm.targets import validation
 from jdlm.targets.target import Target, Tokens
 
@@ -76,5 +77,6 @@ def blocks(target: Target, copies: int) -> Blocks:
     Raises:
       ValueError: copies below 1.
     """
+    check_type("target", target, Target, "build one with jdlm.targets")
     copies = validation.integer("copies", copies)
     return Blocks(target, copies, validation.length(copies * target.length), target.vocab_size)

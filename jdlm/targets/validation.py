@@ -73,7 +73,7 @@ def _short(value: Any) -> str:
     """A value as messages show it, numbers of hundreds of digits by how many they have."""
     if isinstance(value, int) and abs(value) >= 10**30:
         return f"a number of {int(math.log10(abs(value))) + 1} digits"
-    text = repr(value)
+    text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:40]}..."
 
 

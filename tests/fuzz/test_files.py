@@ -68,8 +68,8 @@ def test_manifests_never_break_a_command_of_another_run(folder, content):
         attempt("manifests", lambda: places.read(places.find(folder / "runs/one", None)))
 
 
-FIELDS = {"schema": 2, "settings": {"network": {}}, "step": 3, "key": {"impl": "threefry2x32", "data": [0, 1]}, "tree": {},
-          "beside": {}, "sha256": "0" * 64}  # fmt: skip
+KEY = {"impl": "threefry2x32", "data": [0, 1]}
+FIELDS = {"schema": 2, "settings": {"network": {}}, "step": 3, "key": KEY, "tree": {}, "beside": {}, "sha256": "0" * 64}
 
 
 @examples(80, 2000)
@@ -83,8 +83,12 @@ def test_fields_of_a_checkpoint_are_of_their_types(folder, name, value):
         verified("checkpoint records")
 
 
+def row(**fields):
+    return attempt("rows", lambda: Row(**fields))
+
+
 cells = st.builds(
-    Row,
+    row,
     cell=texts, target=texts, predictor=texts, schedule=texts, planner=texts, num_steps=st.none() | st.integers(),
     nfe=st.none() | floats, metric=texts, index=st.none() | st.integers(), value=floats,
     standard_error=st.none() | floats, n=st.none() | st.integers(0), method=st.sampled_from(rows.METHODS),
@@ -95,7 +99,7 @@ cells = st.builds(
 @examples(60, 1500)
 @given(table=st.lists(cells, max_size=4), flip=st.integers(0, 10**6))
 def test_rows_read_back_or_are_refused(folder, table, flip):
-    path = folder / "rows.csv"
+    path, table = folder / "rows.csv", [each for each in table if each is not None]
     attempt("rows", lambda: rows.write(path, table))
     assert rows.text(rows.read(path)) == rows.text(table)
     verified("rows")
@@ -151,5 +155,5 @@ def test_presets_are_read_or_refused_and_written_back(section, key, value):
 
     config = attempt("presets", read)
     if config is not None:
-        assert presets.parse(presets.dump(config), "mine") == config
+        assert repr(presets.parse(presets.dump(config), "mine")) == repr(config)  # a NaN is not equal to itself
         verified("presets")

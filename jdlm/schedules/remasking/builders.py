@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from jdlm.errors import InputError
+from jdlm.errors import InputError, check_type
 from jdlm.planners import confidence_weighted
 from jdlm.schedules.checks import LONGEST, check_length, whole
 from jdlm.schedules.fixed_sizes import digest, list_name
@@ -141,6 +141,7 @@ def with_corrector(schedule: Schedule, rounds: int, size: int, after: int | Iter
     >>> law.sizes.tolist(), law.remask.tolist()
     ([[2, 2, 0, 1]], [[0, 0, 1, 0]])
     """
+    check_type("schedule", schedule, Schedule, "build one with jdlm.schedules")
     rounds, size = whole(rounds, "rounds"), whole(size, "size")
     if rounds < 0 or size < 1:
         raise InputError(f"rounds={rounds}, size={size}; use at least 0 rounds of size 1")
