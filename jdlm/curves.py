@@ -31,6 +31,9 @@ __all__ = [
 Weight = Literal["tc", "dtc", "both"]
 
 
+_LARGEST = 1e100  # nats or tokens, so that no sum or product of two overflows
+
+
 def entropy(entropy_curve: ArrayLike) -> float:
     """Joint entropy ``H(X) = sum_j h[j]`` of the sequence, in nats.
 
@@ -251,6 +254,8 @@ def _curve(values: ArrayLike, name: str = "entropy_curve", infinite: bool = Fals
     allowed = np.isfinite(array) | (infinite & np.isposinf(array))
     if not np.all(allowed):
         raise ValueError(f"{name} has an entry {array[~allowed][0]}; every entry must be finite")
+    if np.any(np.isfinite(array) & (np.abs(array) > _LARGEST)):
+        raise ValueError(f"{name} has an entry {array[np.abs(array) > _LARGEST][0]:g}; use at most {_LARGEST:g}")
     return array
 
 

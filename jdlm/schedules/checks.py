@@ -1,13 +1,25 @@
 """Checks of what the builders of schedules are given: lengths, numbers of steps, probabilities, memory."""
 
+import numbers
 import operator
 from typing import Any
 
 import numpy as np
 
 from jdlm.errors import InputError
+from jdlm.records import shown
 
-__all__ = ["INT32", "LONGEST", "check_length", "check_memory", "check_probabilities", "check_steps", "whole"]
+__all__ = [
+    "INT32",
+    "LONGEST",
+    "check_length",
+    "check_memory",
+    "check_probabilities",
+    "check_steps",
+    "numbers_of",
+    "real",
+    "whole",
+]
 
 INT32 = 2**31 - 1
 LONGEST = 2**24
@@ -30,7 +42,7 @@ def whole(value: Any, name: str) -> int:
             raise TypeError
         return operator.index(value)
     except TypeError:
-        raise InputError(f"{name}={value!r} is not a whole number; use an integer") from None
+        raise InputError(f"{name}={shown(value)} is not a whole number; use an integer") from None
 
 
 def check_length(length: Any) -> int:
@@ -82,3 +94,32 @@ def check_probabilities(probabilities: np.ndarray, what: str) -> None:
     sums = probabilities.sum(axis=-1)
     if not np.allclose(sums, 1.0, rtol=0.0, atol=1e-9):
         raise InputError(f"{what} sum to {sums.flat[np.argmax(np.abs(sums - 1.0))]:.9g}; probabilities sum to 1")
+
+
+def real(value: Any, name: str) -> float:
+    """``value`` as a Python float, infinite and NaN ones included.
+
+    Raises:
+      ValueError: it is not a real number, or one that a float does not hold.
+    """
+    try:
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            raise TypeError
+        return float(value)
+    except (TypeError, OverflowError):
+        raise InputError(f"{name}={shown(value)} is not a number that a float holds") from None
+
+
+def numbers_of(values: Any, name: str) -> np.ndarray:
+    """``values`` as a float64 array of any shape.
+
+    Raises:
+      ValueError: they are not real numbers, or of different lengths side by side.
+    """
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind not in "fiuO":
+            raise TypeError
+        return array.astype(np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"{name}={shown(values)} is not an array of real numbers") from None

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from jdlm import curves
 from jdlm.errors import InputError
 from jdlm.schedules import shortest_path
-from jdlm.schedules.checks import check_memory, check_steps
+from jdlm.schedules.checks import check_memory, check_steps, numbers_of
 from jdlm.schedules.fixed_sizes import fixed, list_name
 from jdlm.schedules.schedule import Schedule
 
@@ -35,7 +35,7 @@ def optimal(curve: ArrayLike, num_steps: int) -> Schedule:
     >>> optimal([1.0, 1.0, 0.5, 0.5], 2).law().sizes   # two tokens, after which the rest costs less
     array([[2, 2]], dtype=int32)
     """
-    c = np.asarray(curve, dtype=np.float64)
+    c = numbers_of(curve, "curve")
     if c.ndim != 1 or c.size == 0 or not np.all(np.isfinite(c)):
         raise InputError(f"curve has shape {c.shape}; give one finite number of nats for each revealed count")
     length, num_steps = check_steps(len(c), num_steps)
@@ -72,7 +72,7 @@ def optimal_lists(curve: ArrayLike) -> list[Int[np.ndarray, " steps"]]:
     Args:
       curve: ``[length]`` nats.
     """
-    c = np.asarray(curve, dtype=np.float64)
+    c = numbers_of(curve, "curve")
     paths = _paths(c, len(c))
     return [np.diff(shortest_path.trace(paths, count)) for count in range(1, len(c) + 1)]
 

@@ -24,7 +24,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from jdlm.errors import InputError
-from jdlm.schedules.checks import LONGEST, check_length, whole
+from jdlm.schedules.checks import LONGEST, check_length, numbers_of, real, whole
 from jdlm.schedules.fixed_sizes import digest
 from jdlm.schedules.schedule import Schedule
 from jdlm.schedules.thinning_law import Thinning
@@ -169,6 +169,7 @@ def adaptive_times(kappa: float, start: float = 1.0, stop: float = 1e-2) -> Floa
     >>> adaptive_times(0.5, stop=0.2)
     array([1.  , 0.5 , 0.25, 0.2 ])
     """
+    kappa, start, stop = real(kappa, "kappa"), real(start, "start"), real(stop, "stop")
     if not 0.0 < kappa < 1.0:
         raise InputError(f"kappa={kappa} is not a relative step; use one between 0 and 1")
     if not 0.0 < stop < start < np.inf:
@@ -258,7 +259,7 @@ def _steps(times: ArrayLike, masking: Masking, still: bool = False) -> tuple[np.
 
 
 def _decreasing(times: ArrayLike, still: bool = False) -> np.ndarray:
-    tau = np.asarray(times, dtype=np.float64)
+    tau = numbers_of(times, "times")
     if tau.ndim != 1 or len(tau) < 2:
         raise InputError(f"times have shape {tau.shape}; give a start and one more for each step")
     if not np.all(np.isfinite(tau)) or tau[-1] < 0.0 or np.any(np.diff(tau) > 0.0 if still else np.diff(tau) >= 0.0):

@@ -98,6 +98,9 @@ def array(name: str, values: ArrayLike, dtype: type | None = None) -> np.ndarray
       ValueError: the values are ragged (lists of different lengths side by side), or cannot be converted to the dtype.
     """
     try:
+        found = np.array(values)
+        if found.dtype.kind == "c":
+            raise ValueError("it holds complex numbers")
         found = np.array(values, dtype)
     except (ValueError, TypeError, OverflowError) as error:
         if (fault := _ragged(name, values)) is not None:

@@ -64,6 +64,12 @@ lists = st.recursive(st.one_of(integers, floats, st.none()), lambda inner: st.li
 anything = st.one_of(scalars, arrays(), lists, st.dictionaries(texts, integers, max_size=2))
 
 
+@st.composite
+def mostly(draw, usual, other):
+    """The usual values, and in one of five cases any other."""
+    return draw(other) if draw(st.integers(0, 4)) == 0 else draw(usual)
+
+
 def attempt(area, call):
     """What a call returns; None if it refused its input as it should.
 
