@@ -19,6 +19,9 @@ from jdlm.targets import validation
 __all__ = ["entropy_bounded", "entropy_sum", "threshold"]
 
 
+_LARGEST = 1e30  # of float32, with room for sums
+
+
 def threshold(tau: float | int) -> Planner:
     """Return the planner that reveals all positions whose most likely token has a probability above ``tau``.
 
@@ -117,8 +120,8 @@ def _within(
 
 def _at_least_zero(name: str, value: float | int) -> float:
     value = validation.real(name, value)
-    if not 0.0 <= value < float("inf"):
-        raise InputError(f"{name}={value} nats is not a valid bound; use a finite number of at least 0")
+    if not 0.0 <= value <= _LARGEST:
+        raise InputError(f"{name}={value} nats is not a valid bound; use a number from 0 to {_LARGEST:g}")
     return value + 0.0  # -0.0 equals 0.0, whose name it takes
 
 

@@ -285,7 +285,7 @@ def test_evaluate(number, wrong, n, seed):
     verified("evaluate")
 
 
-@examples(25, 400)
+@examples(25, 600)
 @given(
     number=st.integers(0, len(LAWS) - 1),
     n=mostly(st.sampled_from([100, 200, 400]), anything),
