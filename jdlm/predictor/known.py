@@ -73,15 +73,13 @@ def perturbed(predictor: Predictor, scale: float, seed: int) -> Predictor:
         in which tokens were revealed.
     """
     check_type("predictor", predictor, Predictor, "use jdlm.predictor.oracle, a network or Predictor.wrap")
-    scale, seed = validation.real("scale", scale), validation.integer("seed", seed, 0)
+    scale, seed = validation.real("scale", scale), validation.integer("seed", seed, 0, 2**32 - 1)
     if not (np.isfinite(scale) and scale >= 0.0):
         raise InputError(f"scale={scale} is not a size of errors; use a finite number of at least 0")
     if predictor.is_ordered:
         raise InputError(
             "the predictor depends on the order of reveal, which a perturbation does not know; perturb another"
         )
-    if seed > 2**32 - 1:
-        raise InputError(f"seed={seed} is too large; use at most {2**32 - 1}")
     params = _Perturbation(predictor, np.float64(scale), np.uint32(seed))
     return dataclasses.replace(predictor, params=params, apply=_perturbed_apply)
 

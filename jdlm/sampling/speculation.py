@@ -125,9 +125,8 @@ def speculative(
     slots = together if batch_size is None else validation.integer("batch_size", batch_size, 1, MOST_SLOTS)
     checks = min(window, max(_CHECKS, default_slots(length, vocab_size) // slots))
     if predictor.is_ordered:
-        checks = min(
-            length, _CPU_WIDTH if devices.on_cpu() else _WIDTH
-        )  # whatever the window, so that one program serves all
+        # Whatever the window, so that one program serves all.
+        checks = min(length, _CPU_WIDTH if devices.on_cpu() else _WIDTH)
     kind = rounds.Kind(draw, slots, checks, logits_dtype(predictor))
     engine = cached_rounds.run if predictor.is_ordered else rounds.run
     table = fixed_priority(planner, length)[None]

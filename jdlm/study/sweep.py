@@ -200,7 +200,7 @@ def _check(
     """Raises ValueError unless all belong to the target and each cell has a name, and with it keys, of its own."""
     if min(validation.integer("n", n), validation.integer("curve_n", curve_n)) < 2:
         raise InputError(f"n={n}, curve_n={curve_n}; use at least 2 of each")
-    check_seed(validation.integer("seed", seed, 0))
+    check_seed(validation.integer("seed", seed, 0, 2**63))
     for schedule in schedules:
         if schedule.length != target.length:
             raise InputError(

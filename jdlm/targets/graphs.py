@@ -77,7 +77,7 @@ def random_regular(vertices: int, degree: int, seed: int) -> Int[np.ndarray, "ve
         validation.integer("vertices", vertices, 3, _MOST_VERTICES),
         validation.integer("degree", degree, 2),
     )
-    seed = validation.integer("seed", seed, 0)
+    seed = validation.integer("seed", seed, 0, 2**63)
     if degree >= vertices:
         raise InputError(f"degree={degree} with vertices={vertices}; use at most {vertices - 1}")
     if vertices * degree % 2:

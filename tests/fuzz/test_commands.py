@@ -161,7 +161,7 @@ def lines(draw):
     return "train" if command == "train" else "sample", words
 
 
-@examples(60, 1500)
+@examples(16, 1500)
 @given(line=lines())
 def test_command_lines(workplace, line):
     name, words = line

@@ -35,7 +35,7 @@ laws = st.sampled_from(
 arguments = st.one_of(small, laws, anything, arrays(), st.just(targets.parity(3)), st.just(schedules.uniform(3, 2)))
 
 
-@examples(300, 6000)
+@examples(100, 6000)
 @given(name=st.sampled_from(list(SCHEDULES)), values=st.lists(arguments, min_size=4, max_size=4))
 def test_schedules(name, values):
     made = attempt("schedules", lambda: getattr(schedules, name)(*values[: SCHEDULES[name]]))
@@ -60,7 +60,7 @@ def is_small(target):
     return target.vocab_size**target.length <= 300 and target.length <= 5
 
 
-@examples(200, 4000)
+@examples(60, 4000)
 @given(name=st.sampled_from(list(TARGETS)), values=st.lists(arguments, min_size=4, max_size=4))
 def test_targets(name, values):
     target = attempt("targets", lambda: getattr(targets, name)(*values[: TARGETS[name]]))
@@ -78,7 +78,7 @@ def test_targets(name, values):
         verified("targets")
 
 
-@examples(60, 800)
+@examples(12, 800)
 @given(
     name=st.sampled_from(list(PLANNERS)),
     values=st.lists(st.one_of(arguments, st.just(planners.random())), min_size=2, max_size=2),
@@ -94,7 +94,7 @@ def test_planners(name, values):
         verified("planners")
 
 
-@examples(60, 1200)
+@examples(30, 1200)
 @given(
     temperature=mostly(st.floats(0.1, 3), scalars),
     top_k=mostly(st.none() | st.integers(1, 4), scalars),
@@ -201,7 +201,7 @@ def sampled(draw):
     return number, wrong, options
 
 
-@examples(120, 1500)
+@examples(40, 1500)
 @given(case=sampled())
 def test_sampling(case):
     """Tokens are of the vocabulary and possible, given ones are kept, calls are the steps that reveal something."""
@@ -238,7 +238,7 @@ def listed(draw):
     return number, draw(anything) if draw(st.integers(0, 4)) == 0 else list(draw(st.sampled_from(lists)))
 
 
-@examples(40, 600)
+@examples(15, 600)
 @given(case=listed(), wrong=st.booleans())
 def test_exact(case, wrong):
     """The output distribution sums to 1; with the oracle its KL is at most the path KL, which is the identity's."""
@@ -259,7 +259,7 @@ def test_exact(case, wrong):
     verified("exact")
 
 
-@examples(25, 400)
+@examples(8, 400)
 @given(
     number=st.integers(0, len(LAWS) - 1),
     wrong=st.booleans(),
@@ -285,7 +285,7 @@ def test_evaluate(number, wrong, n, seed):
     verified("evaluate")
 
 
-@examples(25, 600)
+@examples(8, 600)
 @given(
     number=st.integers(0, len(LAWS) - 1),
     n=mostly(st.sampled_from([100, 200, 400]), anything),
@@ -310,7 +310,7 @@ def test_audit(number, n, broken, alarm, seed):
         verified("audit")
 
 
-@examples(40, 500)
+@examples(15, 500)
 @given(values=st.lists(anything, min_size=3, max_size=3))
 def test_whatever_stands_in_the_place_of_a_key_a_predictor_or_a_schedule(values):
     first, second, third = values
