@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from jdlm import files
+from jdlm.errors import InputError
 
 
 def test_bytes_and_text_are_written_as_they_are(tmp_path):
@@ -52,3 +53,39 @@ def test_text_that_cannot_be_encoded_touches_nothing(tmp_path):
     with pytest.raises(FileNotFoundError):
         files.write(Path(tmp_path, "missing", "a.txt"), "new")
     assert os.listdir(tmp_path) == []
+
+
+def test_files_of_the_living_are_left_alone(tmp_path):
+    """A file that another process is writing is locked by it; one that nobody has locked is of a dead one."""
+    living, dead = tmp_path / ".a.txt.11111111.partial", tmp_path / ".a.txt.22222222.partial"
+    living.write_text("half")
+    dead.write_text("half")
+    descriptor = files.acquire(living)
+    files.write(tmp_path / "a.txt", "new")
+    assert sorted(os.listdir(tmp_path)) == [living.name, "a.txt"]
+    os.close(descriptor)
+    files.clean(tmp_path)
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_only_regular_files_of_bounded_size_are_read(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"12345")
+    assert files.read(path, 5) == b"12345"
+    with pytest.raises(InputError, match=r"a\.txt has 5 bytes; at most 4 are read"):
+        files.read(path, 4)
+    os.mkfifo(tmp_path / "pipe")
+    for other, kind in ((tmp_path / "pipe", "a pipe"), ("/dev/zero", "a device"), (tmp_path, "a folder")):
+        with pytest.raises(InputError, match=f"{other} is {kind}; give a regular file"):
+            files.read(other, 5)
+    with pytest.raises(FileNotFoundError):
+        files.read(tmp_path / "missing", 5)
+
+
+def test_a_lock_is_held_by_one(tmp_path):
+    first = files.acquire(tmp_path / "lock")
+    assert first is not None and files.acquire(tmp_path / "lock") is None
+    os.close(first)
+    again = files.acquire(tmp_path / "lock")
+    assert again is not None
+    os.close(again)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jdlm import config, exact, planners, schedules, targets
+from jdlm import config, exact, keys, planners, sampling, schedules, targets
 from jdlm.predictor import oracle
 from jdlm.sampling import draw_sizes, sample_with_info
 from tests.measure.test_remasking import wrong
@@ -108,3 +108,12 @@ def test_equal_blocks_are_equal_and_bad_ones_refused():
     assert config.build_planner("blocks_confidence:4") == planners.blocks(planners.confidence(), 4)
     with pytest.raises(ValueError, match=r"length=2\.5 of a block is not a whole number"):
         config.build_planner("blocks:2.5")
+
+
+def test_a_block_longer_than_the_sequence_is_the_inner_planner():
+    """Also one of 2^31 - 1 positions, whose square no program can hold."""
+    predictor = oracle(targets.sticky_markov(4, 2, 0.8))
+    wanted = sampling.sample(keys.key(3), predictor, [[2, 1, 1]] * 8)
+    for length in (5, 1000, 2**31 - 1):
+        planner = planners.blocks(planners.random(), length)
+        np.testing.assert_array_equal(sampling.sample(keys.key(3), predictor, [[2, 1, 1]] * 8, planner=planner), wanted)

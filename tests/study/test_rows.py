@@ -111,3 +111,10 @@ def test_a_column_that_a_figure_needs_is_asked_for(known, column, value):
     assert known(make(**{column: value})) == value
     with pytest.raises(ValueError, match=f"^a row of path_kl_nats has no {column}, which its figure needs; write one$"):
         known(make(**{column: None}))
+
+
+@pytest.mark.parametrize("name", ["a\rb", "a\nb", "a\r\nb", '"', ",", "\r"])
+def test_names_with_line_ends_read_back(tmp_path, name):
+    table = [Row("0" * 12, name, name, "", "", None, None, name, None, 0.5, None, None, "exact", None)] * 2
+    rows.write(tmp_path / "rows.csv", table)
+    assert rows.read(tmp_path / "rows.csv") == table
