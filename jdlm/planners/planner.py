@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jdlm.errors import InputError
+from jdlm.records import shown
 
 __all__ = [
     "GRID",
@@ -102,7 +103,7 @@ def check(planner: Any) -> None:
     """
     if not isinstance(planner, Planner):
         raise InputError(
-            f"planner={planner!r} is not a planner; use one such as planners.random(), or make your own with "
+            f"planner={shown(planner)} is not a planner; use one such as planners.random(), or make your own with "
             "planners.Planner(name=..., priority=...)"
         )
 
