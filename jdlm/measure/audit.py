@@ -22,6 +22,7 @@ from jdlm.targets import Target, validation
 __all__ = ["ALARM", "Check", "Report", "audit", "chi_square"]
 
 _BINS = 20  # of log probabilities
+_MOST = 2**26  # sequences: hours of any sampler
 
 
 def chi_square(
@@ -89,7 +90,7 @@ def audit(
       ValueError: n < 100, an output law with leftover masks, a target without conditionals whose space is too large, or
         tokens of a wrong shape or dtype.
     """
-    if validation.integer("n", n) < 100:
+    if validation.integer("n", n, 1, _MOST) < 100:
         raise InputError(f"n={n} sequences show little; use at least 100")
     keys.check(key)
     key_sampler, key_floor, key_scores = jax.random.split(key, 3)
