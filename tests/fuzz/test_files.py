@@ -27,7 +27,7 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("fuzz")
 
 
-@examples(60, 1500)
+@examples(25, 1500)
 @given(content=objects, sealed=st.booleans())
 def test_records_read_back(folder, content, sealed):
     content.pop("record_sha256", None)
@@ -39,7 +39,7 @@ def test_records_read_back(folder, content, sealed):
         verified("records")
 
 
-@examples(60, 1500)
+@examples(25, 1500)
 @given(text=st.one_of(st.binary(max_size=60), st.text(max_size=60).map(lambda t: t.encode("utf-8", "replace"))))
 def test_bytes_are_no_record(folder, text):
     path = folder / "bytes.json"
@@ -53,7 +53,7 @@ NAMES = ["schema", "name", "kind", "started", "finished", "settings", "sweep", "
          "steps_done", "seeds"]  # fmt: skip
 
 
-@examples(80, 2000)
+@examples(30, 2000)
 @given(content=st.dictionaries(st.sampled_from(NAMES), values, max_size=6))
 def test_manifests_never_break_a_command_of_another_run(folder, content):
     """Whatever it holds, it is read or refused, and the newest run is found."""
@@ -72,7 +72,7 @@ KEY = {"impl": "threefry2x32", "data": [0, 1]}
 FIELDS = {"schema": 2, "settings": {"network": {}}, "step": 3, "key": KEY, "tree": {}, "beside": {}, "sha256": "0" * 64}
 
 
-@examples(80, 2000)
+@examples(30, 2000)
 @given(name=st.sampled_from([*FIELDS, "more"]), value=values)
 def test_fields_of_a_checkpoint_are_of_their_types(folder, name, value):
     (folder / "model.json").write_text(json.dumps(records.seal(FIELDS | {name: value})))
@@ -96,7 +96,7 @@ cells = st.builds(
 )  # fmt: skip
 
 
-@examples(60, 1500)
+@examples(25, 1500)
 @given(table=st.lists(cells, max_size=4), flip=st.integers(0, 10**6))
 def test_rows_read_back_or_are_refused(folder, table, flip):
     path, table = folder / "rows.csv", [each for each in table if each is not None]
@@ -133,7 +133,7 @@ WORDS = [
 ]
 
 
-@examples(100, 2500)
+@examples(40, 2500)
 @given(
     section=st.sampled_from(list(PRESET)),
     key=st.one_of(

@@ -35,7 +35,7 @@ laws = st.sampled_from(
 arguments = st.one_of(small, laws, anything, arrays(), st.just(targets.parity(3)), st.just(schedules.uniform(3, 2)))
 
 
-@examples(100, 6000)
+@examples(40, 6000)
 @given(name=st.sampled_from(list(SCHEDULES)), values=st.lists(arguments, min_size=4, max_size=4))
 def test_schedules(name, values):
     made = attempt("schedules", lambda: getattr(schedules, name)(*values[: SCHEDULES[name]]))
@@ -60,7 +60,7 @@ def is_small(target):
     return target.vocab_size**target.length <= 300 and target.length <= 5
 
 
-@examples(60, 4000)
+@examples(25, 4000)
 @given(name=st.sampled_from(list(TARGETS)), values=st.lists(arguments, min_size=4, max_size=4))
 def test_targets(name, values):
     target = attempt("targets", lambda: getattr(targets, name)(*values[: TARGETS[name]]))
@@ -132,7 +132,7 @@ def pairs(draw):
     return values
 
 
-@examples(100, 1500)
+@examples(40, 1500)
 @given(values=pairs(), weight=st.sampled_from(["tc", "dtc", "both"]))
 def test_curves(values, weight):
     exposure, curve = values
