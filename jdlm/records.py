@@ -79,7 +79,7 @@ def difference(recorded: Any, wanted: Any, where: str = "") -> str | None:
         prefix = f"{where}." if where else ""
         found = (difference(recorded.get(name), wanted.get(name), prefix + name) for name in names)
         return next(filter(None, found), None)
-    if digest(recorded) == digest(wanted) and type(recorded) in (type(wanted), list):
+    if digest(recorded) == digest(wanted):
         return None
     return f"{where} was {shown(recorded)} and is {shown(wanted)}"
 

@@ -45,6 +45,7 @@ def test_drafts_of_the_living_and_those_just_begun_are_left_alone(tmp_path):
     os.utime(old, (time.time() - 3600,) * 2)
     with drafts.draft(tmp_path, "mine") as mine:
         assert young.exists() and not old.exists()  # neither has a lock: one may be about to take it
+        os.utime(mine.folder, (time.time() - 3600,) * 2)
         with drafts.draft(tmp_path, "mine") as other:
             assert mine.folder.exists() and other.folder.exists()
             assert (mine.publish().name, other.publish().name) == ("mine", "mine-2")
