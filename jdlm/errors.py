@@ -1,8 +1,9 @@
 """The error of bad input: what a caller can mend, told apart from faults of jdlm itself."""
 
+import math
 from typing import Any
 
-__all__ = ["InputError", "check_type"]
+__all__ = ["InputError", "check_type", "shown"]
 
 
 class InputError(ValueError):
@@ -24,3 +25,11 @@ def check_type(name: str, value: Any, kind: type, remedy: str) -> None:
     """
     if not isinstance(value, kind):
         raise InputError(f"{name} is of type {type(value).__name__}, not a {kind.__name__}; {remedy}")
+
+
+def shown(value: Any) -> str:
+    """A value as messages show it: on one line, in at most 60 characters, a huge number by how many digits it has."""
+    if isinstance(value, int) and abs(value) >= 10**30:
+        return f"a number of {int(math.log10(abs(value))) + 1} digits"
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{text[:40]}...{text[-17:]}"

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from jdlm import files
-from jdlm.errors import InputError
+from jdlm.errors import InputError, shown
 
-__all__ = ["MOST", "check_keys", "difference", "digest", "is_count", "is_sha256", "read", "seal", "shown", "write"]
+__all__ = ["MOST", "check_keys", "difference", "digest", "is_count", "is_sha256", "read", "seal", "write"]
 
 MOST = 2**26
 """Largest size of a record in bytes."""
@@ -82,12 +82,6 @@ def difference(recorded: Any, wanted: Any, where: str = "") -> str | None:
     if digest(recorded) == digest(wanted):
         return None
     return f"{where} was {shown(recorded)} and is {shown(wanted)}"
-
-
-def shown(value: Any) -> str:
-    """A value as messages show it, in at most 60 characters."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 60 else f"{text[:40]}...{text[-17:]}"
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

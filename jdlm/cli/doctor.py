@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jdlm.cli import cache, figures, hosts, options
-from jdlm.cli.resource import load_network, resolve
+from jdlm.cli.resource import find_run, load_network, resolve
 from jdlm.config import MixtureConfig, presets
 from jdlm.errors import InputError
 from jdlm.study import places, runs
@@ -28,7 +28,7 @@ class Options(options.FolderOptions):
 def main(arguments: list[str]) -> int:
     """Runs all checks, one line each; 0 if all passed, 1 if not."""
     given = options.parse(Options(), arguments, "doctor")
-    folder = _folder(given.run, given.runs_folder)
+    folder = find_run(given.run, given.runs_folder, "and doctor checks runs; leave it out, or name a run")
     hosts.connect(hosts.HostOptions())  # the devices that a run would use
     checks: list[tuple[str, Callable[[], str]]] = [
         ("versions", _versions),
@@ -48,16 +48,6 @@ def main(arguments: list[str]) -> int:
     if folder is None:
         print(f"no run under {given.runs_folder} yet, so none was checked")
     return 0 if all(passed) else 1
-
-
-def _folder(word: str | None, root: Path) -> Path | None:
-    if word is None:
-        return runs.newest(root)
-    folder = runs.find(word, root)
-    if folder is None:
-        resolve(word, root)  # says what is wrong with a word that is neither
-        raise InputError(f"{word!r} is a preset, and doctor checks runs; leave it out, or name a run")
-    return folder
 
 
 def _report(name: str, check: Callable[[], str]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jdlm.cli import interrupt, progress
+from jdlm.cli import interrupt, options, progress
 from jdlm.study import runs
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def draw(
 
             files = figures.draw(table, folder / runs.FIGURES, makers, progress=report)
     except Exception as error:
-        if "--debug" in sys.argv or sys.flags.dev_mode:
+        if options.is_debugging():
             raise
         reason = " ".join(str(error).split()) or type(error).__name__
         print(f"error: {reason}; {folder / file} is whole", file=sys.stderr)

@@ -1,5 +1,6 @@
 """Several devices and hosts: connects the processes of a command and chooses the devices that share its work."""
 
+import contextlib
 import os
 import sys
 from dataclasses import dataclass
@@ -91,3 +92,10 @@ def connect(given: HostOptions, batch_size: int | None = None, folder: Path | No
     elif folder is not None and given.coordinator == "auto":
         runs.check_writable(folder)
     return devices.mesh(count)
+
+
+def locked(folder: Path) -> contextlib.AbstractContextManager[None]:
+    """Keeps other writers out of a folder, after `connect`; process 0 does it for all."""
+    from jdlm import devices
+
+    return runs.lock(folder) if devices.is_main() else contextlib.nullcontext()

@@ -4,8 +4,7 @@ import json
 from dataclasses import dataclass
 
 from jdlm.cli import options
-from jdlm.cli.resource import resolve
-from jdlm.errors import InputError
+from jdlm.cli.resource import find_run, resolve
 from jdlm.study import runs
 
 __all__ = ["Options", "main"]
@@ -25,10 +24,10 @@ class Options(options.FolderOptions):
 def main(arguments: list[str]) -> int:
     """Prints the manifest."""
     given = options.parse(Options(), arguments, "manifest")
-    folder = runs.newest(given.runs_folder) if given.run is None else runs.find(given.run, given.runs_folder)
+    folder = find_run(given.run, given.runs_folder, "of which nothing is recorded; name a run")
     if folder is None:
-        resolve(given.run, given.runs_folder)  # says what is wrong with a word that is neither
-        raise InputError(f"{given.run!r} is a preset, of which nothing is recorded; name a run")
+        resolve(None, given.runs_folder)  # says how to make one
+        return 2
     manifest = runs.read_manifest(folder)
     if manifest.get("kind") != "study":
         runs.read_config(folder)

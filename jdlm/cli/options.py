@@ -115,3 +115,8 @@ def again() -> str:
     """The command of this process as one line for a shell."""
     words = [shlex.quote(word) for word in command_line()]
     return " ".join((["python"] if words[0].endswith(".py") else []) + words)
+
+
+def is_debugging() -> bool:
+    """Whether the traceback of an error is wanted."""
+    return "--debug" in sys.argv or sys.flags.dev_mode

@@ -59,6 +59,24 @@ def resolve(word: str | None, root: Path, *, fresh: bool = False) -> Resource:
     raise InputError(f"{missing}; there is also the command {commands[0]!r}") if commands else missing
 
 
+def find_run(word: str | None, root: Path, instead: str) -> Path | None:
+    """The folder of a run or a study, of the newest run if there is no word; None if there is no run at all.
+
+    Args:
+      word: name or path.
+      root: folder of the runs.
+      instead: what is said of a preset, which has no folder.
+
+    Raises:
+      ValueError: there is no run of that name.
+    """
+    folder = runs.newest(root) if word is None else runs.find(word, root)
+    if folder is None and word is not None:
+        resolve(word, root)  # says what is wrong with a word that is neither
+        raise InputError(f"{word!r} is a preset, {instead}")
+    return folder
+
+
 def load_network(resource: Resource, target: "Target") -> "Predictor | None":
     """The trained network of a run; None for a run of the oracle alone.
 

@@ -1,6 +1,5 @@
 """``sample.py sweep``: rows and figures of a run."""
 
-import contextlib
 import dataclasses
 import sys
 import traceback
@@ -66,18 +65,11 @@ def main(arguments: list[str]) -> int:
         places.choose(folder, given.sweep, given.sweep_name)  # a name that is taken is told at once
         cache.compiled_programs()
         mesh = hosts.connect(given, folder=folder)
-        with _locked(folder):
+        with hosts.locked(folder):
             return _sweep_into(folder, resource, mesh, given)
     given = options.parse(PresetOptions(target=config.target, sweep=config.sweep), arguments, "sweep")
     options.check_leading(early.word, given.run)
     return _sweep_preset(given, resource)
-
-
-def _locked(folder: Path) -> contextlib.AbstractContextManager[None]:
-    """Keeps other writers out; process 0 does it for all."""
-    from jdlm import devices
-
-    return runs.lock(folder) if devices.is_main() else contextlib.nullcontext()
 
 
 def _sweep_preset(given: PresetOptions, preset: Resource) -> int:
@@ -155,7 +147,7 @@ def _measure(
     failed: list[str] = []
 
     def fail(what: str, error: Exception) -> None:
-        if "--debug" in sys.argv:
+        if options.is_debugging():
             traceback.print_exception(error)
         print(f"error: {what}: {' '.join(str(error).split()) or type(error).__name__}"[:300], file=sys.stderr)
         failed.append(what)

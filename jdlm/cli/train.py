@@ -1,6 +1,5 @@
 """``train.py``: trains the network of a preset, or continues an interrupted run."""
 
-import contextlib
 import dataclasses
 import shlex
 import sys
@@ -126,9 +125,7 @@ def _repeat(arguments: list[str], early: options.Early) -> int:
     if early.word is not None:
         raise InputError(f"--from takes the run and no preset; leave out {early.word!r}")
     given = options.parse(RepeatOptions(source=""), arguments)
-    folder = runs.find(given.source, given.runs_folder)
-    if folder is None:
-        raise runs.missing(given.source, given.runs_folder)
+    folder = _found(given.source, given.runs_folder)
     config, manifest = runs.read_config(folder), runs.read_manifest(folder)
     if config.training is None:
         raise InputError(f"{folder} is a run of the oracle alone; there is no training to repeat")
@@ -142,19 +139,24 @@ def _repeat(arguments: list[str], early: options.Early) -> int:
     return code
 
 
+def _found(word: str, root: Path) -> Path:
+    folder = runs.find(word, root)
+    if folder is None:
+        raise runs.missing(word, root)
+    return folder
+
+
 def _resume(arguments: list[str], early: options.Early) -> int:
     if early.word is not None:
         raise InputError(f"--resume takes the run and no preset; leave out {early.word!r}")
     given = options.parse(ResumeOptions(resume=""), arguments)
-    folder = runs.find(given.resume, given.runs_folder)
-    if folder is None:
-        raise runs.missing(given.resume, given.runs_folder)
+    folder = _found(given.resume, given.runs_folder)
     config = runs.read_config(folder)
     if config.network is None or config.training is None:
         raise InputError(f"{folder} is a run of the oracle alone; there is no training to continue")
     cache.compiled_programs()
     mesh = hosts.connect(given, config.training.batch_size, folder)
-    with runs.lock(folder) if _writes() else contextlib.nullcontext():
+    with hosts.locked(folder):
         return _go_on(folder, config, mesh)
 
 

@@ -9,7 +9,7 @@ from typing_extensions import Doc
 
 from jdlm.config import words
 from jdlm.config.settings import NetworkConfig, TrainingConfig, check_seed
-from jdlm.errors import InputError
+from jdlm.errors import InputError, shown
 from jdlm.targets import TargetConfig
 
 __all__ = ["Config", "SweepConfig"]
@@ -139,5 +139,4 @@ def _check_sizes(value: Any, where: str = "") -> None:
         numbers = entry if isinstance(entry, tuple) else (entry,)
         for number in numbers:
             if isinstance(number, int) and abs(number) > _LARGEST and each.name != "seed":
-                shown = str(number) if abs(number) < 10**20 else "a number of more than 20 digits"
-                raise InputError(f"{name}={shown} is too large; use at most {_LARGEST}")
+                raise InputError(f"{name}={shown(number)} is too large; use at most {_LARGEST}")

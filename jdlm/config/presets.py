@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union
 
 from jdlm import files
 from jdlm.config import TARGETS, Config, TargetConfig, nearest
-from jdlm.errors import InputError
+from jdlm.errors import InputError, shown
 
 if TYPE_CHECKING:
     from tomlkit.items import Table
@@ -139,7 +139,7 @@ def _build(cls: type, data: dict[str, Any], where: str) -> Any:
     kind = f" of kind {cls.kind!r}" if issubclass(cls, TargetConfig) else ""
     for key in data:
         if key not in fields:
-            raise InputError(f"unknown key {_shown(key)} in {title}{kind}; {nearest(key[:60], fields, what='keys')}")
+            raise InputError(f"unknown key {shown(key)} in {title}{kind}; {nearest(key[:60], fields, what='keys')}")
     for key, field in fields.items():
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and key not in data:
@@ -158,7 +158,7 @@ def _target(value: Any, where: str) -> Any:
         raise InputError(f"no target; begin a section [{where}] with kind = one of {', '.join(sorted(TARGETS))}")
     kind = value["kind"]
     if not isinstance(kind, str) or kind not in TARGETS:
-        raise InputError(f"unknown target kind {_shown(kind)}; {nearest(str(kind)[:60], TARGETS, what='kinds')}")
+        raise InputError(f"unknown target kind {shown(kind)}; {nearest(str(kind)[:60], TARGETS, what='kinds')}")
     return _build(TARGETS[kind], {key: entry for key, entry in value.items() if key != "kind"}, where)
 
 
@@ -171,28 +171,22 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return _convert(next(arg for arg in args if arg is not type(None)), value, where)
     if origin is Literal:
         if value not in args:
-            raise InputError(f"{where} = {_shown(value)} is unknown; use one of {', '.join(map(repr, args))}")
+            raise InputError(f"{where} = {shown(value)} is unknown; use one of {', '.join(map(repr, args))}")
         return value
     if origin is tuple:
         if not isinstance(value, list):
-            raise InputError(f"{where} = {_shown(value)} is not a list; write it in brackets")
+            raise InputError(f"{where} = {shown(value)} is not a list; write it in brackets")
         return tuple(_convert(args[0], entry, f"{where}[{i}]") for i, entry in enumerate(value))
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         if not isinstance(value, dict):
-            raise InputError(f"{where} = {_shown(value)} is not a section; write [{where}] and its keys below")
+            raise InputError(f"{where} = {shown(value)} is not a section; write [{where}] and its keys below")
         return _build(hint, value, where)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         try:
             return float(value)
         except OverflowError:
-            raise InputError(f"{where} = {_shown(value)} is more than a float holds") from None
+            raise InputError(f"{where} = {shown(value)} is more than a float holds") from None
     if type(value) is not hint:
         kind = {int: "a whole number", float: "a number", str: "a text in quotes", bool: "true or false"}[hint]
-        raise InputError(f"{where} = {_shown(value)} is not {kind}")
+        raise InputError(f"{where} = {shown(value)} is not {kind}")
     return value
-
-
-def _shown(value: Any) -> str:
-    """A value as messages show it, in at most 60 characters."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:40]}...{text[-17:]}"

@@ -7,7 +7,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from jdlm.errors import InputError
+from jdlm.errors import InputError, shown
 
 __all__ = ["NetworkConfig", "TrainingConfig", "check_count", "check_seed"]
 
@@ -111,12 +111,10 @@ def _require_at_least(name: str, value: int, least: int) -> None:
 def check_count(name: str, value: int) -> None:
     """Raises an InputError unless ``value`` is from 1 to what int32 holds."""
     if not 1 <= value < 2**31:
-        shown = value if abs(value) < 10**20 else "a number of more than 20 digits"
-        raise InputError(f"{name}={shown} is out of range; use at least 1 and at most {2**31 - 1}")
+        raise InputError(f"{name}={shown(value)} is out of range; use at least 1 and at most {2**31 - 1}")
 
 
 def check_seed(seed: int) -> None:
     """Raises a ValueError unless ``seed`` fits the words that keys are made of."""
     if not 0 <= seed < 2**32:
-        shown = seed if abs(seed) < 10**20 else "a number of more than 20 digits"
-        raise InputError(f"seed={shown} is outside 0..2**32-1; use a number such as 0")
+        raise InputError(f"seed={shown(seed)} is outside 0..2**32-1; use a number such as 0")

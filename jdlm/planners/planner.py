@@ -14,8 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jdlm.errors import InputError
-from jdlm.records import shown
+from jdlm.errors import InputError, shown
 
 __all__ = [
     "GRID",

@@ -17,11 +17,10 @@ from jdlm.schedules.remasking.law import ticks
 from jdlm.schedules.remasking.pairs import check_counts
 from jdlm.targets import validation
 
+__all__ = ["MOST_LANES", "Lanes", "Request", "Rows", "Steps", "lanes_of", "sample_numbers"]
+
 MOST_LANES = 2**26
 """Most lanes of one call; more are sampled in several, with sample numbers of their own."""
-
-__all__ = ["Lanes", "Request", "Rows", "Steps", "lanes_of", "sample_numbers"]
-
 Rows = Any
 """An array whose first axis is one of lanes: of numpy on the host, of JAX within a program."""
 

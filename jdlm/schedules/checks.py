@@ -1,13 +1,11 @@
 """Checks of what the builders of schedules are given: lengths, numbers of steps, probabilities, memory."""
 
-import numbers
 import operator
 from typing import Any
 
 import numpy as np
 
-from jdlm.errors import InputError
-from jdlm.records import shown
+from jdlm.errors import InputError, shown
 
 __all__ = [
     "INT32",
@@ -17,7 +15,6 @@ __all__ = [
     "check_probabilities",
     "check_steps",
     "numbers_of",
-    "real",
     "whole",
 ]
 
@@ -94,20 +91,6 @@ def check_probabilities(probabilities: np.ndarray, what: str) -> None:
     sums = probabilities.sum(axis=-1)
     if not np.allclose(sums, 1.0, rtol=0.0, atol=1e-9):
         raise InputError(f"{what} sum to {sums.flat[np.argmax(np.abs(sums - 1.0))]:.9g}; probabilities sum to 1")
-
-
-def real(value: Any, name: str) -> float:
-    """``value`` as a Python float, infinite and NaN ones included.
-
-    Raises:
-      ValueError: it is not a real number, or one that a float does not hold.
-    """
-    try:
-        if isinstance(value, bool) or not isinstance(value, numbers.Real):
-            raise TypeError
-        return float(value)
-    except (TypeError, OverflowError):
-        raise InputError(f"{name}={shown(value)} is not a number that a float holds") from None
 
 
 def numbers_of(values: Any, name: str) -> np.ndarray:

@@ -7,8 +7,9 @@ from numpy.typing import ArrayLike
 
 from jdlm.errors import InputError
 from jdlm.schedules.atoms import Atoms
-from jdlm.schedules.checks import check_length, check_steps, real
+from jdlm.schedules.checks import check_length, check_steps
 from jdlm.schedules.schedule import Schedule
+from jdlm.targets import validation
 
 __all__ = ["cosine", "digest", "first_hitting", "fixed", "geometric", "list_name", "uniform"]
 
@@ -111,7 +112,7 @@ def geometric(length: int, num_steps: int, ratio: float) -> Schedule:
     array([[8, 4, 2, 1]], dtype=int32)
     """
     length, num_steps = check_steps(length, num_steps)
-    ratio = real(ratio, "ratio")
+    ratio = validation.real("ratio", ratio)
     if not (np.isfinite(ratio) and ratio > 0.0):
         raise InputError(f"ratio={ratio} is not a ratio of sizes; use a finite number above 0")
     exponents = np.arange(num_steps) * np.log(ratio)

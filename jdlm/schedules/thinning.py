@@ -24,10 +24,11 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from jdlm.errors import InputError
-from jdlm.schedules.checks import LONGEST, check_length, numbers_of, real, whole
+from jdlm.schedules.checks import LONGEST, check_length, numbers_of, whole
 from jdlm.schedules.fixed_sizes import digest
 from jdlm.schedules.schedule import Schedule
 from jdlm.schedules.thinning_law import Thinning
+from jdlm.targets import validation
 
 __all__ = [
     "Masking",
@@ -169,7 +170,7 @@ def adaptive_times(kappa: float, start: float = 1.0, stop: float = 1e-2) -> Floa
     >>> adaptive_times(0.5, stop=0.2)
     array([1.  , 0.5 , 0.25, 0.2 ])
     """
-    kappa, start, stop = real(kappa, "kappa"), real(start, "start"), real(stop, "stop")
+    kappa, start, stop = (validation.real(*each) for each in (("kappa", kappa), ("start", start), ("stop", stop)))
     if not 0.0 < kappa < 1.0:
         raise InputError(f"kappa={kappa} is not a relative step; use one between 0 and 1")
     if not 0.0 < stop < start < np.inf:

@@ -9,7 +9,7 @@ from typing import Any
 import jdlm
 from jdlm import records
 from jdlm.config import Config
-from jdlm.errors import InputError
+from jdlm.errors import InputError, shown
 
 __all__ = [
     "MANIFEST",
@@ -43,7 +43,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         manifest, _ = records.read(path)
         schema = manifest.get("schema")
         if type(schema) is int and schema != _SCHEMA:
-            raise InputError(f"schema {records.shown(schema)}; this version of jdlm reads {_SCHEMA}")
+            raise InputError(f"schema {shown(schema)}; this version of jdlm reads {_SCHEMA}")
         _check(manifest)
     except (OSError, InputError) as error:
         raise InputError(f"{path} is missing or damaged ({error}); restore it, or make the run again") from None
@@ -55,16 +55,16 @@ def _check(manifest: dict[str, Any]) -> None:
     texts = ("name", "kind", "started", "finished")
     fields = [(name, str) for name in texts] + [("settings", dict), ("sweep", dict), ("sweeps", dict), ("seeds", dict)]
     if type(manifest.get("schema")) is not int:
-        raise InputError(f"schema is {records.shown(manifest.get('schema'))}, not {_SCHEMA}")
+        raise InputError(f"schema is {shown(manifest.get('schema'))}, not {_SCHEMA}")
     for name, kind in [*fields, ("resumed", list), ("command", list)]:
         if not isinstance(manifest.get(name), kind | None):
-            raise InputError(f"{name} is {records.shown(manifest[name])}, not of type {kind.__name__}")
+            raise InputError(f"{name} is {shown(manifest[name])}, not of type {kind.__name__}")
     steps = manifest.get("steps_done")
     if steps is not None and not records.is_count(steps):
-        raise InputError(f"steps_done is {records.shown(steps)}, not a number of steps")
+        raise InputError(f"steps_done is {shown(steps)}, not a number of steps")
     for name, entry in (manifest.get("sweeps") or {}).items():
         if not name.isprintable() or not isinstance(entry, dict):
-            raise InputError(f"sweeps holds {records.shown({name: entry})}, not a name and an object")
+            raise InputError(f"sweeps holds {shown({name: entry})}, not a name and an object")
 
 
 def new_manifest(config: Config, command: list[str], data_sha256: str | None = None) -> dict[str, Any]:

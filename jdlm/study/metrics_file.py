@@ -5,7 +5,6 @@ or torn, belongs to no checkpoint and does not count.
 """
 
 import hashlib
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -50,14 +49,7 @@ class MetricsFile:
 
     def append(self, table: Iterable[Row]) -> None:
         """Add rows, and wait until they are on the disk."""
-        content = rows.text(table, header=not self._size).encode()
-        if not self._size:
-            files.write(self.path, content)
-        else:
-            with self.path.open("ab") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+        content = (rows.append if self._size else rows.write)(self.path, table)
         self._content.update(content)
         self._size += len(content)
 

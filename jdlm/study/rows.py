@@ -124,21 +124,24 @@ def text(rows: Iterable[Row], header: bool = True) -> str:
     return content.getvalue()
 
 
-def write(path: str | Path, rows: Iterable[Row]) -> None:
-    """Writes ``rows`` to ``path`` as CSV with a header line; an existing file is replaced in one move."""
-    files.write(path, text(rows))
+def write(path: str | Path, rows: Iterable[Row]) -> bytes:
+    """Writes ``rows`` to ``path`` as CSV with a header line, in one move; returns what was written."""
+    content = text(rows).encode()
+    files.write(path, content)
+    return content
 
 
-def append(path: str | Path, rows: Iterable[Row]) -> None:
-    """Adds ``rows`` to the end of ``path``; writes the header first where there is no file yet."""
+def append(path: str | Path, rows: Iterable[Row]) -> bytes:
+    """Adds ``rows`` to the end of ``path``, after the header where there is no file yet; returns what was written."""
     path = Path(path)
     if not path.exists():
-        write(path, rows)
-        return
+        return write(path, rows)
+    content = text(rows, header=False).encode()
     with path.open("ab") as file:
-        file.write(text(rows, header=False).encode())
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
+    return content
 
 
 def read(path: str | Path) -> list[Row]:

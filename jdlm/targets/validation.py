@@ -1,6 +1,5 @@
 """Checks of the arguments of targets, draws and requests: one-line errors with the value and the remedy."""
 
-import math
 import numbers
 import operator
 from typing import Any
@@ -10,7 +9,7 @@ from jaxtyping import Float64
 from numpy.typing import ArrayLike
 from scipy.special import entr
 
-from jdlm.errors import InputError
+from jdlm.errors import InputError, shown
 
 __all__ = [
     "LONGEST",
@@ -46,11 +45,11 @@ def integer(name: str, value: Any, minimum: int = 1, most: int = 2**31 - 1) -> i
             raise TypeError
         value = operator.index(value)
     except TypeError:
-        raise InputError(f"{name}={_short(value)} is not an integer; use one of at least {minimum}") from None
+        raise InputError(f"{name}={shown(value)} is not an integer; use one of at least {minimum}") from None
     if value < minimum:
-        raise InputError(f"{name}={_short(value)} is too small; use at least {minimum}")
+        raise InputError(f"{name}={shown(value)} is too small; use at least {minimum}")
     if value > most:
-        raise InputError(f"{name}={_short(value)} is too large; use at most {most}")
+        raise InputError(f"{name}={shown(value)} is too large; use at most {most}")
     return value
 
 
@@ -69,14 +68,6 @@ def check_numbers(what: str, count: int) -> None:
         raise InputError(f"{what} needs {count:.3g} numbers, more than {MOST_NUMBERS:.3g}; use smaller sizes")
 
 
-def _short(value: Any) -> str:
-    """A value as messages show it, numbers of hundreds of digits by how many they have."""
-    if isinstance(value, int) and abs(value) >= 10**30:
-        return f"a number of {int(math.log10(abs(value))) + 1} digits"
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 60 else f"{text[:40]}..."
-
-
 def real(name: str, value: Any) -> float:
     """The value as a plain float, infinite or NaN ones included.
 
@@ -84,11 +75,11 @@ def real(name: str, value: Any) -> float:
       ValueError: it is not a real number (True and False are not).
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise InputError(f"{name}={_short(value)} is not a number; use a float or an int")
+        raise InputError(f"{name}={shown(value)} is not a number; use a float or an int")
     try:
         return float(value)
     except OverflowError:
-        raise InputError(f"{name}={_short(value)} is too large; use a number that a float holds") from None
+        raise InputError(f"{name}={shown(value)} is too large; use a number that a float holds") from None
 
 
 def array(name: str, values: ArrayLike, dtype: type | None = None) -> np.ndarray:

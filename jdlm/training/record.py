@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jdlm import records
-from jdlm.errors import InputError
+from jdlm.errors import InputError, shown
 
 __all__ = ["NAME", "SCHEMA", "SECTIONS", "compare", "damaged", "read"]
 
@@ -41,7 +41,7 @@ def read(folder: Path) -> dict[str, Any]:
     if is_known:
         raise damaged(path, "it has no record_sha256")
     raise InputError(
-        f"{path} has schema {records.shown(schema)}, this version of jdlm reads {SCHEMA}; use the one that wrote it"
+        f"{path} has schema {shown(schema)}, this version of jdlm reads {SCHEMA}; use the one that wrote it"
     )
 
 
@@ -52,7 +52,7 @@ def _checked(record: dict[str, Any]) -> dict[str, Any]:
       InputError: a field that is missing, unknown, or of another type or range.
     """
     if type(record.get("schema")) is not int:
-        raise InputError(f"schema is {records.shown(record.get('schema'))}, not {SCHEMA}")
+        raise InputError(f"schema is {shown(record.get('schema'))}, not {SCHEMA}")
     records.check_keys(record, _KEYS if record["schema"] == SCHEMA else _KEYS_OF_1)
     if record["schema"] == 1:
         record = {name: value for name, value in record.items() if name != "network"} | {
@@ -60,17 +60,17 @@ def _checked(record: dict[str, Any]) -> dict[str, Any]:
             "beside": {},
         }
     if not records.is_count(record["step"]):
-        raise InputError(f"step is {records.shown(record['step'])}, not a whole number from 0 to 2147483647")
+        raise InputError(f"step is {shown(record['step'])}, not a whole number from 0 to 2147483647")
     if not records.is_sha256(record["sha256"]):
-        raise InputError(f"sha256 is {records.shown(record['sha256'])}, not 64 hexadecimal digits")
+        raise InputError(f"sha256 is {shown(record['sha256'])}, not 64 hexadecimal digits")
     for name in ("settings", "tree", "beside", "key"):
         if not isinstance(record[name], dict):
-            raise InputError(f"{name} is {records.shown(record[name])}, not an object")
+            raise InputError(f"{name} is {shown(record[name])}, not an object")
     settings = record["settings"]
     records.check_keys(settings, {"network"}, set(SECTIONS))
     for title, section in settings.items():
         if not isinstance(section, dict):
-            raise InputError(f"settings.{title} is {records.shown(section)}, not an object")
+            raise InputError(f"settings.{title} is {shown(section)}, not an object")
     _check_key(record["key"])
     return record
 
@@ -79,10 +79,10 @@ def _check_key(key: dict[str, Any]) -> None:
     records.check_keys(key, {"impl", "data"})
     impl, data = key["impl"], key["data"]
     if not isinstance(impl, str) or impl not in _IMPLEMENTATIONS:
-        raise InputError(f"key.impl is {records.shown(impl)}, not one of {', '.join(_IMPLEMENTATIONS)}")
+        raise InputError(f"key.impl is {shown(impl)}, not one of {', '.join(_IMPLEMENTATIONS)}")
     count = _IMPLEMENTATIONS[impl]
     if not isinstance(data, list) or len(data) != count or not all(records.is_count(word, 2**32 - 1) for word in data):
-        raise InputError(f"key.data is {records.shown(data)}, not {count} whole numbers below 2^32")
+        raise InputError(f"key.data is {shown(data)}, not {count} whole numbers below 2^32")
 
 
 def compare(folder: Path, record: dict[str, Any], settings: Mapping[str, Any]) -> None:
