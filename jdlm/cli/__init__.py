@@ -11,10 +11,9 @@ import traceback
 from collections.abc import Callable
 
 import jdlm
-from jdlm.cli import interrupt, streams
+from jdlm.cli import failures, interrupt, streams
 from jdlm.errors import InputError
 
-_LONGEST = 300  # characters of an error
 _REPORT = "; please report it with the command and its traceback (add --debug)"
 
 
@@ -101,7 +100,7 @@ def _blame(error: Exception) -> int:
         reason = str(error) or "no memory is left"
         return _report(f"{reason}; the sizes are too large for this machine, use smaller ones", "error: ", 2)
     what = f"{type(error).__name__}: {error}".strip()
-    return _report(_shortened(what, 150) + _REPORT, "error: this is a fault of jdlm, not of the input: ", 70)
+    return _report(failures.shortened(what, 150) + _REPORT, "error: this is a fault of jdlm, not of the input: ", 70)
 
 
 def _code(command: Callable[[list[str]], int], arguments: list[str]) -> int:
@@ -112,15 +111,5 @@ def _code(command: Callable[[list[str]], int], arguments: list[str]) -> int:
 
 
 def _report(message: str, prefix: str, code: int) -> int:
-    print(_shortened(prefix + " ".join(_printable(message).split()), _LONGEST), file=sys.stderr)
+    print(failures.line(message, prefix), file=sys.stderr)
     return code
-
-
-def _printable(message: str) -> str:
-    """``message`` with control characters, which could move a terminal's cursor, as escapes."""
-    return "".join(each if each.isprintable() or each.isspace() else repr(each)[1:-1] for each in message)
-
-
-def _shortened(text: str, most: int) -> str:
-    """``text`` in at most so many characters: its middle is left out, for what is wrong is at both ends."""
-    return text if len(text) <= most else f"{text[: (most - 5) // 2]} ... {text[len(text) - (most - 5) // 2 :]}"

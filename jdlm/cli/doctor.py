@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from jdlm.cli import cache, figures, hosts, options
+from jdlm.cli import cache, figures, hosts, memory, options
 from jdlm.cli.resource import find_run, load_network, resolve
 from jdlm.config import MixtureConfig, presets
 from jdlm.errors import InputError
@@ -129,6 +129,8 @@ def _checkpoint(folder: Path) -> str:
     config = runs.read_config(folder)
     if config.network is None:
         return "none is needed, the run samples the oracle"
+    need = memory.of_checkpoint(folder / runs.CHECKPOINT)
+    memory.check(need, f"reading {folder / runs.CHECKPOINT}; use a machine with more")
     load_network(resolve(str(folder), folder.parent), config.target.build())
     return "whole: hash, shapes and types agree"
 

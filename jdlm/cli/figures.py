@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jdlm.cli import drawing, options
+from jdlm.cli import drawing, memory, options
 from jdlm.cli.resource import resolve
 from jdlm.errors import InputError
 from jdlm.study import places, runs
@@ -32,6 +32,8 @@ def main(arguments: list[str]) -> int:
     if resource.folder is None:
         raise InputError(f"{given.run!r} is a preset, which has no rows; name a run")
     place = places.find(resource.folder, given.sweep_name)
+    need = memory.of_rows((place.path, place.run / runs.METRICS))
+    memory.check(need, f"drawing {place.path}; use a machine with more")
     runs.check_writable(place.folder)
     with runs.lock(resource.folder):
         return draw(place)

@@ -6,16 +6,28 @@ has them beside what was measured.
 
 import contextlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jdlm.config import Config
 from jdlm.errors import InputError
+from jdlm.study import studies
 
 if TYPE_CHECKING:
     from jdlm.targets import Target
 
-__all__ = ["available", "check", "of_curve", "of_sweep", "of_tokens", "of_training"]
+__all__ = [
+    "available",
+    "check",
+    "of_checkpoint",
+    "of_curve",
+    "of_rows",
+    "of_study",
+    "of_sweep",
+    "of_tokens",
+    "of_training",
+]
 
 _PROGRAMS = 2**28  # bytes of compiled programs and what compiling takes
 _CGROUPS = (
@@ -66,6 +78,25 @@ def _shown(size: int) -> str:
 def of_tokens(count: int, length: int) -> int:
     """Bytes of ``count`` sequences that are sampled and printed: arrays of the lanes, and text."""
     return count * (200 + 50 * length)
+
+
+def of_study(name: str, quick: bool) -> int:
+    """Bytes of a study, by what was measured: most of the quick part is JAX and its compiler."""
+    return _PROGRAMS if quick else int(1e9 * studies.STUDIES[name].gigabytes)
+
+
+def of_rows(paths: Iterable[Path]) -> int:
+    """Bytes of files of rows that are drawn: rows of Python, and figures of them."""
+    return _PROGRAMS + 16 * _size(paths)
+
+
+def of_checkpoint(folder: Path) -> int:
+    """Bytes of a checkpoint that is read and checked: as bytes, as arrays, and on a device."""
+    return _PROGRAMS + 4 * _size(folder.glob("*"))
+
+
+def _size(paths: Iterable[Path]) -> int:
+    return sum(path.stat().st_size for path in paths if path.is_file())
 
 
 def of_curve(samples: int, length: int, vocab: int) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from jdlm import files, records
-from jdlm.cli import cache, drawing, interrupt, options, progress, unfinished
+from jdlm.cli import cache, drawing, failures, interrupt, memory, options, progress, unfinished
 from jdlm.config import nearest
 from jdlm.config.settings import check_seed
 from jdlm.errors import InputError
@@ -47,6 +47,8 @@ class Options(options.FolderOptions):
     """Only the part of the rows that takes seconds."""
     name: str | None = None
     """Name of the folder; by default study-NAME, with a number if it is taken."""
+    fail_fast: options.Flag = False
+    """Stop at the first part that fails; by default the others are made, too."""
 
     def __post_init__(self):
         check_seed(self.seed)
@@ -66,6 +68,7 @@ def main(arguments: list[str]) -> int:
         return 0
     if word not in studies.STUDIES:
         raise InputError(f"no study {word!r}; {nearest(word, studies.STUDIES, what='studies')}")
+    memory.check(memory.of_study(word, given.quick), f"the study {word}; use --quick, or a larger machine")
     runs.check_writable(given.runs_folder)
     cache.compiled_programs()
     name, exact = given.name or f"study-{word}", given.name is not None
@@ -82,7 +85,11 @@ def _make(given: Options, draft: runs.Draft, manifest: dict[str, Any]) -> int:
     """Makes the rows of a study, its summary and its figures, in a folder that is locked."""
     study = studies.load(manifest["name"])
     parts = _Parts(draft, manifest)
-    table = made(study, given.seed, given.quick, parts)
+    failed = None if given.fail_fast else failures.Failures()
+    table = made(study, given.seed, given.quick, parts, failed)
+    if failed is not None and failed.parts:
+        failed.show()
+        return 1
     folder = _write(parts, table)
     lines = study.conclude(table)
     files.write(folder / runs.SUMMARY, "".join(f"- {line}\n" for line in lines))
@@ -133,16 +140,30 @@ class _Parts:
 class _Reporter:
     """What a study is given: reports progress, stops after Ctrl-C, and keeps parts where it is told to."""
 
-    def __init__(self, bar: progress.Progress, stop: interrupt.Stop, parts: _Parts | None):
-        self._bar, self._stop, self._parts = bar, stop, parts
+    def __init__(
+        self,
+        bar: progress.Progress,
+        stop: interrupt.Stop,
+        parts: _Parts | None,
+        failed: failures.Failures | None,
+    ):
+        self._bar, self._stop, self._parts, self._failed = bar, stop, parts, failed
 
     def __call__(self, done: int, total: int, what: str) -> None:
         self._bar.update(done, total, what)
         self._stop.check()
 
     def keep(self, name: str, make: "Callable[[], Iterable[Row]]") -> "list[Row]":
-        """The rows of a part; Ctrl-C stops between two of them."""
-        return list(self._heard(make())) if self._parts is None else self._parts.part(name, lambda: self._heard(make()))
+        """The rows of a part, none if it failed and the others go on; Ctrl-C stops between two of them."""
+        if self._parts is None:
+            return list(self._heard(make()))
+        try:
+            return self._parts.part(name, lambda: self._heard(make()))
+        except Exception as error:
+            if self._failed is None or isinstance(error, OSError):  # what cannot be written can't be kept either
+                raise
+            self._failed(name, error)
+            return []
 
     def _heard(self, table: "Iterable[Row]") -> "Iterator[Row]":
         for row in table:
@@ -150,13 +171,27 @@ class _Reporter:
             yield row
 
 
-def made(study: "Study", seed: int, quick: bool, parts: _Parts | None = None) -> "list[Row]":
-    """The rows of a study, with a progress bar; Ctrl-C stops between two parts."""
+def made(
+    study: "Study", seed: int, quick: bool, parts: _Parts | None = None, failed: failures.Failures | None = None
+) -> "list[Row]":
+    """The rows of a study, with a progress bar; Ctrl-C stops between two parts.
+
+    Args:
+      study: what is made.
+      seed: of all random numbers.
+      quick: only the rows that take seconds.
+      parts: keeps the parts.
+      failed: is told of the parts that fail, whose rows are left out; without it the first failure is raised.
+    """
     table = []
     with progress.Progress(study.name) as bar, interrupt.gentle() as stop:
-        for row in study.measure(seed, quick, _Reporter(bar, stop, parts)):
-            stop.check()
-            table.append(row)
+        try:
+            for row in study.measure(seed, quick, _Reporter(bar, stop, parts, failed)):
+                stop.check()
+                table.append(row)
+        except Exception:
+            if failed is None or not failed.parts:  # else it is made from rows that a part that failed has not made
+                raise
     return table
 
 

@@ -2,12 +2,11 @@
 
 import dataclasses
 import sys
-import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jdlm.cli import cache, cells, figures, hosts, interrupt, memory, options, progress, summary, unfinished
+from jdlm.cli import cache, cells, failures, figures, hosts, interrupt, memory, options, progress, summary, unfinished
 from jdlm.cli.resource import Resource, load_network, load_predictor, record, resolve
 from jdlm.config import SweepConfig, TargetConfig, build_planner, build_schedules, words
 from jdlm.study import places, runs
@@ -121,19 +120,18 @@ def _sweep_into(folder: Path | None, resource: Resource, mesh, given: Options, d
     entry = {"command": options.command_line(), "started": started, "finished": None}
     entry |= {"options": places.plain(given.sweep), "sampling": sampling}
     entry |= {"kept": keeper.kept.taken} if keeper.kept.taken else {}
-    place = _write(keeper, table, entry, failed)
+    place = _write(keeper, table, entry, failed.parts)
     print("\n".join(summary.lines(table, resource.config.name)))
     print(f"wrote {place.path}", flush=True)
     code = figures.draw(place)
-    if failed:
-        what = "1 part failed. Try it" if len(failed) == 1 else f"{len(failed)} parts failed. Try them"
-        print(f"error: {what} again with: {options.again()}", file=sys.stderr)
-    return 1 if failed else code
+    if failed.parts:
+        failed.show()
+    return 1 if failed.parts else code
 
 
 def _measure(
     resource: Resource, mesh, keeper: "cells.Cells | None", given: Options
-) -> tuple[list["Row"], dict[str, dict], list[str]]:
+) -> tuple[list["Row"], dict[str, dict], failures.Failures]:
     """The rows of a sweep, by predictor how the sampler was used, and what failed."""
     from jdlm.study import sweep as sweeps
 
@@ -144,13 +142,7 @@ def _measure(
     predictors, identities = _predictors(resource, target)
     schedules = _schedules(config.sweep, target)
     usages: dict[str, list] = {}
-    failed: list[str] = []
-
-    def fail(what: str, error: Exception) -> None:
-        if options.is_debugging():
-            traceback.print_exception(error)
-        print(f"error: {what}: {' '.join(str(error).split()) or type(error).__name__}"[:300], file=sys.stderr)
-        failed.append(what)
+    failed = failures.Failures()
 
     with progress.Progress("sweep", unit="predictor call") as bar, interrupt.gentle() as stop:
 
@@ -171,7 +163,7 @@ def _measure(
             batch_size=config.sweep.batch_size,
             identities=identities,
             on_samples=lambda name, results: usages.setdefault(name, []).append(results),
-            on_error=None if given.fail_fast else fail,
+            on_error=None if given.fail_fast else failed,
             context=None if keeper is None else cells.context(config),
             keep=keeper,
             mesh=mesh,

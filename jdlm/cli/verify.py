@@ -5,7 +5,7 @@ from typing import Annotated
 
 import tyro
 
-from jdlm.cli import cache, options
+from jdlm.cli import cache, memory, options
 from jdlm.cli.study import made
 from jdlm.config import nearest
 from jdlm.config.settings import check_seed
@@ -52,6 +52,8 @@ def main(arguments: list[str]) -> int:
             raise InputError(f"no results of {word!r} in {verify.folder()}; {nearest(word, known, what='studies')}")
     if not known:
         raise InputError(f"no results in {verify.folder()}; use a checkout of the project, or install it again")
+    for word in words or known:
+        memory.check(memory.of_study(word, given.quick), f"the study {word}; use --quick, or name other studies")
     cache.compiled_programs()
     found = {name: _compared(name, given) for name in words or known}
     print("\n".join(_table(found)))

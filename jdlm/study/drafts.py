@@ -11,7 +11,7 @@ from jdlm import files
 from jdlm.errors import InputError
 from jdlm.study import locks
 
-__all__ = ["Draft", "check_name", "draft"]
+__all__ = ["Draft", "check_name", "check_writable", "draft", "writable"]
 
 _YOUNG = 60.0  # seconds in which a draft without a lock may be about to get one
 
@@ -64,6 +64,31 @@ class Draft:
         return True
 
 
+def writable(folder: Path) -> bool:
+    """Whether ``folder`` is one that files can be made in; it is made if it does not exist."""
+    return _obstacle(folder) is None
+
+
+def check_writable(folder: Path) -> None:
+    """Raises a ValueError unless files can be made in ``folder``, before a long task finds out at its end."""
+    error = _obstacle(folder)
+    if error is not None:
+        reason = error.strerror or type(error).__name__
+        raise InputError(f"{folder} cannot be written: {reason}; choose another --runs-folder, or change this one")
+
+
+def _obstacle(folder: Path) -> OSError | None:
+    """Why no file can be made in ``folder``, which is made if it does not exist."""
+    import tempfile  # not for `--help`, which is to be instant
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return None
+    except OSError as error:
+        return error
+
+
 @contextlib.contextmanager
 def draft(root: str | Path, name: str, *, exact: bool = False) -> Iterator[Draft]:
     """A new run folder under ``root``; removed again without a trace if it was not published.
@@ -76,20 +101,20 @@ def draft(root: str | Path, name: str, *, exact: bool = False) -> Iterator[Draft
       exact: a name that is taken is an error.
 
     Raises:
-      ValueError: the name is taken, or being taken by another process, or is not a valid folder name.
-      OSError: the folder cannot be written.
+      ValueError: the name is taken, or being taken by another process, or is not a valid folder name; or the folder
+        of the runs cannot be written.
     """
     root = Path(root)
     check_name(name)
     if exact and (root / name).exists():
         raise InputError(f"{root / name} exists; choose another --name")
     missing = [parent for parent in (root, *root.parents) if not parent.exists()]
-    root.mkdir(parents=True, exist_ok=True)
-    _clean(root)
     hidden = root / f".{name}.{os.getpid()}-{time.time_ns()}.partial"
-    made = Draft(hidden, root / name, exact)
-    taken = locks.Lock(root / f".{name}{locks.NAME}") if exact else None
+    made, taken = Draft(hidden, root / name, exact), None
     try:
+        check_writable(root)
+        _clean(root)
+        taken = locks.Lock(root / f".{name}{locks.NAME}") if exact else None
         if exact and (root / name).exists():  # taken while we waited for nothing but the lock
             raise InputError(f"{root / name} exists; choose another --name")
         hidden.mkdir()

@@ -18,7 +18,7 @@ from pathlib import Path
 from jdlm import files, records
 from jdlm.config import Config, nearest, presets
 from jdlm.errors import InputError
-from jdlm.study.drafts import Draft, draft
+from jdlm.study.drafts import Draft, check_writable, draft, writable
 from jdlm.study.locks import lock
 from jdlm.study.manifests import (
     MANIFEST,
@@ -62,23 +62,6 @@ __all__ = [
 CONFIG, METRICS, SWEEP = "config.toml", "metrics.csv", "sweep.csv"
 CHECKPOINT, FIGURES = "checkpoint", "figures"
 ROWS, SUMMARY = "rows.csv", "summary.md"
-
-
-def writable(folder: Path) -> bool:
-    """Whether ``folder`` is one that files can be made in; it is made if it does not exist."""
-    import tempfile  # here and below: not for `--help`, which is to be instant
-
-    with contextlib.suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return True
-    return False
-
-
-def check_writable(folder: Path) -> None:
-    """Raises a ValueError unless files can be made in ``folder``, before a long task finds out at its end."""
-    if not writable(folder):
-        raise InputError(f"{folder} cannot be written; change its permissions, or choose another --runs-folder")
 
 
 def find(name: str, root: str | Path) -> Path | None:

@@ -11,6 +11,7 @@ from jdlm import cli
 from jdlm.cli import memory
 from jdlm.config import presets
 from jdlm.errors import InputError
+from jdlm.study import places, studies
 
 ROOT = Path(__file__).parents[2]
 LIMITED = "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (6 << 30,) * 2)\n"
@@ -90,3 +91,36 @@ def test_estimates_grow_with_each_size():
         more = dataclasses.replace(config, sweep=dataclasses.replace(config.sweep, **{field: value}))
         assert memory.of_sweep(more, target) > small[1], field
     assert memory.of_tokens(2000, 8) == 2 * memory.of_tokens(1000, 8) < memory.of_tokens(1000, 32) * 2
+
+
+@pytest.mark.parametrize("words", [["study", "presets"], ["verify", "presets"]])
+def test_studies_and_their_verification_are_refused_by_what_they_took(monkeypatch, tmp_path, capsys, words):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(memory, "available", lambda: 3 * 10**8)
+    assert cli.guarded(cli.run_sample, words) == 2
+    need = f"{studies.STUDIES['presets'].gigabytes:.3g}"
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: the study presets needs about {need} GB of memory, and 0.3 GB are free"), error
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_reads_files_needs_more_for_larger_ones(tmp_path):
+    small, large = tmp_path / "small", tmp_path / "large"
+    small.write_bytes(bytes(10**3))
+    large.write_bytes(bytes(10**6))
+    assert memory.of_rows([large]) - memory.of_rows([small]) == 16 * 999_000
+    assert memory.of_rows([small, large, tmp_path / "none"]) > memory.of_rows([large])
+    assert memory.of_checkpoint(tmp_path) == memory.of_study("presets", True) + 4 * 1_001_000
+
+
+@pytest.mark.parametrize("words", [["figures", "made"], ["doctor", "made"]])
+def test_figures_and_doctor_refuse_files_too_large_for_the_machine(monkeypatch, tmp_path, capsys, words):
+    monkeypatch.chdir(tmp_path)
+    training = ["--training.steps", "2", "--training.warmup-steps", "0"]
+    assert cli.guarded(cli.run_train, ["tiny", "--name", "made", *training]) == 0
+    places.write(places.Place(tmp_path / "runs/made"), [], {"rows": 0, "finished": None})
+    monkeypatch.setattr(memory, "available", lambda: 2 * 10**8)
+    capsys.readouterr()
+    assert cli.guarded(cli.run_sample, words) == (2 if words[0] == "figures" else 1)
+    out, error = capsys.readouterr()
+    assert "of memory, and 0.2 GB are free here; use a machine with more" in out + error

@@ -21,10 +21,12 @@ class Entry(NamedTuple):
     Attributes:
       summary: the question, in one line.
       minutes: the time it takes at most on 2 CPU cores.
+      gigabytes: the memory it takes at most: largest resident size of the process that was measured, and a fifth.
     """
 
     summary: str
     minutes: int
+    gigabytes: float = 1.0
 
 
 STUDIES: dict[str, Entry] = {
