@@ -46,9 +46,9 @@ curve_samples = 32
 PROGRAM = """if True:
     import sys
     from jdlm import cli
-    from jdlm.cli import train
+    from jdlm.cli import recorder
     from jdlm.study import figures
-    train._SECONDS_BETWEEN_CHECKPOINTS = 0.0
+    recorder._SECONDS_BETWEEN_CHECKPOINTS = 0.0
     figures.FIGURES.clear()
     name, *arguments = sys.argv[1:]
     sys.argv = [f"{name}.py", *arguments]

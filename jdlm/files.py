@@ -20,7 +20,7 @@ try:
 except ImportError:  # Windows: no locks, so nothing that others left is touched
     fcntl = None
 
-__all__ = ["acquire", "clean", "read", "write"]
+__all__ = ["acquire", "clean", "is_pipe", "read", "write"]
 
 _SUFFIX = ".partial"
 _MOMENT = 0.02  # seconds
@@ -78,21 +78,24 @@ def clean(folder: Path, pattern: str = f".*{_SUFFIX}") -> None:
                     os.close(descriptor)
 
 
-def read(path: str | Path, most: int) -> bytes:
+def read(path: str | Path, most: int, pipes: bool = False) -> bytes:
     """The content of a regular file, which is neither waited for nor read without end.
 
     Args:
       path: the file; links are followed.
       most: largest size in bytes.
+      pipes: a pipe that this process was given, as by ``<(zcat FILE)``, is read, too, until its writer ends.
 
     Raises:
-      InputError: it is a folder, a pipe or a device, or is larger than that.
+      InputError: it is a folder, another pipe or a device, or is larger than that.
       OSError: it is not there, or cannot be read.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(path, flags)
     found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode):
+    if pipes and is_pipe(path):
+        os.set_blocking(descriptor, True)
+    elif not stat.S_ISREG(found.st_mode):
         os.close(descriptor)
         kind = _KINDS.get(stat.S_IFMT(found.st_mode), "a device")
         raise InputError(f"{path} is {kind}; give a regular file")
@@ -102,6 +105,12 @@ def read(path: str | Path, most: int) -> bytes:
             if len(content) <= most:
                 return content
     raise InputError(f"{path} has {max(found.st_size, most + 1)} bytes; at most {most} are read")
+
+
+def is_pipe(path: str | Path) -> bool:
+    """Whether ``path`` is a pipe that this process was given, whose writer is at work; not one that has a name."""
+    given = str(path).startswith(("/dev/fd/", "/proc/self/fd/")) or str(path) == "/dev/stdin"
+    return given and stat.S_ISFIFO(os.stat(path).st_mode)
 
 
 def acquire(path: Path) -> int | None:  # type: ignore[return] (the loop has no end)

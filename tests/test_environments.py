@@ -15,9 +15,9 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-import jdlm.cli.train as train_module
 from jdlm import cli, devices, predictor, sampling, training
 from jdlm.cli import cache, cores, doctor, hosts, progress, streams, tokens
+from jdlm.cli import recorder as recorder_module
 from jdlm.config import MixtureConfig, TableConfig, TextConfig, presets
 from jdlm.errors import InputError
 from jdlm.study import runs
@@ -314,11 +314,11 @@ def test_resuming_a_finished_run_trains_in_no_process(run, monkeypatch, capsys):
     def trained(*arguments):
         raise AssertionError("there is nothing left to train")
 
-    monkeypatch.setattr(train_module, "_train", trained)
+    monkeypatch.setattr(recorder_module, "train", trained)
     monkeypatch.setattr(hosts, "connect", lambda *arguments: None)
     before = (run / runs.MANIFEST).read_bytes()
     for writes, said in ((True, "is trained: all 20 steps are done\n"), (False, "")):
-        monkeypatch.setattr(train_module, "_writes", lambda writes=writes: writes)
+        monkeypatch.setattr(recorder_module, "writes", lambda writes=writes: writes)
         assert cli.guarded(cli.run_train, ["--resume", str(run)]) == 0
         out, error = capsys.readouterr()
         assert out.endswith(said) and bool(out) is writes and error == ""

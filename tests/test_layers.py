@@ -42,6 +42,7 @@ ELSEWHERE = {
     "cli/streams": "test_environments",
     "cli/summary": "cli/test_sweep",
     "cli/unfinished": "cli/test_interrupted",
+    "cli/recorder": "cli/test_commands",
     "cli/train": "cli/test_commands",
     "cli/verify": "cli/test_study",
     "sampling/_rounds": "sampling/test_speculation",

@@ -8,6 +8,8 @@ r"""Bytes of a text as one printable line and back, in the notation that ``token
 Everything else stands for itself. Why: docs/decisions/one-escaping.md.
 """
 
+import itertools
+
 from jdlm.errors import InputError
 
 _NAMED = {"\n": "n", "\r": "r", "\t": "t"}
@@ -83,3 +85,23 @@ def parse(text: str, mask: str = "_") -> list[int | None]:
                 f"--given holds {shown!r}, not an escape; write \\n, \\r, \\t, \\\\, \\{mask} or \\xNN (a byte)"
             )
     return values
+
+
+def characters(values: list[int | None]) -> list[str | None]:
+    """Bytes of UTF-8 as characters, None staying None.
+
+    Raises:
+      ValueError: bytes that form no character.
+
+    >>> characters([97, None, 0xC3, 0xBC])
+    ['a', None, 'ü']
+    """
+    found: list[str | None] = []
+    for is_mask, group in itertools.groupby(values, key=lambda value: value is None):
+        run = list(group)
+        try:
+            found += [None] * len(run) if is_mask else bytes(value for value in run if value is not None).decode()
+        except UnicodeDecodeError as error:
+            byte = error.object[error.start]
+            raise InputError(f"--given holds the byte \\x{byte:02x} of no whole character; give whole ones") from None
+    return found

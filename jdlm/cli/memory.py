@@ -29,6 +29,7 @@ __all__ = [
     "of_training",
 ]
 
+_QUICK = 0.6  # gigabytes of the quick part of a study, from above
 _PROGRAMS = 2**28  # bytes of compiled programs and what compiling takes
 _CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
@@ -81,8 +82,9 @@ def of_tokens(count: int, length: int) -> int:
 
 
 def of_study(name: str, quick: bool) -> int:
-    """Bytes of a study, by what was measured: most of the quick part is JAX and its compiler."""
-    return _PROGRAMS if quick else int(1e9 * studies.STUDIES[name].gigabytes)
+    """Bytes of a study, by what was measured; most of its quick part is JAX and its compiler."""
+    gigabytes = studies.STUDIES[name].gigabytes
+    return int(1e9 * (min(gigabytes, _QUICK) if quick else gigabytes))
 
 
 def of_rows(paths: Iterable[Path]) -> int:

@@ -57,6 +57,8 @@ class Early(NamedTuple):
     name: str | None
     resume: str | None
     source: str | None = None
+    data: str | None = None
+    encoding: str | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class _Early(FolderOptions):
     name: str | None = None
     resume: str | None = None
     source: Annotated[str | None, tyro.conf.arg(name="from")] = None
+    data: str | None = None
+    encoding: Annotated[str | None, tyro.conf.arg(name="target.encoding")] = None
 
 
 def early(arguments: list[str]) -> Early:
@@ -72,7 +76,7 @@ def early(arguments: list[str]) -> Early:
         return Early(None, RUNS_FOLDER, None, None)
     given, rest = tyro.cli(_Early, args=arguments, prog=program(), add_help=False, return_unknown_args=True)
     word = rest[0] if rest and not rest[0].startswith("-") else None
-    return Early(word, given.runs_folder, given.name, given.resume, given.source)
+    return Early(word, given.runs_folder, given.name, given.resume, given.source, given.data, given.encoding)
 
 
 def parse(defaults: T, arguments: list[str], command: str = "") -> T:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jdlm import files
 from jdlm.cli import options
 from jdlm.cli.commands import COMMANDS
 from jdlm.config import Config, presets
@@ -77,6 +78,18 @@ def find_run(word: str | None, root: Path, instead: str) -> Path | None:
     return folder
 
 
+def run_of(word: str, root: Path) -> Path:
+    """The folder of a run.
+
+    Raises:
+      ValueError: there is none of that name.
+    """
+    folder = runs.find(word, root)
+    if folder is None:
+        raise runs.missing(word, root)
+    return folder
+
+
 def load_network(resource: Resource, target: "Target") -> "Predictor | None":
     """The trained network of a run; None for a run of the oracle alone.
 
@@ -116,9 +129,15 @@ def load_predictor(resource: Resource, target: "Target", *, oracle: bool = False
 def record(folder: Path, config: Config, target: "Target", mesh: Any = None) -> None:
     """Writes what a new run is into its folder: the configuration and the manifest."""
     from jdlm import devices
+    from jdlm.targets import reading
 
     runs.write_config(folder, config)
-    manifest = runs.new_manifest(config, options.command_line(), data_sha256=data_sha256(target))
+    digest = data_sha256(target)
+    content = None if digest is None else reading.piped().get(digest)
+    if digest is not None and content is not None:
+        (folder / runs.DATA).mkdir(exist_ok=True)
+        files.write(folder / runs.DATA / digest, content)
+    manifest = runs.new_manifest(config, options.command_line(), data_sha256=digest)
     if config.training is not None:
         manifest["training_devices"] = devices.size(mesh)  # the bits of a training depend on it
     runs.write_manifest(folder, manifest)

@@ -5,14 +5,13 @@ import itertools
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jdlm.cli import cache, cores, escape, interrupt, memory, options, output
 from jdlm.cli.resource import load_predictor, resolve
 from jdlm.config import (
     ONE_TOKEN_A_STEP,
     SELF_SIZED_PLANNERS,
-    TextConfig,
     build_planner,
     build_schedule,
     check_num_steps,
@@ -24,15 +23,18 @@ from jdlm.errors import InputError
 if TYPE_CHECKING:
     from jdlm.targets import Target
 
+Known = list[Any]
+"""Known tokens as they are written, None where one is to be drawn."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options(options.FolderOptions):
     r"""Prints sequences, one per line, drawn by the network of a run, or by the oracle of a preset.
 
-    A line holds token ids, or characters where the target is a text. Known tokens are kept with --given "0 _ _ 2", or
-    for a text --given "a m__k", where each _ is drawn. In texts, printed and given, \n, \r and \t are line feed,
-    carriage return and tab, \\ is a backslash, \_ an underscore that is not a mask, \xNN the byte of that hexadecimal
-    number.
+    A line holds token ids, or what they stand for: a text, letters of a FASTA, integers of a table. Known tokens are
+    kept with --given "0 _ _ 2", or for texts and letters --given "a m__k", where each _ is drawn. In these, printed and
+    given, \n, \r and \t are line feed, carriage return and tab, \\ is a backslash, \_ an underscore that is not a mask,
+    \xNN the byte of that hexadecimal number.
     """
 
     run: options.RunOrPreset = None
@@ -45,7 +47,7 @@ class Options(options.FolderOptions):
     num_steps: int | None = None
     """Number of steps, for every schedule but first_hitting."""
     given: str | None = None
-    """Tokens that are known: ids between spaces or commas, or a text with the escapes above; _ for each to be drawn."""
+    """Tokens that are known, as a line is printed (ids or integers also between commas); _ for each to be drawn."""
     mask: str = "_"
     """What stands for a token to be drawn in --given, one character; escaped where a printed text holds it."""
     oracle: bool = False
@@ -69,7 +71,7 @@ def main(arguments: list[str]) -> int:
     given = options.parse(Options(), attached(arguments), "tokens")
     interrupt.remains("not all tokens were written")
     resource = resolve(given.run, given.runs_folder)
-    known = _known(given, resource.config.target.length, isinstance(resource.config.target, TextConfig))
+    known = _known(given, resource.config.target.length, resource.config.target.written)
     masks = known.count(None)
     output.check(given.output, "--output")
     what = f"--count {given.count} of length {len(known)}; use a smaller one, in several calls with other seeds"
@@ -99,7 +101,7 @@ def main(arguments: list[str]) -> int:
     else:
         tokens = sampling.sample(key_tokens, predictor, sizes, planner=planner, **more)
     encoding = output.encoding(given.output)
-    lines = [_line(target, row, given.mask, encoding) for row in np.asarray(tokens).tolist()]
+    lines = [line(target, row, given.mask, encoding) for row in np.asarray(tokens).tolist()]
     output.write(given.output, "".join(line + "\n" for line in lines))
     return 0
 
@@ -116,32 +118,44 @@ def attached(arguments: list[str]) -> list[str]:
     return arguments
 
 
-def _known(given: Options, length: int, is_text: bool) -> list[int | None]:
-    """The given tokens, as bytes of a text or as ids; None where a token is to be drawn.
+def _known(given: Options, length: int, written: str) -> "Known":
+    """The given tokens as they are written (ids, bytes of a text, or symbols); None where a token is to be drawn.
 
     Raises:
       ValueError: a mask that cannot stand for a token to be drawn, or known tokens that are not one sequence.
     """
-    if is_text:
+    if written in ("bytes", "characters"):
         escape.check_mask(given.mask)
     elif len(given.mask) != 1 or given.mask.isdecimal() or given.mask.isspace() or given.mask == ",":
         raise InputError(f"--mask {given.mask!r} is not one character that cannot be part of a list of ids; use _")
     if given.given is None:
         return [None] * length
-    if not is_text:
+    if written == "ids":
         return parse_given(given.given, length, given.mask)
-    known = escape.parse(given.given, given.mask)
+    if written == "words":
+        known: Known = [None if word == given.mask else word for word in re.findall(r"[^\s,]+", given.given)]
+    else:
+        known = list(escape.parse(given.given, given.mask))
+        known = escape.characters(known) if written == "characters" else known
     if len(known) != length:
-        raise InputError(f"--given holds {len(known)} bytes, the sequence has {length}; fill up with {given.mask!r}")
+        unit = "tokens" if written == "words" else written
+        raise InputError(f"--given holds {len(known)} {unit}, the sequence has {length}; fill up with {given.mask!r}")
     return known
 
 
-def _tokens(target: "Target", known: list[int | None], mask: str) -> list[int]:
+def _tokens(target: "Target", known: "Known", mask: str) -> list[int]:
     """Ids of the known tokens, and the mask id for each that is not known.
 
     Raises:
-      ValueError: a byte that the text does not contain, or an id of no token.
+      ValueError: a byte or a symbol that the file does not contain, or an id of no token.
     """
+    from jdlm.targets.sequences import Sequences
+
+    if isinstance(target, Sequences):
+        try:
+            return target.tokens(known)
+        except InputError as error:
+            raise InputError(f"--given holds what the file does not: {error}") from None
     size = target.vocab_size
     alphabet = getattr(target, "alphabet", None)
     tokens = []
@@ -163,7 +177,13 @@ def _tokens(target: "Target", known: list[int | None], mask: str) -> list[int]:
     return tokens
 
 
-def _line(target: "Target", tokens: list[int], mask: str, encoding: str) -> str:
+def line(target: "Target", tokens: list[int], mask: str = "_", encoding: str = "utf-8") -> str:
+    """A sequence in its own alphabet, as :class:`Options` describes it."""
+    from jdlm.targets.sequences import Sequences
+
+    if isinstance(target, Sequences):
+        words = [target.symbols[token] for token in tokens]
+        return " ".join(words) if target.separator else escape.line("".join(words).encode(), mask, encoding)
     alphabet = getattr(target, "alphabet", None)
     if alphabet is None:
         return " ".join(map(str, tokens))

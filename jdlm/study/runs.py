@@ -4,6 +4,7 @@
     manifest.json   versions, git commit, device, seeds, precision, times, the command; it makes a folder a run
     metrics.csv     rows of the training
     checkpoint/     the trained network
+    data/           what a pipe gave, by its digest; other data stay where they are
     sweep.csv       rows of the last sweep
     figures/        what was drawn from sweep.csv, as PNG and SVG
 
@@ -13,6 +14,7 @@ A new run is a hidden draft until there is something valid in it; then it takes 
 """
 
 import contextlib
+import dataclasses
 from pathlib import Path
 
 from jdlm import files, records
@@ -34,6 +36,7 @@ from jdlm.study.manifests import (
 __all__ = [
     "CHECKPOINT",
     "CONFIG",
+    "DATA",
     "FIGURES",
     "MANIFEST",
     "METRICS",
@@ -61,7 +64,7 @@ __all__ = [
 
 CONFIG, METRICS, SWEEP = "config.toml", "metrics.csv", "sweep.csv"
 CHECKPOINT, FIGURES = "checkpoint", "figures"
-ROWS, SUMMARY = "rows.csv", "summary.md"
+ROWS, SUMMARY, DATA = "rows.csv", "summary.md", "data"
 
 
 def find(name: str, root: str | Path) -> Path | None:
@@ -108,6 +111,7 @@ def read_config(folder: Path) -> Config:
     if not (folder / CONFIG).is_file():
         raise InputError(f"{folder} has no {CONFIG}; it is not a whole run folder")
     config = presets.read(folder / CONFIG, Path.cwd())
+    config = dataclasses.replace(config, target=config.target.kept(folder / DATA))
     recorded = read_manifest(folder).get("settings") if (folder / MANIFEST).is_file() else None
     found = None if recorded is None else records.difference(recorded, config.record())
     if found is not None:

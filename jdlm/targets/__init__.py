@@ -9,12 +9,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jdlm import lazy
-from jdlm.targets.config import BlocksConfig, Floats, Matrix, TableConfig, TargetConfig, TextConfig
+from jdlm.targets.config import (
+    BlocksConfig,
+    CharactersConfig,
+    FastaConfig,
+    FileConfig,
+    Floats,
+    Matrix,
+    TableConfig,
+    TargetConfig,
+    TextConfig,
+    TokensConfig,
+)
 
 if TYPE_CHECKING:
     from jdlm.targets.blocks import blocks
+    from jdlm.targets.characters import characters
     from jdlm.targets.copies import copy, replace_random
     from jdlm.targets.data import data
+    from jdlm.targets.fasta import fasta
     from jdlm.targets.hidden_markov import hidden_markov
     from jdlm.targets.linear_code import linear_code
     from jdlm.targets.markov import markov, sticky_markov
@@ -26,12 +39,16 @@ if TYPE_CHECKING:
     from jdlm.targets.table import table
     from jdlm.targets.target import Target, Unavailable
     from jdlm.targets.text import text
+    from jdlm.targets.tokens import tokens
     from jdlm.targets.walk import walk
 
 __all__ = [
     "KINDS",
     "BlocksConfig",
+    "CharactersConfig",
     "CopyConfig",
+    "FastaConfig",
+    "FileConfig",
     "HiddenMarkovConfig",
     "LinearCodeConfig",
     "MarkovConfig",
@@ -48,11 +65,14 @@ __all__ = [
     "Target",
     "TargetConfig",
     "TextConfig",
+    "TokensConfig",
     "Unavailable",
     "WalkConfig",
     "blocks",
+    "characters",
     "copy",
     "data",
+    "fasta",
     "hidden_markov",
     "linear_code",
     "markov",
@@ -67,6 +87,7 @@ __all__ = [
     "sticky_markov",
     "table",
     "text",
+    "tokens",
     "walk",
 ]
 
@@ -232,7 +253,7 @@ class ShuffleConfig(TargetConfig, builder="shuffle.shuffle"):
         return len(self.tokens)
 
 
-KINDS = {kind.kind: kind for kind in TargetConfig.__subclasses__()}
+KINDS = {kind.kind: kind for kind in TargetConfig.kinds()}
 """Word of a preset -> the class of its section, for all classes above."""
 
 lazy.attach(

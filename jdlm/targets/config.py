@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from jdlm.errors import InputError
 
@@ -16,7 +16,18 @@ if TYPE_CHECKING:
     from jdlm.targets.target import Target
     from jdlm.targets.text import Text
 
-__all__ = ["BlocksConfig", "Floats", "Matrix", "TableConfig", "TargetConfig", "TextConfig"]
+__all__ = [
+    "BlocksConfig",
+    "CharactersConfig",
+    "FastaConfig",
+    "FileConfig",
+    "Floats",
+    "Matrix",
+    "TableConfig",
+    "TargetConfig",
+    "TextConfig",
+    "TokensConfig",
+]
 
 _MOST_AXES = 64  # of an array of numpy
 Floats = tuple[float, ...]
@@ -32,16 +43,26 @@ class TargetConfig:
     Attributes:
       kind: the word of the kind in presets.
       builder: its file in ``jdlm/targets`` and its name.
+      written: how tokens are shown: "ids", "bytes" of a text, "characters", or "words" between spaces.
       length: number of tokens in a sequence, a field or a property.
     """
 
     kind: ClassVar[str]
     builder: ClassVar[str]
+    written: ClassVar[str] = "ids"
     length: Any  # int; a type checker lets no property stand for a field of that type
 
     def __init_subclass__(cls, *, builder: str | None = None):
         if builder is not None:  # a class of a class keeps its kind
             cls.builder, cls.kind = builder, builder.rpartition(".")[2]
+
+    @classmethod
+    def kinds(cls) -> "list[type[TargetConfig]]":
+        """The classes that have a builder, in the order in which they are defined."""
+        found = []
+        for kind in cls.__subclasses__():
+            found += [kind] if "builder" in vars(kind) else kind.kinds()
+        return found
 
     def record(self) -> dict[str, Any]:
         """What tells targets apart, as JSON values: the word of the kind and all fields, in nested targets too."""
@@ -51,6 +72,10 @@ class TargetConfig:
 
     def anchored(self, folder: Path) -> "TargetConfig":
         """The same with relative paths taken from ``folder``."""
+        return self
+
+    def kept(self, folder: Path) -> "TargetConfig":
+        """The same with the files that ``folder`` keeps, by their digests."""
         return self
 
     def pinned(self) -> "TargetConfig":
@@ -114,9 +139,47 @@ class TableConfig(TargetConfig, builder="table.table"):
         return self._function()(np.array(self.probabilities).reshape([self.vocab] * self.length))
 
 
+class FileConfig(TargetConfig):
+    """A target that is made of a file; its classes have the fields ``path`` and ``sha256``, with None for neither."""
+
+    path: Any
+    sha256: Any
+
+    def record(self) -> dict[str, Any]:
+        """As of all kinds; a file whose digest is said is the same wherever it lies."""
+        values = super().record()
+        return values if self.sha256 is None else {name: value for name, value in values.items() if name != "path"}
+
+    def anchored(self, folder: Path) -> "FileConfig":
+        """The same with a relative path taken from ``folder``, and ``~`` expanded."""
+        return self if self.path is None else self._at(folder.absolute() / _expanded(self.path))
+
+    def kept(self, folder: Path) -> "FileConfig":
+        """The same with the path of the file that ``folder`` keeps under the digest, if it does."""
+        path = folder / (self.sha256 or "")
+        return self._at(path.absolute()) if self.sha256 and path.is_file() else self
+
+    def pinned(self) -> "FileConfig":
+        """The same with an absolute path and the digest of the file there."""
+        target = cast("Text", self.build())
+        return cast("Any", replace)(self.anchored(Path.cwd()), sha256=target.sha256)
+
+    def _at(self, path: Path) -> "FileConfig":
+        return cast("Any", replace)(self, path=str(path))
+
+
+def _expanded(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # of a user without a home
+        return Path(path)
+
+
 @dataclass(frozen=True)
-class TextConfig(TargetConfig, builder="text.text"):
+class TextConfig(FileConfig, builder="text.text"):
     """Windows of a file's bytes; it can be sampled, but its distribution is not known."""
+
+    written = "bytes"
 
     length: int
     """Number of bytes in a window."""
@@ -124,20 +187,65 @@ class TextConfig(TargetConfig, builder="text.text"):
     """The file, from the preset's own folder if relative; by default the English help texts that CPython ships."""
     sha256: str | None = None
     """Digest that the text must have, in a run that of the text it was made with; any by default."""
+    encoding: str = "utf-8"
+    """Encoding of the file, whose text is taken in UTF-8; 'bytes' takes any file as it is."""
 
     def record(self) -> dict[str, Any]:
-        """As of all kinds; a text whose digest is said is the same wherever it lies."""
+        """As of all files; the encoding is left out where it is that of older versions."""
         values = super().record()
-        return values if self.sha256 is None else {name: value for name, value in values.items() if name != "path"}
+        return values if self.encoding != "utf-8" else {n: value for n, value in values.items() if n != "encoding"}
 
-    def anchored(self, folder: Path) -> "TextConfig":
-        """The same with a relative path taken from ``folder``."""
-        return self if self.path is None else replace(self, path=str(folder.absolute() / self.path))
 
-    def pinned(self) -> "TargetConfig":
-        """The same with an absolute path and the digest of the text there."""
-        target = cast("Text", self.build())
-        return replace(self.anchored(Path.cwd()), sha256=target.sha256)
+@dataclass(frozen=True)
+class CharactersConfig(FileConfig, builder="characters.characters"):
+    """Windows of a text, one token for each character in place of each byte."""
+
+    written = "characters"
+
+    length: int
+    """Number of characters in a window."""
+    path: str
+    """The file, from the preset's own folder if relative."""
+    alphabet: str | None = None
+    """The characters that may occur, in the order of their tokens; by default those that do."""
+    encoding: str = "utf-8"
+    """Encoding of the file."""
+    sha256: str | None = None
+    """Digest that the file must have, in a run that of the file it was made with; any by default."""
+
+
+@dataclass(frozen=True)
+class FastaConfig(FileConfig, builder="fasta.fasta"):
+    """Sequences of a FASTA file, without headers and line breaks; whole sequences are held out."""
+
+    written = "characters"
+
+    length: int
+    """Number of letters in a sequence."""
+    path: str
+    """The file, from the preset's own folder if relative."""
+    letters: Literal["auto", "dna", "rna", "protein"] = "auto"
+    """Which letters may occur; 'auto' takes the first of dna, rna and protein that has all of the file's."""
+    fit: Literal["exact", "pad", "windows"] = "exact"
+    """Sequences of other lengths: refused, padded with '.', or cut into all their windows."""
+    sha256: str | None = None
+    """Digest that the file must have, in a run that of the file it was made with; any by default."""
+
+
+@dataclass(frozen=True)
+class TokensConfig(FileConfig, builder="tokens.tokens"):
+    """Sequences of integers from a file .npy, .npz, .csv or .tsv; whole sequences are held out."""
+
+    written = "words"
+
+    length: int
+    """Number of tokens in a sequence."""
+    path: str
+    """The file, from the preset's own folder if relative: [sequences, length], or a sequence a line."""
+    fit: Literal["exact", "pad", "windows"] = "exact"
+    """Sequences of other lengths: refused, padded with a token PAD, or cut into all their windows."""
+    sha256: str | None = None
+    """Digest that the file must have, in a run that of the file it was made with; any by default."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +264,10 @@ class BlocksConfig(TargetConfig, builder="blocks.blocks"):
     def anchored(self, folder: Path) -> "TargetConfig":
         """The same with relative paths taken from ``folder``."""
         return replace(self, of=self.of.anchored(folder))
+
+    def kept(self, folder: Path) -> "TargetConfig":
+        """The same with the files that ``folder`` keeps, by their digests."""
+        return replace(self, of=self.of.kept(folder))
 
     def pinned(self) -> "TargetConfig":
         """The same with absolute paths and the content of files said."""

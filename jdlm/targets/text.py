@@ -1,6 +1,5 @@
 """Text: windows of a file's bytes."""
 
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,16 +7,14 @@ import numpy as np
 from jaxtyping import Int
 from numpy.typing import ArrayLike
 
-from jdlm import files, pytrees
+from jdlm import pytrees
 from jdlm.errors import InputError
-from jdlm.targets import validation
+from jdlm.targets import reading, validation
 from jdlm.targets.data import Data
 
 __all__ = ["Text", "text"]
 
-_PERIOD = 10  # of ten regions of a text, the last but one is for validation and the last for testing
-_MOST = 2**30  # bytes of a text
-_REGION = 32  # windows' lengths in a region of a long text
+_BYTES = "bytes"  # in place of an encoding
 
 
 @pytrees.register
@@ -66,7 +63,9 @@ class Text(Data):
         return b"".join(letters[token] for token in np.asarray(tokens)).decode(errors="replace")
 
 
-def text(path: str | Path | None = None, length: int = 64, sha256: str | None = None) -> Text:
+def text(
+    path: str | Path | None = None, length: int = 64, sha256: str | None = None, encoding: str = reading.ENCODING
+) -> Text:
     """Windows of a file's bytes, as a target that can only be sampled; its alphabet is the bytes that occur.
 
     The file is cut into regions of equal length. Of every ten the ninth is for validation and the tenth for testing,
@@ -77,32 +76,31 @@ def text(path: str | Path | None = None, length: int = 64, sha256: str | None = 
         its version, so record ``sha256`` beside results.
       length: number of bytes in a window.
       sha256: digest that the content must have, 64 hexadecimal digits; any by default.
+      encoding: of the file, whose text is taken in UTF-8; "bytes" takes any file as it is.
 
     Returns:
       The target; ``on("validation")`` and ``on("test")`` give the held-out regions.
 
     Raises:
-      ValueError: the file is missing, shorter than ten windows, or has another digest.
+      ValueError: the file is missing, shorter than ten windows, in another encoding, or has another digest.
 
     >>> target = text(length=8)
     >>> target.decode(target.encode("if ?lse:", mask="?"), mask="?")
     'if ?lse:'
     """
     length = validation.length(length)
-    content = _help_texts() if path is None else _read(Path(path))
-    digest = hashlib.sha256(content).hexdigest()
-    if sha256 is not None and digest != sha256.lower():
-        raise _changed(path, digest, sha256)
-    if len(content) < _PERIOD * length:
-        raise InputError(
-            f"the text has {len(content)} bytes, too few for length={length}; give at least {_PERIOD * length}"
+    content = _help_texts() if path is None else reading.read(path)
+    digest = reading.digest(content)
+    if path is None:
+        reading.check_digest(
+            "the help text of this version of Python", digest, sha256, "use the version that it comes from"
         )
-    size = min(_REGION * length, len(content) // _PERIOD)
-    regions = np.arange(len(content) // size)
-    windows = regions[:, None] * size + np.arange(size - length + 1)
-    turn = regions % _PERIOD
-    groups = [windows[turn < _PERIOD - 2], windows[turn == _PERIOD - 2], windows[turn == _PERIOD - 1]]
-    starts = np.concatenate([group.ravel() for group in groups]).astype(np.int32)
+    else:
+        reading.check_digest(f"path={str(path)!r}", digest, sha256)
+    if encoding != _BYTES:
+        content = reading.decoded(path, content, encoding).encode("utf-8", "surrogatepass")
+    groups = reading.regions(len(content), length)
+    starts = np.concatenate(groups)
     alphabet = bytes(sorted(set(content)))
     stream = np.searchsorted(np.frombuffer(alphabet, np.uint8), np.frombuffer(content, np.uint8)).astype(np.uint8)
     counts = groups[0].size, groups[1].size, groups[2].size
@@ -115,23 +113,3 @@ def _help_texts() -> bytes:
     except ImportError as error:
         raise InputError("this Python has no pydoc_data.topics; give the path of a text file") from error
     return "\n\n".join(topics[name] for name in sorted(topics)).encode()
-
-
-def _changed(path: str | Path | None, digest: str, wanted: str) -> ValueError:
-    what, remedy = f"path={str(path)!r}", "restore the file"
-    if path is None:
-        what, remedy = "the help text of this version of Python", "use the version that it comes from"
-    return InputError(
-        f"{what} is another text than it was: its sha256 is {digest[:16]}... instead of {wanted[:16]}...; {remedy}, or "
-        "make a new run with the new text"
-    )
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return files.read(path, _MOST)
-    except InputError as error:
-        raise InputError(f"path={str(path.absolute())!r} cannot be read: {error}") from None
-    except (OSError, ValueError) as error:  # the latter for a path with a null byte
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"path={str(path.absolute())!r} cannot be read: {reason}; give a text file") from error

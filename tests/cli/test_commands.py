@@ -14,7 +14,7 @@ import platformdirs
 import pytest
 
 import jdlm
-import jdlm.cli.train as train_module
+import jdlm.cli.recorder as recorder_module
 from jdlm import cli
 from jdlm.cli import cache, commands, interrupt, options, progress, sweep
 from jdlm.cli.resource import data_sha256
@@ -177,7 +177,11 @@ def test_bad_input_is_one_line_and_writes_nothing(at_work, capsys, command, argu
         ("train", ["small.toml", "--training.steps"], ["Missing value for argument '--training.steps'"]),
         ("train", ["small.toml", "--network.width", "9", "--network.heads", "2"], ["width=9", "use width=10"]),
         ("train", ["small.toml", "more"], ["Unrecognized options: more"]),
-        ("train", ["--resume", "small", "--training.steps", "9"], ["Unrecognized options: --training.steps, 9"]),
+        (
+            "train",
+            ["--resume", "small", "--training.batch-size", "9"],
+            ["Unrecognized options: --training.batch-size, 9"],
+        ),
         ("sample", ["small", "--target.length", "3"], ["Unrecognized options: --target.length, 3"]),
         ("sample", ["small", "--sweep.schedules", "cosin"], ["schedule 'cosin'; the nearest valid one is 'cosine'"]),
         ("sample", ["small", "--sweep.samples", "1"], ["samples=1", "use at least 2"]),
@@ -273,14 +277,14 @@ def test_folders_that_cannot_be_written(at_work, capsys):
 
 def interrupt_after(monkeypatch, step):
     """Ctrl-C during the chunk that ends at ``step``."""
-    record = train_module._Recorder.record
+    record = recorder_module.Recorder.record
 
     def interrupted(self, state, chunk):
         if chunk.step == step:
             os.kill(os.getpid(), signal.SIGINT)
         record(self, state, chunk)
 
-    monkeypatch.setattr(train_module._Recorder, "record", interrupted)
+    monkeypatch.setattr(recorder_module.Recorder, "record", interrupted)
     return record
 
 
@@ -290,7 +294,7 @@ def test_an_interrupted_run_resumes_bit_for_bit(at_work, monkeypatch, capsys):
     assert "step 10 of 20 is saved. Continue with: python train.py --resume runs/stopped" in capsys.readouterr().err
     run = at_work / "runs/stopped"
     assert runs.read_manifest(run)["finished"] is None and runs.read_manifest(run)["steps_done"] == 10
-    monkeypatch.setattr(train_module._Recorder, "record", record)
+    monkeypatch.setattr(recorder_module.Recorder, "record", record)
     # Metrics of a chunk whose checkpoint was not written any more.
     late = [row for row in rows.read(at_work / "runs/small/metrics.csv") if row.index == 15]
     rows.append(run / "metrics.csv", late)
@@ -313,7 +317,7 @@ def test_interrupted_before_the_first_checkpoint_leaves_nothing(at_work, monkeyp
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(train_module._Recorder, "record", interrupted)
+    monkeypatch.setattr(recorder_module.Recorder, "record", interrupted)
     assert cli.guarded(cli.run_train, ["small.toml"]) == 130
     assert "nothing was written" in capsys.readouterr().err
     assert [path.name for path in (at_work / "runs").iterdir()] == ["small"]
@@ -519,10 +523,11 @@ def test_what_is_needed_early(capsys):
         (["--x", "1", "small"], (None, "runs", None, None)),
         (["--resume=c", "--help"], (None, "runs", None, "c")),
         (["--from", "d", "--name", "e"], (None, "runs", "e", None, "d")),
+        (["--data", "f", "--target.encoding", "g"], (None, "runs", None, None, None, "f", "g")),
         (["--tyro-print-completion", "bash"], (None, "runs", None, None)),
     ):
-        word, folder, name, resume, source = (*found, None)[:5]
-        assert options.early(arguments) == (word, Path(folder), name, resume, source)
+        word, folder, *others = (*found, None, None, None)[:7]
+        assert options.early(arguments) == (word, Path(folder), *others)
     with pytest.raises(SystemExit, match="2"):
         options.early(["--resume"])
     assert "Missing value for argument '--resume'" in capsys.readouterr().err

@@ -25,7 +25,7 @@ def attempt(tmp_path, monkeypatch):
     """Makes a study of three parts, of which some fail; gives exit code and the parts that were made."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cache, "compiled_programs", lambda: None)
-    monkeypatch.setattr(studies, "STUDIES", {"toy": studies.Entry("of a test", 1)})
+    monkeypatch.setattr(studies, "STUDIES", {"toy": studies.Entry("of a test", 1, 0.1)})
 
     def run(*options, fails=(), needs=()):
         made = []

@@ -43,7 +43,7 @@ curve_samples = 16
 SLOW = """if True:
     import os, sys, time
     from jdlm import cli
-    from jdlm.cli import train
+    from jdlm.cli import recorder
     from jdlm.study import figures, kept, metrics_file
     put, append = kept.Kept.put, metrics_file.MetricsFile.append
     def slow(function):
@@ -54,7 +54,7 @@ SLOW = """if True:
         return wrapped
     kept.Kept.put = slow(put)
     metrics_file.MetricsFile.append = slow(append)
-    train._SECONDS_BETWEEN_CHECKPOINTS = 0.0
+    recorder._SECONDS_BETWEEN_CHECKPOINTS = 0.0
     figures.FIGURES.clear()
     name, *arguments = sys.argv[1:]
     sys.argv = [f"{name}.py", *arguments]

@@ -110,7 +110,7 @@ def test_what_reads_files_needs_more_for_larger_ones(tmp_path):
     large.write_bytes(bytes(10**6))
     assert memory.of_rows([large]) - memory.of_rows([small]) == 16 * 999_000
     assert memory.of_rows([small, large, tmp_path / "none"]) > memory.of_rows([large])
-    assert memory.of_checkpoint(tmp_path) == memory.of_study("presets", True) + 4 * 1_001_000
+    assert memory.of_checkpoint(tmp_path) == memory.of_rows([]) + 4 * 1_001_000
 
 
 @pytest.mark.parametrize("words", [["figures", "made"], ["doctor", "made"]])

@@ -50,7 +50,7 @@ def toy(tmp_path, monkeypatch):
     """The only study, in a folder of its own; a list to change it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cache, "compiled_programs", lambda: None)
-    entry = studies.Entry("what a test asks", 3)
+    entry = studies.Entry("what a test asks", 3, 0.1)
     monkeypatch.setattr(studies, "STUDIES", {"toy": entry, "toy-two": entry})
     loaded = [TOY]
     monkeypatch.setattr(studies, "load", lambda name: loaded[-1])

@@ -13,7 +13,7 @@ import pytest
 
 from jdlm import cli, sampling
 from jdlm.cli import cache, interrupt, progress, summary
-from jdlm.cli import train as train_module
+from jdlm.cli import recorder as recorder_module
 from jdlm.config import presets
 from jdlm.study import figures, places, rows, runs
 from jdlm.study import sweep as sweeps
@@ -167,7 +167,7 @@ def test_ctrl_c_during_a_training_says_how_to_go_on(tmp_path):
     config = presets.load("tiny")
     folder = tmp_path / "my run"
     folder.mkdir()
-    recorder = train_module._Recorder(runs.Draft(folder, folder, exact=True, published=True), config)
+    recorder = recorder_module.Recorder(runs.Draft(folder, folder, exact=True, published=True), config)
     recorder.go_on(10, {})  # as on resuming
     assert interrupt.message() == (
         f"interrupted; step 10 of 300 is saved. Continue with: python train.py --resume '{folder}'"

@@ -27,6 +27,7 @@ PRESET = """
 kind = "text"
 length = 8
 path = "odd.txt"
+encoding = "bytes"
 [network]
 width = 8
 depth = 1
@@ -125,7 +126,7 @@ def test_a_mask_that_would_be_an_escape_is_refused(mask):
 
 def test_what_is_printed_can_be_given_back(at_place, capsys):
     """Windows of the text itself are given, printed as they are, and given again; then the network's own samples."""
-    assert targets.text("odd.txt", 8).vocab_size == len(set(TEXT)) == 19
+    assert targets.text("odd.txt", 8, encoding="bytes").vocab_size == len(set(TEXT)) == 19
     lines = []
     for start in (0, 8, 11, 17):
         window = TEXT[start : start + 8]
@@ -336,9 +337,9 @@ def test_tokens_and_advice_go_through_the_same_door(at_place, monkeypatch, capsy
 def test_a_run_finds_its_text_from_any_folder(place, tmp_path, monkeypatch, capsys):
     """Started beside the text, in the folder above and in another one: the same lines, and no complaint of doctor."""
     config = presets.load(str(place / "odd.toml"))
-    assert config.target == TextConfig(8, str(place / "odd.txt"))
+    assert config.target == TextConfig(8, str(place / "odd.txt"), encoding="bytes")
     digest = hashlib.sha256(TEXT).hexdigest()
-    assert runs.read_config(place / "runs/odd").target == TextConfig(8, str(place / "odd.txt"), digest)
+    assert runs.read_config(place / "runs/odd").target == TextConfig(8, str(place / "odd.txt"), digest, "bytes")
     assert runs.read_manifest(place / "runs/odd")["data_sha256"] == digest
     printed = []
     for folder in (place, place.parent, tmp_path):

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from jdlm import training
-from jdlm.cli import train as train_module
+from jdlm.cli import recorder as recorder_module
 from jdlm.config import BlocksConfig, Config, ParityConfig, PermutationConfig, RepetitionConfig, SweepConfig, TextConfig
 from jdlm.config.settings import NetworkConfig, TrainingConfig
 from jdlm.measure import Estimate
@@ -20,7 +20,9 @@ def config(target, network=None, **options):
 
 def written_cell(folder, target, **options):
     """The cell of the rows that ``train.py`` writes for a run of that target."""
-    recorder = train_module._Recorder(runs.Draft(folder, folder, exact=True, published=True), config(target, **options))
+    recorder = recorder_module.Recorder(
+        runs.Draft(folder, folder, exact=True, published=True), config(target, **options)
+    )
     recorder._saved = math.inf  # nothing is written here
     recorder.record(None, training.TrainingInfo(1, Estimate(1.0, 0.1, 8), 1.0, None))
     (cell,) = {row.cell for row in recorder._rows}

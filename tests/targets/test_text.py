@@ -25,7 +25,7 @@ def slow_starts(size: int, length: int) -> dict[str, list[int]]:
 def test_windows_are_those_of_the_regions(tmp_path, size, length):
     content = np.random.default_rng(0).choice(list(b"\0abz\xff"), size).astype(np.uint8).tobytes()
     (tmp_path / "a").write_bytes(content)
-    target = targets.text(tmp_path / "a", length)
+    target = targets.text(tmp_path / "a", length, encoding="bytes")
     found = np.split(target.starts, np.cumsum(target.counts)[:-1])
     for starts, (split, wanted) in zip(found, slow_starts(size, length).items(), strict=True):
         assert starts.tolist() == wanted, split

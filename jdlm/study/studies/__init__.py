@@ -26,19 +26,25 @@ class Entry(NamedTuple):
 
     summary: str
     minutes: int
-    gigabytes: float = 1.0
+    gigabytes: float
 
 
 STUDIES: dict[str, Entry] = {
-    "adaptation": Entry("do random sizes adapt to a dependence that they do not know? MDS codes, smooth targets", 2),
-    "correctors": Entry("is a call better spent on correcting than on a smaller step? Gibbs rounds, ReMDM, exact", 5),
-    "discretization": Entry("what do Euler and tau-leaping cost in TV, against steps, calls and length?", 3),
-    "low-dependence": Entry("how many steps does little dependence need, and do TC, DTC or D tell?", 3),
-    "order": Entry("does it pay to choose positions by looking at the predictor? exact laws of all planners", 3),
-    "precision": Entry("what does the arithmetic of a draw do to rare tokens? all values of the generator", 3),
-    "presets": Entry("what do the schedules of the first run cost, exactly? the numbers of the README", 1),
-    "rounds": Entry("how many rounds does speculative sampling need, exact in law? beside the steps of schedules", 5),
-    "trained": Entry("is the best schedule for the oracle still the best one for a trained network?", 5),
+    "adaptation": Entry(
+        "do random sizes adapt to a dependence that they do not know? MDS codes, smooth targets", 2, 0.75
+    ),
+    "correctors": Entry(
+        "is a call better spent on correcting than on a smaller step? Gibbs rounds, ReMDM, exact", 5, 1.4
+    ),
+    "discretization": Entry("what do Euler and tau-leaping cost in TV, against steps, calls and length?", 3, 0.87),
+    "low-dependence": Entry("how many steps does little dependence need, and do TC, DTC or D tell?", 3, 0.93),
+    "order": Entry("does it pay to choose positions by looking at the predictor? exact laws of all planners", 3, 1.59),
+    "precision": Entry("what does the arithmetic of a draw do to rare tokens? all values of the generator", 3, 1.89),
+    "presets": Entry("what do the schedules of the first run cost, exactly? the numbers of the README", 1, 0.52),
+    "rounds": Entry(
+        "how many rounds does speculative sampling need, exact in law? beside the steps of schedules", 5, 1.67
+    ),
+    "trained": Entry("is the best schedule for the oracle still the best one for a trained network?", 5, 1.56),
 }
 
 

@@ -11,7 +11,7 @@ from jdlm.study.studies.study import Study
 
 
 def test_a_name_that_is_not_there_is_refused_with_the_nearest(monkeypatch):
-    monkeypatch.setitem(studies.STUDIES, "codes", studies.Entry("a question", 1))
+    monkeypatch.setitem(studies.STUDIES, "codes", studies.Entry("a question", 1, 0.1))
     with pytest.raises(ValueError, match=r"^no study 'code'; the nearest valid one is 'codes'"):
         studies.load("code")
 

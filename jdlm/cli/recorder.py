@@ -1,0 +1,130 @@
+"""What a training leaves as it goes on: metrics, checkpoints, and words on the terminal."""
+
+import shlex
+import time
+from pathlib import Path
+from typing import Any
+
+from jdlm.cli import interrupt, progress
+from jdlm.config import Config
+from jdlm.study import metrics_file, runs
+
+__all__ = ["Listener", "Recorder", "train", "writes"]
+
+_SECONDS_BETWEEN_CHECKPOINTS = 5.0
+
+
+def writes() -> bool:
+    """Whether this process is the one that writes."""
+    from jdlm import devices
+
+    return devices.is_main()
+
+
+class Listener:
+    """Takes in what a training says and writes nothing: one process of a run does the writing."""
+
+    def __init__(self, config: Config, step: int = 0):
+        assert config.network is not None and config.training is not None  # as it is trained
+        self.config, self.network, self.training = config, config.network, config.training
+        self.step, self.folder = step, Path()
+        self.last: Any = None
+
+    def record(self, state, chunk) -> None:
+        """Takes in a chunk."""
+        self.last = chunk
+
+    def save(self, state) -> None:
+        """Does nothing."""
+
+
+class Recorder(Listener):
+    """Writes metrics, checkpoint and manifest as the training goes on; a run can be continued from each of them.
+
+    Metrics are written before the checkpoint, which has their digest; what comes after it is dropped on resuming.
+    """
+
+    def __init__(self, draft: runs.Draft, config: Config):
+        super().__init__(config)
+        self._draft, self._rows, self._saved = draft, [], float("-inf")
+        self.folder = draft.folder  # hidden before the first checkpoint
+        self._metrics = metrics_file.MetricsFile(self.folder / runs.METRICS)
+
+    def record(self, state, chunk) -> None:
+        """Takes in a chunk, and writes it unless the last writing was a moment ago."""
+        from jdlm.study import metrics
+
+        self._rows += metrics.metric_rows(
+            chunk, cell=metrics.cell(self.config), target=self.config.name, seed=self.training.seed
+        )
+        self.last = chunk
+        finished = chunk.step == self.training.steps
+        if finished or time.monotonic() - self._saved >= _SECONDS_BETWEEN_CHECKPOINTS:
+            self.save(state)
+
+    def save(self, state) -> None:
+        """Writes all that was taken in, if it is not written yet; the run appears under its name the first time."""
+        step = self.last.step
+        if step != self.step:
+            self._metrics.append(self._rows)
+            self._rows = []
+            self._put(state, step)
+
+    def begin(self, state, step: int, beside: dict[str, Any]) -> None:
+        """Starts from the checkpoint of another run, whose metrics were copied; the run appears under its name."""
+        self._metrics.cut(beside, step)
+        self._put(state, step)
+
+    def _put(self, state, step: int) -> None:
+        from jdlm.training import checkpoint as checkpoints
+
+        settings, beside = self.config.record(), self._metrics.mark()
+        checkpoints.save(self.folder / runs.CHECKPOINT, state, self.network, settings=settings, beside=beside)
+        finished = {"finished": runs.now()} if step == self.training.steps else {}
+        runs.write_manifest(self.folder, runs.read_manifest(self.folder) | {"steps_done": step} | finished)
+        self.step, self._saved = step, time.monotonic()
+        self.folder = self._draft.publish()
+        self._metrics.path = self.folder / runs.METRICS
+        self._say()
+
+    def _say(self) -> None:
+        """Says what an interruption leaves."""
+        steps = self.training.steps
+        saved = f"step {self.step} of {steps} is saved. Continue with: python train.py --resume"
+        whole = f"{self.folder} is trained: all {steps} steps are saved"
+        interrupt.remains(whole if self.step == steps else f"{saved} {shlex.quote(str(self.folder))}")
+
+    def go_on(self, step: int, beside: dict[str, Any]) -> None:
+        """Starts from a checkpoint; metrics that do not belong to it are dropped."""
+        self.step = step
+        self._say()
+        self._metrics.cut(beside, step)
+
+
+def train(recorder: Listener, state, mesh) -> None:
+    """Trains from a state (a new one if None) to the end, with a progress bar; Ctrl-C saves and stops."""
+    from jdlm import training
+
+    config, steps = recorder.config, recorder.training.steps
+    if not writes():
+        interrupt.remains("process 0 says what is saved")
+    with progress.Progress(f"training {config.name}", unit="step") as bar, interrupt.gentle() as stop:
+        bar.start(recorder.step, steps)
+
+        def on_chunk(state, chunk) -> None:
+            recorder.record(state, chunk)
+            error = chunk.learning_error
+            note = f"loss {chunk.loss.value:.3f} nats, "
+            note += f"learning error {error.value:.4f} nats, " if error is not None else ""
+            bar.update(chunk.step, steps, note + f"{chunk.steps_per_second:.0f} steps/s")
+            if stop.requested and chunk.step < steps:
+                recorder.save(state)
+                stop.check()
+
+        training.train(
+            recorder.network, config.target.build(), recorder.training, state=state, mesh=mesh, on_chunk=on_chunk
+        )
+    error = recorder.last.learning_error
+    if error is not None:
+        print(f"learning error {error.value:.4f} ± {error.standard_error:.4f} nats per sequence after {steps} steps")
+    print(f"trained {recorder.folder}; compare schedules with: python sample.py {recorder.folder}")
