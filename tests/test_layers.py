@@ -36,6 +36,7 @@ ELSEWHERE = {
     "cli/figures": "cli/test_sweep",
     "cli/hosts": "test_devices",
     "cli/interrupt": "cli/test_sweep",
+    "cli/offers": "cli/test_recommend",
     "cli/options": "cli/test_commands",
     "cli/output": "cli/test_tokens",
     "cli/resource": "cli/test_commands",

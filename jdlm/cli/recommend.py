@@ -6,18 +6,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jdlm.cli import cache, hosts, interrupt, memory, options, output, progress
-from jdlm.cli.resource import load_network, resolve
+from jdlm.cli import cache, hosts, interrupt, memory, model, offers, options, output, progress
+from jdlm.cli.resource import Resource, load_network, resolve
 from jdlm.config import build_schedule, check_num_steps, takes_more_steps, words
 from jdlm.config.settings import check_count, check_seed
 from jdlm.errors import InputError
 
 if TYPE_CHECKING:
     from jdlm.measure import CurveEstimate
+    from jdlm.predictor import Predictor
     from jdlm.study.advice import Offer
+    from jdlm.targets import Target
 
 _COMPARED = ("uniform", "cosine", "best_fixed_tc", "best_fixed_dtc", "best_fixed_both", "minimax_both")
-_EVERY = ("uniform", "cosine", "geometric", "best_fixed", "first_hitting")  # cheap, so every number of steps is tried
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,12 @@ class Options(options.FolderOptions):
     """
 
     run: options.RunOrPreset = None
+    model: str | None = None
+    """A predictor of your own: package.module:function or file.py:function, called with the target; its code is run."""
+    data: str | None = None
+    """Sequences of your own for --model, in place of a run or preset: a file as `train.py --data` takes it."""
+    length: int | None = None
+    """Number of tokens in a sequence of --data; by default what fits the file."""
     kl: float | None = None
     """Goal: the largest cost that is acceptable, in nats per sequence."""
     num_steps: int | None = None
@@ -65,7 +72,7 @@ def main(arguments: list[str]) -> int:
         raise InputError("give a goal: either --kl NATS or --num-steps K")
     if given.kl is not None and not 0.0 < given.kl < float("inf"):
         raise InputError(f"--kl {given.kl} is not a valid goal; use a positive number of nats such as 0.1")
-    resource = resolve(given.run, given.runs_folder)
+    resource = _resource(given)
     length, names = resource.config.target.length, _names(given)
     if given.num_steps is not None:
         check_num_steps(given.num_steps, length, "--num-steps", given.schedule)
@@ -81,35 +88,71 @@ def main(arguments: list[str]) -> int:
     target = resource.config.target.build()
     need = memory.of_curve(given.samples, target.length, target.vocab_size)
     memory.check(need, f"--samples {given.samples} of length {target.length}; use a smaller one")
-    fit, test, source = _curves(resource, target, given, mesh)
+    predictor = _predictor(resource, target, given)
+    fit, test, source = _curves(predictor, target, given, mesh)
     builders = {name: partial(_build, name, length, cache.schedules()) for name in names}
     with progress.Progress("schedules", unit="schedule") as bar:
         tried: list[str] = []
-        offers = advice.recommend(
+        found = advice.recommend(
             fit,
             test,
             builders,
             kl=given.kl,
             num_steps=given.num_steps,
-            candidates={name: _candidates(name, length, name == given.schedule) for name in names},
+            candidates={name: offers.candidates(name, length, name == given.schedule) for name in names},
             confidence=given.confidence,
             choice=given.schedule or "optimal",
             progress=lambda name: bar.update(len(tried), len(builders) + 1, tried.append(name) or name),
         )
         bar.update(len(builders) + 1, len(builders) + 1, "done")
     with output.beside(given.export):
-        _print(offers, test, given, source)
-    best = offers[0]
+        offers.show(found, test, given, source)
+    best = found[0]
     if best.schedule is None:
         return 1
     if given.export is not None:
-        entry = _entry(best, resource.config.name, given)
+        entry = _entry(best, resource.config.name, given, predictor)
         interrupt.remains(f"{given.export} was being written: it holds what it held, or all of the new schedule")
         output.write(given.export, json.dumps(entry, indent=None if "chain" in entry else 1) + "\n")
         interrupt.remains(f"{given.export} is written")
         with output.beside(given.export):
             print(f"wrote {given.export}")
     return 0
+
+
+def _resource(given: Options) -> Resource:
+    """The run or preset, or what is made of a file.
+
+    Raises:
+      ValueError: options that do not go together.
+    """
+    if given.data is None:
+        if given.length is not None:
+            raise InputError(f"--length {given.length} is that of --data; leave it out")
+        return resolve(given.run, given.runs_folder)
+    if given.model is None:
+        raise InputError(
+            "--data is for a predictor of your own; name one with --model, or train with `train.py --data`"
+        )
+    if given.run is not None:
+        raise InputError(f"--data takes the place of {given.run!r}; leave out one of them")
+    if given.length is not None:
+        check_count("length", given.length)
+    return model.of_data(given.data, given.length)
+
+
+def _predictor(resource: Resource, target: "Target", given: Options) -> "Predictor | None":
+    """What is advised on; None for the exact curve of a target."""
+    from jdlm.predictor import oracle
+
+    if given.model is not None:
+        if given.oracle:
+            raise InputError("--oracle and --model are two predictors; leave out one of them")
+        return model.load(given.model, target)
+    network = None if given.oracle else load_network(resource, target)
+    if network is None and target.has("entropy_curve"):
+        return None
+    return network or oracle(target)
 
 
 def _names(given: Options) -> list[str]:
@@ -123,25 +166,10 @@ def _names(given: Options) -> list[str]:
     return wanted + [name for name in _COMPARED if name not in wanted and not more]
 
 
-def _candidates(name: str, length: int, wanted: bool) -> list[int]:
-    """Numbers of steps to try under --kl: all where schedules are cheap, else powers of two (and their middles)."""
-    if name in words.ONE_TOKEN_A_STEP:
-        return [length]
-    if name.startswith(_EVERY):
-        return list(range(1, length + 1))
-    solved = name.startswith("minimax")
-    most = length
-    if takes_more_steps(name):  # its cost falls like length / steps; the chains of all candidates have to fit
-        most = max(2, min(32 * length, 2**25 // (length + 1) ** 2))
-    powers = [2**i for i in range(most.bit_length()) if 2**i <= most]
-    middles = [3 * power // 2 for power in powers if power > 1 and 3 * power // 2 <= most] if wanted else []
-    every = range(1, length + 1) if length <= 64 and not solved else []  # longer chains take seconds each
-    least = 2 if takes_more_steps(name) else 1
-    return sorted({count for count in [*powers, *middles, *every, most] if count >= least})
-
-
-def _entry(best: "Offer", target: str, given: Options) -> dict[str, Any]:
-    """What is written: the sizes, the goal, and the numbers that are printed."""
+def _entry(best: "Offer", target: str, given: Options, predictor: "Predictor | None") -> dict[str, Any]:
+    """What is written: the sizes, the goal, what was measured, and the numbers that are printed."""
+    import jdlm
+    from jdlm.predictor import digest
     from jdlm.study import advice
 
     assert best.schedule is not None and best.cost is not None and best.nelbo is not None  # as it is recommended
@@ -154,6 +182,9 @@ def _entry(best: "Offer", target: str, given: Options) -> dict[str, Any]:
         "cost_limit_nats": best.limit,
         "confidence": given.confidence,
         "nelbo_nats": best.nelbo.value,
+        "model": given.model,
+        "predictor_sha256": None if predictor is None else digest(predictor),
+        "jdlm_version": jdlm.__version__,
     }
 
 
@@ -161,18 +192,19 @@ def _build(name: str, length: int, folder: Path | None, num_steps: int):
     return build_schedule(name, length, num_steps, cache=folder)
 
 
-def _curves(resource, target, given: Options, mesh) -> "tuple[CurveEstimate, CurveEstimate, str]":
+def _curves(
+    predictor: "Predictor | None", target: "Target", given: Options, mesh
+) -> "tuple[CurveEstimate, CurveEstimate, str]":
     """The curve on which schedules are chosen, the one on which they are judged, and where both come from."""
     import jax
 
     from jdlm import keys
     from jdlm.measure import cross_entropy_curve
-    from jdlm.predictor import oracle
     from jdlm.study import advice
 
-    network = None if given.oracle else load_network(resource, target)
     known = target.entropy_curve() if target.has("entropy_curve") else None
-    if network is None and known is not None:
+    if predictor is None:
+        assert known is not None
         curve = advice.exact_curve(known)
         return curve, curve, "the exact entropy curve of the target"
     halves = jax.random.split(keys.key(given.seed))
@@ -181,7 +213,7 @@ def _curves(resource, target, given: Options, mesh) -> "tuple[CurveEstimate, Cur
         for number, (key, split) in enumerate(zip(halves, ("validation", "test"), strict=True)):
             half = cross_entropy_curve(
                 key,
-                network or oracle(target),
+                predictor,
                 target.on(split),
                 given.samples,
                 nested=True,
@@ -196,75 +228,3 @@ def _curves(resource, target, given: Options, mesh) -> "tuple[CurveEstimate, Cur
         fit, test = (advice.known_curve(known, half.learning_error) for half in measured)
         source = f"the exact entropy curve of the target plus the learning error of {source}"
     return fit, test, source
-
-
-def _print(offers: "list[Offer]", test: "CurveEstimate", given: Options, source: str) -> None:
-    goal = f"at most {given.kl:g} nats" if given.kl is not None else f"{given.num_steps} steps"
-    sequential = test.dot(test.values * 0 + 1)
-    limit = f"{100 * given.confidence:g} % limit"
-    print(f"goal: {goal}; measured on {source}")
-    print(f"one token per step: NELBO {_number(sequential)} nats per sequence in {len(test.values)} steps")
-    print()
-    titles = "  ".join(f"{title:>18}" for title in ("cost, nats", "above the first", "NELBO, nats"))
-    print(f"{'schedule':18} {'steps':>5}  {titles}  {limit:>12} {'calls':>6}")
-    for offer in offers:
-        if offer.schedule is None:
-            print(f"{offer.name:18} {'-':>5}  {'not shown' if test.n else 'out of reach':>18}")
-            continue
-        numbers = (offer.cost, offer.difference, offer.nelbo)
-        columns = "  ".join(f"{'-' if number is None else _number(number):>18}" for number in numbers)
-        calls = f"{offer.schedule.mean_nfe:.4g}"
-        print(f"{offer.name:18} {offer.schedule.num_steps:5d}  {columns}  {offer.limit:12.4f} {calls:>6}")
-    print()
-    print("\n".join(_verdict(offers, test, given)))
-
-
-def _verdict(offers: "list[Offer]", test: "CurveEstimate", given: Options) -> list[str]:
-    """The recommendation in words, and what is to be said of it."""
-    from jdlm.study import advice
-
-    best, length = offers[0], len(test.values)
-    if best.schedule is None:
-        kind = "no schedule" if best.name == "optimal" else f"no {best.name} schedule"
-        if takes_more_steps(best.name):
-            kind += f" of at most {max(_candidates(best.name, length, True))} steps"
-        if not test.n:
-            more = "try more steps with --num-steps, or " if takes_more_steps(best.name) else ""
-            return [f"{kind} reaches the goal; {more}give a larger --kl"]
-        lines = [f"{kind} is shown to reach {given.kl:g} with {given.samples} sequences; nothing is written"]
-        if best.sequences is None:
-            lines.append("more sequences would not help: the least costly one is shown to miss it; give a larger --kl")
-        else:
-            lines.append(f"about {_rounded(best.sequences)} would do: use --samples {_rounded(best.sequences)}")
-        return [*lines, f"(one token per step costs nothing, in {length} steps)"]
-    calls, steps = best.schedule.mean_nfe, best.schedule.num_steps
-    lines = [f"recommended: {best.name} with {steps} step{'s' * (steps != 1)}"]
-    if calls < steps - 1e-9:
-        lines[0] += f", {calls:.4g} predictor calls on average"
-    if given.num_steps is not None and steps < given.num_steps:
-        lines[0] += f" ({given.num_steps} were asked for; more than {steps} gain nothing)"
-    lists = best.schedule.law().size_lists()
-    if lists is None:
-        lines.append("randomized: a Markov chain of revealed counts; --export writes it")
-    elif len(lists[1]) == 1:
-        lines.append("tokens per step: " + " ".join(str(size) for size in lists[1][0] if size))
-    else:
-        lines.append(f"randomized: one of {len(lists[1])} lists of sizes for each sequence; --export writes them")
-    better = advice.clearly_better(offers) if given.num_steps is not None else []
-    if better:
-        remedy = f"use that, or --samples {4 * given.samples}" if best.name == "optimal" else "see the table"
-        lines.append(f"note: on the second part {', '.join(better)} cost less, by more than chance; {remedy}")
-    if given.kl is not None and best.sequences is not None:
-        more = _rounded(best.sequences)
-        lines.append(f"note: fewer steps may do; --samples {more} would probably show it")
-    return lines
-
-
-def _rounded(sequences: int) -> int:
-    """Two significant digits, rounded up."""
-    unit = 10 ** max(len(str(sequences)) - 2, 0)
-    return -(-sequences // unit) * unit
-
-
-def _number(estimate) -> str:
-    return f"{round(estimate.value, 4) + 0.0:.4f}" + (f" ± {estimate.standard_error:.4f}" if estimate.n else "")

@@ -1,5 +1,6 @@
 """Mask predictors: the oracle, a network or any function, behind one call that a sampler cannot tell apart."""
 
+from jdlm.predictor.foreign import digest, from_numpy, from_torch
 from jdlm.predictor.known import check_pair, is_of_target, is_oracle_of, oracle, perturbed
 from jdlm.predictor.predictor import (
     CACHE_BYTES,
@@ -23,8 +24,11 @@ __all__ = [
     "Predictor",
     "check_pair",
     "chunk_size",
+    "digest",
     "fault_message",
     "faults",
+    "from_numpy",
+    "from_torch",
     "is_of_target",
     "is_oracle_of",
     "logits_dtype",

@@ -192,13 +192,13 @@ class Predictor:
         The function itself is the static part: reuse one function object, since each new one compiles anew.
 
         Raises:
-          ValueError: the function's result has another shape than ``[length, vocab_size]``.
+          ValueError: another shape than ``[length, vocab_size]``, or a module of PyTorch (use `from_torch`).
         """
+        if any(kind.__module__.split(".")[0] == "torch" for kind in type(function).__mro__):
+            raise InputError("a module of PyTorch cannot be traced by JAX; use jdlm.predictor.from_torch")
         result = jax.eval_shape(function, jax.ShapeDtypeStruct((length,), jnp.int32))
-        if result.shape != (length, vocab_size):
-            raise InputError(
-                f"the wrapped function returns shape {result.shape}; return logits of shape {(length, vocab_size)}"
-            )
+        if result.shape != (wanted := (length, vocab_size)):
+            raise InputError(f"the wrapped function returns shape {result.shape}; return logits of shape {wanted}")
         return Predictor((), _Wrapped(function), length, vocab_size)
 
 

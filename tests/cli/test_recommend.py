@@ -10,6 +10,7 @@ import pytest
 
 from jdlm import cli, targets
 from jdlm.cli import interrupt, recommend
+from jdlm.cli import offers as offers_text
 from jdlm.config import build_schedule, presets
 from jdlm.measure import CurveEstimate
 from jdlm.predictor import Predictor, oracle
@@ -57,7 +58,7 @@ def test_a_choice_that_another_part_of_the_data_refutes_is_said(capsys):
     given = recommend.Options(num_steps=4)
     for fit, said in ((misleading, True), (straight, False)):
         offers = advice.recommend(fit, straight, {"uniform": partial(uniform, 8)}, num_steps=4)
-        recommend._print(offers, straight, given, "a test")
+        offers_text.show(offers, straight, given, "a test")
         printed = capsys.readouterr().out
         assert ("note: on the second part uniform cost less" in printed) is said
         assert ("--samples 2048" in printed) is said
@@ -234,7 +235,7 @@ def test_an_interruption_says_whether_the_file_is_there(capsys, monkeypatch, tmp
     def stopped(*_):
         raise KeyboardInterrupt(interrupt.message())
 
-    monkeypatch.setattr(recommend, "_print", stopped)
+    monkeypatch.setattr(offers_text, "show", stopped)
     assert run("reed-solomon", "--kl", "0.5", "--export", "sizes.json") == 130
     assert "interrupted; nothing was written" in capsys.readouterr().err and not (tmp_path / "sizes.json").exists()
     monkeypatch.undo()
