@@ -19,6 +19,7 @@ from jdlm.sampling.sampler import (
 )
 from jdlm.sampling.sizes import draw_sizes, draw_steps
 from jdlm.sampling.speculation import SpeculativeInfo, speculative
+from jdlm.sampling.trace import Trace
 
 __all__ = [
     "DEFAULT_WIDTH",
@@ -28,6 +29,7 @@ __all__ = [
     "Results",
     "SpeculativeInfo",
     "Steps",
+    "Trace",
     "default_slots",
     "draw_sizes",
     "draw_steps",

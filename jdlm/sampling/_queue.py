@@ -15,8 +15,8 @@ program serves all requests of one kind (see `jdlm.planners.has_fixed_order`). I
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -31,7 +31,8 @@ from jdlm.sampling import _cached as cached
 from jdlm.sampling._draws import Kind, Layout
 from jdlm.sampling._loop import LaneState, Queue, State, advance
 from jdlm.sampling.filter import Draw
-from jdlm.sampling.request import Lanes, Rows
+from jdlm.sampling.request import Lanes, Request, Rows
+from jdlm.sampling.trace import Snapshot
 
 __all__ = ["MOST_FIXED", "Usage", "layout", "run"]
 
@@ -78,6 +79,38 @@ def layout(length: int, slots: int, chunk: int, ordered: bool = False) -> Layout
     return Layout(slots, chunk, tuple(widths), capacity)
 
 
+def groups(
+    lanes: Sequence[Lanes], requests: Sequence[Request]
+) -> Iterator[tuple[list[int], list[Planner], Planner | None]]:
+    """Group requests by program: the numbers of each group's requests, their different planners, and the remasker."""
+    kinds: dict[Any, list[int]] = {}
+    fixed: list[Planner] = []
+    for i, request in enumerate(requests):
+        planner = request.planner
+        if lanes[i].remask is not None:
+            kinds.setdefault(("remask", request.remasker), []).append(i)
+        elif has_fixed_order(planner):
+            fixed += [planner] * (planner not in fixed)
+            kinds.setdefault(("fixed", fixed.index(planner) // MOST_FIXED), []).append(i)
+        else:
+            kinds.setdefault(("logits", None), []).append(i)
+    for (word, remasker), members in kinds.items():
+        planners = list(dict.fromkeys(requests[i].planner for i in members))
+        yield members, planners, remasker if word == "remask" else None
+
+
+def together(parts: Sequence[Lanes]) -> Lanes:
+    """All lanes of a group, as wide as the widest."""
+    width = max(part.sizes.shape[1] for part in parts)
+
+    def widened(part: Lanes) -> Lanes:
+        more = (0, width - part.sizes.shape[1])
+        remask = None if part.remask is None else np.pad(part.remask, ((0, 0), more, (0, 0)))
+        return part._replace(sizes=np.pad(part.sizes, ((0, 0), more)), remask=remask)
+
+    return jax.tree.map(lambda *arrays: np.concatenate(arrays), *map(widened, parts))
+
+
 def run(
     predictor: Predictor,
     lanes: Lanes,
@@ -87,6 +120,7 @@ def run(
     mesh: Mesh | None = None,
     progress: Callable[[int], None] | None = None,
     remasker: Planner | None = None,
+    snapshots: list[Snapshot] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, Usage]:
     """Run lanes whose planners are all of one kind, see `jdlm.planners.has_fixed_order`; of any kind with a remasker.
 
@@ -99,6 +133,7 @@ def run(
       mesh: devices to work on, see `jdlm.devices`; the default one if None.
       progress: called with the number of steps done by now; only at the end on many hosts.
       remasker: which tokens are masked again; None exactly where ``lanes.remask`` is.
+      snapshots: takes what the lanes are after each round; of one queue on one device.
 
     Returns:
       Tokens int32 ``[lanes, length]``, path log probabilities, NFE and numbers of changed tokens ``[lanes]``, and the
@@ -133,11 +168,14 @@ def run(
             np.array([(waiting[rows] > 0).sum() for rows in hands], np.int32),
         )
         report = _added(progress, int(steps.sum()))
-        *columns, asked = _drive(predictor, table, queue, kind, mesh, report)
+        *columns, asked = _drive(predictor, table, queue, kind, mesh, report, snapshots)
         for mine, column in zip((tokens, path_log_prob, steps, fault, changed, calls), columns, strict=True):
             for rows, part in zip(hands, np.split(column, parts), strict=True):
                 mine[rows] = part[: len(rows)]
         evaluated += int(asked.sum())
+        if snapshots is not None:
+            back = np.argsort(hands[0])
+            snapshots[:] = [Snapshot(*(column[: len(back)][back] for column in each)) for each in snapshots]
     if fault.any():
         lane = int(np.argmax(fault > 0))
         raise InputError(fault_message(int(fault[lane]), f"in lane {lane}"))
@@ -159,8 +197,9 @@ def _drive(
     kind: Kind,
     mesh: Mesh | None,
     progress: Callable[[int], None] | None,
+    snapshots: list[Snapshot] | None,
 ) -> tuple[np.ndarray, ...]:
-    """Run a queue to its end, in calls of about a second.
+    """Run a queue to its end, in calls of about a second; of one round each where snapshots are taken.
 
     Returns tokens, path log probabilities, steps, faults, changed tokens and calls of the remasker of all rows, and how
     many lanes each device evaluated.
@@ -179,16 +218,20 @@ def _drive(
     if predictor.is_ordered:
         state = state._replace(caches=cached.empty(predictor, slots, mesh))
     many = devices.on_many_hosts(mesh)  # all must make the same calls, so nothing depends on the time that one takes
-    budget = _FOREVER if many else _FIRST
+    budget = 1 if snapshots is not None else _FOREVER if many else _FIRST
     while True:
         started = time.perf_counter()
         state, more, done = advance(predictor, table, queue, state, np.int32(budget), kind=kind, mesh=mesh)
         more = bool(np.any(devices.fetch(more)))
         if progress is not None:
             progress(int(np.sum(devices.fetch(done))))
+        if snapshots is not None:
+            seen = devices.fetch((state.lanes.tokens, state.lanes.path_log_prob, state.lanes.step))
+            snapshots.append(Snapshot(*map(np.array, seen)))  # copied, for the next call takes the arrays
         if not more:
             mine = state.lanes
             numbers = (zeros, zeros) if mine.again is None else (mine.again.changed, mine.again.calls)
             return devices.fetch((mine.tokens, mine.path_log_prob, mine.step, mine.fault, *numbers, state.evaluated))
         seconds = max(time.perf_counter() - started, 1e-3)
-        budget = 1 + int(budget * min(max(_SECONDS / seconds, 0.25), 4.0))
+        if snapshots is None:
+            budget = 1 + int(budget * min(max(_SECONDS / seconds, 0.25), 4.0))

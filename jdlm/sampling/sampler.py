@@ -6,10 +6,9 @@ reveals them; revealed tokens never change, unless a step masks some again (`Ste
 or number of steps compiles nothing.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
@@ -18,11 +17,12 @@ from numpy.typing import ArrayLike
 
 from jdlm import devices
 from jdlm.errors import InputError, check_type
-from jdlm.planners import Planner, has_fixed_order, random
+from jdlm.planners import Planner, random
 from jdlm.predictor import Predictor, chunk_size
 from jdlm.sampling import _queue as slots
 from jdlm.sampling.filter import Draw
 from jdlm.sampling.request import Lanes, Request, Steps, lanes_of
+from jdlm.sampling.trace import MOST, Snapshot, Trace, from_snapshots
 from jdlm.targets import validation
 
 __all__ = [
@@ -56,12 +56,14 @@ class Info(NamedTuple):
         drawn from, each in the step that revealed it (order and sizes known); of all draws where tokens were masked
         again.
       changed: int32 ``[lanes]`` how often a position was masked again and then got another token.
+      trace: what each step did, where it was asked for.
     """
 
     nfe: Int[Array, " lanes"]
     leftover: Int[Array, " lanes"]
     path_log_prob: Float[Array, " lanes"]
     changed: Int[Array, " lanes"]
+    trace: Trace | None = None
 
 
 class Results(NamedTuple):
@@ -88,6 +90,7 @@ def sample_all(
     batch_size: int | None = None,
     mesh: Mesh | None = None,
     progress: Callable[[int], None] | None = None,
+    trace: bool = False,
 ) -> Results:
     """Run many requests in one queue; another schedule or number of steps compiles nothing.
 
@@ -101,9 +104,10 @@ def sample_all(
       batch_size: slots of the compiled program on each device; chosen from the shapes by `default_slots` if None.
       mesh: devices that share the lanes, see `jdlm.devices.mesh`; the default device if None.
       progress: called about once a second with the number of steps done.
+      trace: keep what each step did, on one device; the same tokens, more slowly.
 
     Raises:
-      ValueError: as `sample`.
+      ValueError: as `sample`, or a trace of more than `jdlm.sampling.trace.MOST` numbers or on several devices.
     """
     check_type("predictor", predictor, Predictor, "use jdlm.predictor.oracle, a network or Predictor.wrap")
     if draw.final is not None and any(request.sizes is None for request in requests):
@@ -111,27 +115,44 @@ def sample_all(
     layout = _layout(predictor, batch_size)
     parts: list[Any] = [None] * len(requests)
     usages, done = [slots.Usage(0, 0, 0)], 0
-    for members, planners, remasker in _groups(
+    for members, planners, remasker in slots.groups(
         made := [lanes_of(request, predictor) for request in requests], requests
     ):
         lanes = [
             made[i]._replace(planner=np.full_like(made[i].planner, planners.index(requests[i].planner)))
             for i in members
         ]
-        together = _together(lanes)
+        together = slots.together(lanes)
         report = progress and (lambda more, done=done: progress(done + more))
-        results = slots.run(predictor, together, planners, draw, layout, mesh, report, remasker)
+        seen: list[Snapshot] | None = [] if trace else None
+        if trace:
+            _check_trace(together, layout, mesh)
+        results = slots.run(predictor, together, planners, draw, layout, mesh, report, remasker, seen)
         tokens, path_log_prob, nfe, changed, usage = results
         leftover = (tokens == predictor.vocab_size).sum(axis=1, dtype=np.int32)
         ends = np.cumsum([len(part.start) for part in lanes])[:-1]
         columns = [np.split(column, ends) for column in (tokens, nfe, leftover, path_log_prob, changed)]
         for i, (mine, *info) in zip(members, zip(*columns, strict=True), strict=True):
             parts[i] = (mine, Info(*info))
+        if seen is not None:
+            for i, first, end in zip(members, [0, *ends], [*ends, len(tokens)], strict=True):
+                cut = [Snapshot(*(column[first:end] for column in each)) for each in seen]
+                parts[i] = (parts[i][0], parts[i][1]._replace(trace=from_snapshots(made[i].start, cut)))
         usages.append(usage)
         done += usage.steps
     cache_bytes = 0 if predictor.rules is None else layout.slots * predictor.rules.lane_bytes
     usage = slots.Usage(*map(sum, zip(*usages, strict=True)))
     return Results(parts, usage, (layout,) * (len(usages) - 1), cache_bytes)
+
+
+def _check_trace(lanes: Lanes, layout: slots.Layout, mesh: Mesh | None) -> None:
+    """Raise an InputError if a trace would be of several queues, or too large."""
+    count, length = lanes.start.shape
+    if devices.size(mesh) > 1 or count > layout.capacity:
+        raise InputError(f"a trace of {count} lanes takes one device and at most {layout.capacity} lanes; use fewer")
+    numbers = count * length * min(int(lanes.num_steps.max(initial=0)), 2**31)
+    if numbers > MOST:
+        raise InputError(f"a trace of {count} lanes keeps {numbers} numbers, more than {MOST}; trace fewer lanes")
 
 
 def queue_lanes(predictor: Predictor, batch_size: int | None = None, mesh: Mesh | None = None) -> int:
@@ -158,41 +179,12 @@ def slots_of(predictor: Predictor) -> int:
     return min(most, max(8, chunk_size(predictor.rules.lane_bytes)))
 
 
-def _groups(
-    lanes: Sequence[Lanes], requests: Sequence[Request]
-) -> Iterator[tuple[list[int], list[Planner], Planner | None]]:
-    """Group requests by program: the numbers of each group's requests, their different planners, and the remasker."""
-    kinds: dict[Any, list[int]] = {}
-    fixed: list[Planner] = []
-    for i, request in enumerate(requests):
-        planner = request.planner
-        if lanes[i].remask is not None:
-            kinds.setdefault(("remask", request.remasker), []).append(i)
-        elif has_fixed_order(planner):
-            fixed += [planner] * (planner not in fixed)
-            kinds.setdefault(("fixed", fixed.index(planner) // slots.MOST_FIXED), []).append(i)
-        else:
-            kinds.setdefault(("logits", None), []).append(i)
-    for (word, remasker), members in kinds.items():
-        planners = list(dict.fromkeys(requests[i].planner for i in members))
-        yield members, planners, remasker if word == "remask" else None
-
-
-def _together(parts: Sequence[Lanes]) -> Lanes:
-    """All lanes of a group, as wide as the widest."""
-    width = max(part.sizes.shape[1] for part in parts)
-
-    def widened(part: Lanes) -> Lanes:
-        more = (0, width - part.sizes.shape[1])
-        remask = None if part.remask is None else np.pad(part.remask, ((0, 0), more, (0, 0)))
-        return part._replace(sizes=np.pad(part.sizes, ((0, 0), more)), remask=remask)
-
-    return jax.tree.map(lambda *arrays: np.concatenate(arrays), *map(widened, parts))
-
-
-def _one(predictor: Predictor, request: Request, draw: Draw, batch_size: int | None) -> tuple[Array, Info]:
-    tokens, info = sample_all(predictor, [request], draw=draw, batch_size=batch_size).parts[0]
-    return jnp.asarray(tokens), Info(*map(jnp.asarray, info))
+def _one(
+    predictor: Predictor, request: Request, draw: Draw, batch_size: int | None, trace: bool = False
+) -> tuple[Array, Info]:
+    tokens, info = sample_all(predictor, [request], draw=draw, batch_size=batch_size, trace=trace).parts[0]
+    nfe, leftover, path_log_prob, changed = map(jnp.asarray, info[:4])
+    return jnp.asarray(tokens), Info(nfe, leftover, path_log_prob, changed, info.trace)
 
 
 def sample_with_info(
@@ -206,16 +198,17 @@ def sample_with_info(
     indices: ArrayLike | None = None,
     batch_size: int | None = None,
     allow_leftover: bool = False,
+    trace: bool = False,
 ) -> tuple[Int32[Array, "lanes length"], Info]:
     """Draw sequences like `sample`, and return what happened in each lane, too.
 
-    Args and Raises: see `sample`.
+    Args and Raises: see `sample`; with ``trace`` also what each step did, see `jdlm.sampling.Trace` and `sample_all`.
 
     Returns:
       Tokens int32 ``[lanes, length]`` and an `Info` of arrays ``[lanes]``.
     """
     request = Request(key, planner, sizes, given, None, indices, allow_leftover)
-    return _one(predictor, request, draw, batch_size)
+    return _one(predictor, request, draw, batch_size, trace)
 
 
 def sample(
