@@ -214,7 +214,7 @@ def test_presets_that_hold_no_law_are_one_line(tmp_path, capsys, monkeypatch, te
 
 
 @pytest.mark.parametrize(
-    ("path", "reason"), [("a\0b", "embedded null byte"), ("", r"\. is a folder"), ("b/c", "No such file")]
+    ("path", "reason"), [("a\0b", ".*embedded null "), ("", r"\. is a folder"), ("b/c", "No such file")]
 )
 def test_texts_that_cannot_be_read_are_named_with_their_folder(tmp_path, monkeypatch, path, reason):
     monkeypatch.chdir(tmp_path)

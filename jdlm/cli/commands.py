@@ -32,6 +32,8 @@ COMMANDS = (
     Command("recommend", "Recommend a schedule and a number of steps.", "jdlm.cli.recommend"),
     Command("study", "Answer a question about schedules, or list them all.", "jdlm.cli.study"),
     Command("verify", "Make the committed results of the studies again and compare.", "jdlm.cli.verify"),
+    Command("report", "Write what a run or a study found as one page.", "jdlm.cli.report"),
+    Command("watch", "Show samples unmask under schedules side by side.", "jdlm.cli.watch"),
     Command("figures", "Draw the figures of a run again.", "jdlm.cli.figures"),
     Command("manifest", "Print what was recorded of a run or a study.", "jdlm.cli.manifest"),
     Command("doctor", "Check the installation and a run.", "jdlm.cli.doctor"),

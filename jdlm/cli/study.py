@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from jdlm import files, records
-from jdlm.cli import cache, drawing, failures, interrupt, memory, options, progress, unfinished
+from jdlm.cli import cache, drawing, failures, interrupt, memory, options, progress, report, unfinished
 from jdlm.config import nearest
 from jdlm.config.settings import check_seed
 from jdlm.errors import InputError
@@ -95,7 +95,7 @@ def _make(given: Options, draft: runs.Draft, manifest: dict[str, Any]) -> int:
     files.write(folder / runs.SUMMARY, "".join(f"- {line}\n" for line in lines))
     print("\n".join(lines))
     print(f"wrote {folder / runs.ROWS} and {runs.SUMMARY}", flush=True)
-    return drawing.draw(table, folder, runs.ROWS, study.figures)
+    return drawing.draw(table, folder, runs.ROWS, study.figures) | report.write(folder, None)
 
 
 def listing() -> list[str]:

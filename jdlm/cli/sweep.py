@@ -6,7 +6,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jdlm.cli import cache, cells, failures, figures, hosts, interrupt, memory, options, progress, summary, unfinished
+from jdlm.cli import (
+    cache,
+    cells,
+    failures,
+    figures,
+    hosts,
+    interrupt,
+    memory,
+    options,
+    progress,
+    report,
+    summary,
+    unfinished,
+)
 from jdlm.cli.resource import Resource, load_network, load_predictor, record, resolve
 from jdlm.config import SweepConfig, TargetConfig, build_planner, build_schedules, words
 from jdlm.study import places, runs
@@ -123,7 +136,7 @@ def _sweep_into(folder: Path | None, resource: Resource, mesh, given: Options, d
     place = _write(keeper, table, entry, failed.parts)
     print("\n".join(summary.lines(table, resource.config.name)))
     print(f"wrote {place.path}", flush=True)
-    code = figures.draw(place)
+    code = figures.draw(place) | report.write(place.run, place)
     if failed.parts:
         failed.show()
     return 1 if failed.parts else code

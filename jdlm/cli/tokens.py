@@ -12,6 +12,7 @@ from jdlm.cli.resource import load_predictor, resolve
 from jdlm.config import (
     ONE_TOKEN_A_STEP,
     SELF_SIZED_PLANNERS,
+    TargetConfig,
     build_planner,
     build_schedule,
     check_num_steps,
@@ -71,7 +72,7 @@ def main(arguments: list[str]) -> int:
     given = options.parse(Options(), attached(arguments), "tokens")
     interrupt.remains("not all tokens were written")
     resource = resolve(given.run, given.runs_folder)
-    known = _known(given, resource.config.target.length, resource.config.target.written)
+    known = known_of(given.given, given.mask, resource.config.target)
     masks = known.count(None)
     output.check(given.output, "--output")
     what = f"--count {given.count} of length {len(known)}; use a smaller one, in several calls with other seeds"
@@ -86,7 +87,7 @@ def main(arguments: list[str]) -> int:
     from jdlm import keys, sampling
 
     target = resource.config.target.build()
-    start = np.array(_tokens(target, known, given.mask))
+    start = np.array(ids_of(target, known, given.mask))
     key_sizes, key_tokens = jax.random.split(keys.key(given.seed))
     sizes = None
     if word is not None:
@@ -118,32 +119,50 @@ def attached(arguments: list[str]) -> list[str]:
     return arguments
 
 
-def _known(given: Options, length: int, written: str) -> "Known":
-    """The given tokens as they are written (ids, bytes of a text, or symbols); None where a token is to be drawn.
+def known_of(line: str | None, mask: str, config: TargetConfig) -> "Known":
+    """Known tokens as they are written (ids, bytes of a text, or symbols); None where a token is to be drawn.
+
+    Args:
+      line: as `tokens` prints one; None where nothing is known.
+      mask: what stands for a token to be drawn.
+      config: of the target.
 
     Raises:
       ValueError: a mask that cannot stand for a token to be drawn, or known tokens that are not one sequence.
     """
+    length, written = config.length, config.written
     if written in ("bytes", "characters"):
-        escape.check_mask(given.mask)
-    elif len(given.mask) != 1 or given.mask.isdecimal() or given.mask.isspace() or given.mask == ",":
-        raise InputError(f"--mask {given.mask!r} is not one character that cannot be part of a list of ids; use _")
-    if given.given is None:
+        escape.check_mask(mask)
+    elif len(mask) != 1 or mask.isdecimal() or mask.isspace() or mask == ",":
+        raise InputError(f"--mask {mask!r} is not one character that cannot be part of a list of ids; use _")
+    if line is None:
         return [None] * length
     if written == "ids":
-        return parse_given(given.given, length, given.mask)
+        return parse_given(line, length, mask)
     if written == "words":
-        known: Known = [None if word == given.mask else word for word in re.findall(r"[^\s,]+", given.given)]
+        known: Known = [None if word == mask else word for word in re.findall(r"[^\s,]+", line)]
     else:
-        known = list(escape.parse(given.given, given.mask))
+        known = list(escape.parse(line, mask))
         known = escape.characters(known) if written == "characters" else known
     if len(known) != length:
         unit = "tokens" if written == "words" else written
-        raise InputError(f"--given holds {len(known)} {unit}, the sequence has {length}; fill up with {given.mask!r}")
+        raise InputError(f"--given holds {len(known)} {unit}, the sequence has {length}; fill up with {mask!r}")
     return known
 
 
-def _tokens(target: "Target", known: "Known", mask: str) -> list[int]:
+def alphabet_of(target: "Target") -> tuple[list[str], str]:
+    """How each token is written, and what is written between two of them."""
+    from jdlm.targets.sequences import Sequences
+
+    if isinstance(target, Sequences):
+        return list(target.symbols), target.separator
+    alphabet = getattr(target, "alphabet", None)
+    if alphabet is None:
+        return [str(token) for token in range(target.vocab_size)], " "
+    return [chr(byte) if byte < 128 else f"\\x{byte:02x}" for byte in alphabet], ""
+
+
+def ids_of(target: "Target", known: "Known", mask: str) -> list[int]:
     """Ids of the known tokens, and the mask id for each that is not known.
 
     Raises:

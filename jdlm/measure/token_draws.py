@@ -19,6 +19,7 @@ __all__ = [
     "Groups",
     "effective_temperature",
     "estimated_temperature",
+    "gumbel_high",
     "gumbel_law",
     "gumbel_law_high",
     "inverse_cdf_law",
@@ -114,12 +115,12 @@ def _below(counts: np.ndarray, total: int, tokens: Any) -> np.ndarray:
 
 
 def _noise(mode: str, dtype: Any) -> Array:
-    """All values of ``jax.random.gumbel``, each with the same probability."""
+    """All values of ``jax.random.gumbel``, each with the same probability; of "high" as up to JAX 0.11.0."""
     info = jnp.finfo(dtype)
     uniforms = (jnp.arange(2**info.nmant, dtype=jnp.float32) * 2.0**-info.nmant).astype(dtype)
     if mode == "low":
         return _low(jnp.maximum(uniforms, info.tiny))
-    return _high(*(part.ravel() for part in jnp.meshgrid(uniforms, uniforms)))
+    return gumbel_high(*(part.ravel() for part in jnp.meshgrid(uniforms, uniforms)))
 
 
 @jax.jit
@@ -128,7 +129,11 @@ def _low(uniforms: Array) -> Array:
 
 
 @jax.jit
-def _high(high: Array, low: Array) -> Array:
+def gumbel_high(high: Array, low: Array) -> Array:
+    """Noise of the mode "high" as JAX made it up to 0.11.0, of two arrays of uniforms in the dtype of the noise.
+
+    Later versions add half of the smallest step in place of the smallest number, so that no noise is out of line.
+    """
     info = jnp.finfo(high.dtype)
     x = jnp.where(high >= 0.5, high, high + 2.0**-info.nmant * low + info.tiny)
     return -jnp.log(-jnp.log1p(-x))
@@ -153,7 +158,7 @@ def gumbel_law_high(groups: Groups) -> Float64[np.ndarray, " groups"]:
         number = int(min(2.0**_FINE, np.ceil(100.0 * share * 2.0**46)))  # the next ones win with less than e^-90
         steps = np.arange(number, dtype=np.float32)
         high = np.floor(steps * 2.0**-23).astype(np.float32)
-        scores = np.asarray(jnp.asarray(logit) + _high(high * 2.0**-23, (steps - high * 2.0**23) * 2.0**-23))
+        scores = np.asarray(jnp.asarray(logit) + gumbel_high(high * 2.0**-23, (steps - high * 2.0**23) * 2.0**-23))
         wins = np.exp(-(total - weight) * np.exp(-scores.astype(np.float64))).sum() * 2.0**-46
         continuous = share * -np.expm1(np.log1p(-number * 2.0**-46) / share)
         law[g] += groups.sizes[g] * (wins - continuous)

@@ -99,7 +99,7 @@ def test_a_run_folder_holds_all_that_it_should(workplace):
     run = workplace / "runs" / "small"
     assert [path.name for path in (workplace / "runs").iterdir()] == ["small"]
     names = {path.name for path in run.iterdir()}
-    assert names == {"config.toml", "manifest.json", "metrics.csv", "checkpoint", "sweep.csv", "figures"}
+    assert names == {"config.toml", "manifest.json", "metrics.csv", "checkpoint", "sweep.csv", "figures", "report.html"}
     config = presets.load(str(workplace / "small.toml"))
     said = dataclasses.replace(config, network=dataclasses.replace(config.network, dtype="float32"))  # not "auto"
     assert runs.read_config(run) == said

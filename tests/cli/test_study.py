@@ -84,7 +84,13 @@ def test_a_study_leaves_rows_manifest_summary_and_figures(toy, capsys):
     assert run("study", "toy", "--seed", "7") == 0
     out = capsys.readouterr().out
     folder = Path("runs/study-toy")
-    assert sorted(path.name for path in folder.iterdir()) == ["figures", "manifest.json", "rows.csv", "summary.md"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "figures",
+        "manifest.json",
+        "report.html",
+        "rows.csv",
+        "summary.md",
+    ]
     assert rows.read(folder / "rows.csv") == list(measure(7, False, lambda *_: None))
     assert sorted(path.name for path in (folder / "figures").iterdir()) == ["first.png", "first.svg"]
     assert (folder / "summary.md").read_text() == "- 3 rows\n- 3 rows\n"
@@ -198,7 +204,7 @@ def test_a_study_that_is_interrupted_goes_on_with_what_is_missing(toy, capsys, m
     assert "going on with runs/study-toy, which is not finished" in capsys.readouterr().err
     assert made[15:] == [3], "the others were kept"
     assert rows.read("runs/study-toy/rows.csv") == rows.read("runs/mine/rows.csv")
-    assert sorted(os.listdir("runs/study-toy")) == ["manifest.json", "rows.csv", "summary.md"]
+    assert sorted(os.listdir("runs/study-toy")) == ["manifest.json", "report.html", "rows.csv", "summary.md"]
     assert runs.read_manifest(Path("runs/study-toy"))["finished"]
 
 

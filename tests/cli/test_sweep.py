@@ -92,7 +92,9 @@ def test_rows_and_table_come_before_the_figures(at_work, monkeypatch, capsys):
     assert run("small.toml") == 0
     (out,) = order
     assert "wrote runs/small/sweep.csv" in out and "uniform" in out and "0.2500" in out
-    assert capsys.readouterr().out == "drew 0 files in runs/small/figures\n"
+    drawn, written = capsys.readouterr().out.splitlines()
+    assert drawn == "drew 0 files in runs/small/figures"
+    assert written == "wrote runs/small/report.html; open it in a browser"
 
 
 def test_progress_counts_predictor_calls(at_work, monkeypatch, capsys):

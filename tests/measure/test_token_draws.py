@@ -12,6 +12,7 @@ from scipy import stats
 from jdlm.measure import token_draws
 from jdlm.measure.estimate import Estimate
 from jdlm.measure.token_draws import Groups
+from jdlm.study.studies.precision import WAYS
 from tests.reference import token_draws as twin
 
 BFLOAT16, FLOAT32 = jnp.dtype(jnp.bfloat16), jnp.dtype(jnp.float32)
@@ -48,6 +49,8 @@ def test_law_of_groups_against_all_combinations():
 @pytest.mark.parametrize("mode", ["low", "high"])
 def test_bfloat16_is_what_jax_draws(mode):
     """The noise has no other values, and the law is far from the probabilities and near the samples."""
+    if mode == "high" and jax.__version_info__ > (0, 11, 0):
+        pytest.skip("this version of JAX adds half a step to the mode high")
     noise = np.asarray(token_draws._noise(mode, BFLOAT16), float)
     drawn = np.asarray(jax.random.gumbel(jax.random.key(0), (2**17,), jnp.bfloat16, mode=mode), float)
     assert set(drawn) == set(noise)
@@ -56,6 +59,19 @@ def test_bfloat16_is_what_jax_draws(mode):
     logits = jnp.asarray(some.logits()).astype(BFLOAT16)
     tokens = np.asarray(jax.random.categorical(jax.random.key(1), logits, shape=(2**18,), mode=mode))
     assert p_value(tokens, law) > 1e-6 > p_value(tokens, some.probabilities)
+
+
+def test_bfloat16_high_is_drawn_as_its_law_says_whatever_the_version():
+    some = groups([0.9, 0.09, 0.009999, 1e-6])
+    way = WAYS["gumbel_high_bfloat16"]
+    tokens = way.draw(jax.random.key(1), some.logits(), 2**18)
+    law = token_draws.gumbel_law(some, "high", BFLOAT16)
+    assert p_value(tokens, law) > 1e-6 > p_value(tokens, some.probabilities)
+    if jax.__version_info__ <= (0, 11, 0):
+        keys = jax.random.split(jax.random.key(2), 64)
+        logits = jnp.asarray(some.logits()).astype(BFLOAT16)
+        same = [int(jax.random.categorical(key, logits, mode="high")) for key in keys]
+        assert way.draw(jax.random.key(2), some.logits(), 64).tolist() == same
 
 
 def test_float32_low():

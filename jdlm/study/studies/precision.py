@@ -69,6 +69,9 @@ class Way(NamedTuple):
 def _gumbel(mode: str, dtype: Any) -> Callable[[Array, np.ndarray, int], np.ndarray]:
     @jax.jit
     def one(key: Array, logits: Array) -> Array:
+        if mode == "high" and dtype == jnp.bfloat16:  # as JAX had it up to 0.11.0
+            high, low = jax.random.uniform(key, (2, *logits.shape), dtype)
+            return jnp.argmax(token_draws.gumbel_high(high, low) + logits)
         return jax.random.categorical(key, logits, mode=mode)
 
     @jax.jit
