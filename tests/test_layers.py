@@ -41,6 +41,8 @@ ELSEWHERE = {
     "cli/output": "cli/test_tokens",
     "cli/resource": "cli/test_commands",
     "cli/streams": "test_environments",
+    "cli/table": "cli/test_report",
+    "cli/watch": "cli/test_report",
     "cli/summary": "cli/test_sweep",
     "cli/unfinished": "cli/test_interrupted",
     "cli/recorder": "cli/test_commands",

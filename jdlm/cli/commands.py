@@ -34,6 +34,8 @@ COMMANDS = (
     Command("verify", "Make the committed results of the studies again and compare.", "jdlm.cli.verify"),
     Command("report", "Write what a run or a study found as one page.", "jdlm.cli.report"),
     Command("watch", "Show samples unmask under schedules side by side.", "jdlm.cli.watch"),
+    Command("table", "Print the table of a sweep as markdown, LaTeX or CSV.", "jdlm.cli.table"),
+    Command("ls", "List runs, presets, schedules, planners and targets.", "jdlm.cli.ls"),
     Command("figures", "Draw the figures of a run again.", "jdlm.cli.figures"),
     Command("manifest", "Print what was recorded of a run or a study.", "jdlm.cli.manifest"),
     Command("doctor", "Check the installation and a run.", "jdlm.cli.doctor"),

@@ -53,6 +53,12 @@ class Options(options.FolderOptions):
     """What stands for a token to be drawn in --given, one character; escaped where a printed text holds it."""
     oracle: bool = False
     """Sample with the target's exact conditionals instead of the trained network."""
+    temperature: float = 1.0
+    """Logits are divided by it before a token is drawn."""
+    top_k: int | None = None
+    """Draw from the so many most likely tokens only; 1 takes the most likely one."""
+    nucleus: float | None = None
+    """Draw from the fewest most likely tokens whose probability reaches this."""
     seed: int = 0
     """Seed of all random numbers."""
     batch_size: int | None = None
@@ -78,6 +84,7 @@ def main(arguments: list[str]) -> int:
     what = f"--count {given.count} of length {len(known)}; use a smaller one, in several calls with other seeds"
     memory.check(memory.of_tokens(given.count, len(known)), what)
     word, num_steps = _schedule(given, masks)
+    draw = output.draw_of(given.temperature, given.top_k, given.nucleus)
 
     cache.compiled_programs()
     cores.start()
@@ -96,7 +103,7 @@ def main(arguments: list[str]) -> int:
             schedule = build_schedule(word, masks, num_steps, curve=target.entropy_curve, cache=cache.schedules())
             sizes = sampling.draw_sizes(key_sizes, schedule, given.count)
     predictor, planner = load_predictor(resource, target, oracle=given.oracle), build_planner(given.planner)
-    more = {"given": start, "indices": np.arange(given.count), "batch_size": given.batch_size}
+    more = {"given": start, "indices": np.arange(given.count), "batch_size": given.batch_size, "draw": draw()}
     if word in SAMPLERS:
         tokens, _ = sampling.speculative(key_tokens, predictor, given.count, planner=planner, **more)
     else:

@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 from jdlm.errors import InputError
 from jdlm.study.pages import document
+from jdlm.study.pages.costs import Place, best_of, cells_of, exact_of, metric_of, value_of
 from jdlm.study.pages.document import element, text
 from jdlm.study.pages.scene import stage
 from jdlm.study.rows import Row
 
 __all__ = ["TITLES", "Facts", "conclude", "report"]
 
-_METHODS = ("identity", "exact", "monte_carlo")
 _TOTALS = {
     "entropy_nats": "entropy H",
     "total_correlation_nats": "total correlation TC",
@@ -92,57 +92,14 @@ def _number(row: Row | None) -> str:
     return f"{round(row.value, 4) + 0.0:.4f}{shown}"
 
 
-def _cost(rows: Sequence[Row]) -> str:
-    """The metric that says what a schedule costs: the path KL where it is known, else the NELBO."""
-    known = any(row.metric == "path_kl_nats" and row.schedule for row in rows)
-    return "path_kl_nats" if known else "nelbo_nats"
-
-
-Place = tuple[str, str, str, int | None]  # planner, predictor, schedule, number of steps
-
-
-def _cells(rows: Sequence[Row], metric: str) -> dict[Place, dict[str, Row]]:
-    """Of each cell of a sweep its values of a metric, by method."""
-    found: dict[Place, dict[str, Row]] = {}
-    for row in rows:
-        if row.metric == metric and row.planner and (row.schedule or row.predictor) and row.index is None:
-            place = row.planner, row.predictor, row.schedule, row.num_steps
-            found.setdefault(place, {})[row.method] = row
-    return found
-
-
-def _exact(values: Mapping[str, Row]) -> Row | None:
-    known = {method: row for method, row in values.items() if method != "monte_carlo"}
-    return _value(known) if known else None
-
-
-def _value(values: Mapping[str, Row]) -> Row:
-    """The value without an error where there is one, else that of the best method."""
-    certain = [values[method] for method in _METHODS if method in values and values[method].standard_error is None]
-    return (certain or [values[method] for method in _METHODS if method in values])[0]
-
-
-def _best(cells: Mapping[Place, Mapping[str, Row]]) -> set[Place]:
-    """The least costly cells of each planner, predictor and number of steps, if there are several."""
-    groups: dict[tuple, list[Place]] = {}
-    for place in cells:
-        groups.setdefault((place[0], place[1], place[3]), []).append(place)
-    best = set()
-    for places in groups.values():
-        values = [_value(cells[place]).value for place in places]
-        if max(values) > min(values) + 1e-9:
-            best |= {place for place, value in zip(places, values, strict=True) if value <= min(values) + 1e-9}
-    return best
-
-
 def _schedules(rows: Sequence[Row]) -> str:
     """The table of a sweep's schedules."""
-    metric = _cost(rows)
-    cells, learning = _cells(rows, metric), _cells(rows, "learning_kl_nats")
+    metric = metric_of(rows)
+    cells, learning = cells_of(rows, metric), cells_of(rows, "learning_kl_nats")
     if not cells:
         return ""
     what = "path KL" if metric == "path_kl_nats" else "NELBO"
-    calls = {place: values["monte_carlo"] for place, values in _cells(rows, "measured_nfe").items()}
+    calls = {place: values["monte_carlo"] for place, values in cells_of(rows, "measured_nfe").items()}
     worst = {
         name: {(row.schedule, row.num_steps): row for row in rows if row.metric == f"worst_case_{name}"}
         for name in ("tc", "dtc")
@@ -158,17 +115,17 @@ def _schedules(rows: Sequence[Row]) -> str:
         ("worst / TC", "largest path KL over TC, over all targets, with exact conditionals"),
         ("worst / DTC", "largest path KL over DTC, over all targets, with exact conditionals"),
     ]
-    best, lines = _best(cells), []
+    best, lines = best_of(cells), []
     for place, values in cells.items():
         planner, predictor, schedule, steps = place
         count = calls.get(place)
-        nfe = count.value if count is not None else _value(values).nfe
+        nfe = count.value if count is not None else value_of(values).nfe
         of_all = [worst[name].get((schedule, steps)) if planner == "random" else None for name in ("tc", "dtc")]
-        learned = _exact(learning.get(place, {}))
+        learned = exact_of(learning.get(place, {}))
         cell = [(schedule or "(its own sizes)", schedule), (f"{predictor}, {planner}", f"{predictor}, {planner}")]
         cell += [("-" if steps is None else steps, "" if steps is None else steps)]
         cell += [("-" if nfe is None else f"{nfe:.2f}", "" if nfe is None else nfe)]
-        for row in (_exact(values), values.get("monte_carlo"), learned, *of_all):
+        for row in (exact_of(values), values.get("monte_carlo"), learned, *of_all):
             cell.append((_number(row), "" if row is None else row.value))
         lines.append((place in best, cell))
     whole = document.table(heads, [cell for _, cell in lines], id="schedules")
@@ -200,8 +157,8 @@ def _every(rows: Sequence[Row]) -> str:
 
 def conclude(rows: Sequence[Row]) -> list[str]:
     """At most three sentences on a sweep: the least costly schedule, what the network adds, and all targets at once."""
-    metric = _cost(rows)
-    cells = {place: values for place, values in _cells(rows, metric).items() if place[2] and place[0] == "random"}
+    metric = metric_of(rows)
+    cells = {place: values for place, values in cells_of(rows, metric).items() if place[2] and place[0] == "random"}
     if not cells:
         return []
     what = "path KL" if metric == "path_kl_nats" else "NELBO"
@@ -218,7 +175,7 @@ def _shared(cells: Mapping[Place, Any], who: str) -> int | None:
 
 def _least(cells: Mapping[Place, Mapping[str, Row]], who: str, what: str) -> list[str]:
     steps = _shared(cells, who)
-    mine = {place[2]: _value(values) for place, values in cells.items() if place[1] == who and place[3] == steps}
+    mine = {place[2]: value_of(values) for place, values in cells.items() if place[1] == who and place[3] == steps}
     if steps is None or not mine:
         return []
     name = min(mine, key=lambda each: mine[each].value)
@@ -251,8 +208,8 @@ def _learned(rows: Sequence[Row], cells: Mapping[Place, Any]) -> list[str]:
             "schedule costs less, but for the error of this estimate."
         ]
     single = [values for place, values in cells.items() if place[2] == "first_hitting"]
-    if single and _cost(rows) == "nelbo_nats":
-        return [f"One token per step has a NELBO of {_number(_value(single[0]))} nats; every schedule pays more."]
+    if single and metric_of(rows) == "nelbo_nats":
+        return [f"One token per step has a NELBO of {_number(value_of(single[0]))} nats; every schedule pays more."]
     return []
 
 
