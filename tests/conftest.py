@@ -4,6 +4,7 @@ import contextlib
 import gc
 import importlib.metadata
 import os
+from pathlib import Path
 
 # The tests compile many programs and run each for a moment, so XLA does not optimize: see docs/decisions.
 _FLAGS = ["--xla_backend_optimization_level=0"]
@@ -24,6 +25,19 @@ _SETTINGS = (
     "jax_persistent_cache_min_compile_time_secs",
     "jax_persistent_cache_min_entry_size_bytes",
 )
+
+
+_SLOW = tuple(
+    line for line in Path(__file__).with_name("slow.txt").read_text().splitlines() if not line.startswith("#")
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Marks what `slow.txt` names; before pytest leaves out by marks."""
+    for item in items:
+        if item.nodeid.startswith(_SLOW):
+            item.add_marker(pytest.mark.slow)
 
 
 @contextlib.contextmanager

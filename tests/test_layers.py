@@ -197,3 +197,13 @@ def test_every_file_has_its_mirror(file):
     assert mirror.exists() != (other is not None), f"{mirror} is missing, or the exception is no longer one"
     source = (mirror if other is None else tests / f"{other}.py").read_text(encoding="utf-8")
     assert any(isinstance(node, ast.FunctionDef) and node.name.startswith("test_") for node in ast.parse(source).body)
+
+
+def test_what_is_said_to_be_slow_is_there():
+    """Each line of slow.txt names a function of a test file."""
+    tests = Path(__file__).parent
+    for line in (tests / "slow.txt").read_text().splitlines():
+        if not line.startswith("#"):
+            file, _, name = line.partition("::")
+            source = (tests.parent / file).read_text(encoding="utf-8")
+            assert f"def {name.partition('[')[0]}" in source, line

@@ -48,6 +48,8 @@ OPTIONS = {
         "--from",
         "--training.ema-decay",
         "--devices",
+        "--data",
+        "--target.encoding",
     ],
     "sweep": [
         "--sweep.schedules",
@@ -71,8 +73,27 @@ OPTIONS = {
         "--oracle",
         "--seed",
         "--batch-size",
+        "--temperature",
+        "--top-k",
+        "--nucleus",
     ],
-    "recommend": ["--kl", "--num-steps", "--schedule", "--confidence", "--samples", "--seed", "--export", "--oracle"],
+    "recommend": [
+        "--kl",
+        "--num-steps",
+        "--schedule",
+        "--confidence",
+        "--samples",
+        "--seed",
+        "--export",
+        "--oracle",
+        "--model",
+        "--data",
+        "--length",
+    ],
+    "watch": ["--schedules", "--num-steps", "--planner", "--given", "--draws", "--seed", "--oracle", "--out"],
+    "report": ["--sweep-name"],
+    "table": ["--format", "--planner", "--sweep-name"],
+    "ls": [],
     "figures": ["--sweep-name"],
     "manifest": [],
     "study": ["--seed", "--quick"],
@@ -110,6 +131,10 @@ VALUES = st.one_of(
             "-",
             "done",
             "small.toml",
+            "numbers.csv",
+            "words.txt",
+            "latex",
+            "a.png",
             "None",
             "True",
             "\\",
@@ -132,6 +157,8 @@ VALUES = st.one_of(
 def workplace(tmp_path_factory):
     folder = tmp_path_factory.mktemp("commands")
     (folder / "small.toml").write_text(PRESET)
+    (folder / "numbers.csv").write_text("0,1,0\n1,1,0\n0,0,1\n2,0,1\n")
+    (folder / "words.txt").write_bytes(b"ab\xe9 " * 40)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
@@ -161,7 +188,7 @@ def lines(draw):
     return "train" if command == "train" else "sample", words
 
 
-@examples(16, 1500)
+@examples(10, 1500)
 @given(line=lines())
 def test_command_lines(workplace, line):
     name, words = line
