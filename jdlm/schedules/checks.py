@@ -35,7 +35,7 @@ def whole(value: Any, name: str) -> int:
       ValueError: a float, also one without a fraction, a NaN, a bool or anything else.
     """
     try:
-        if isinstance(value, bool):
+        if isinstance(value, bool | np.bool_):
             raise TypeError
         return operator.index(value)
     except TypeError:

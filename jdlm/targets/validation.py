@@ -41,7 +41,7 @@ def integer(name: str, value: Any, minimum: int = 1, most: int = 2**31 - 1) -> i
       ValueError: it is not an integer (True and False are not), or is below the minimum or above ``most``.
     """
     try:
-        if isinstance(value, bool):
+        if isinstance(value, bool | np.bool_):  # older versions of numpy warn of the latter
             raise TypeError
         value = operator.index(value)
     except TypeError:
