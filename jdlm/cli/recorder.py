@@ -3,11 +3,14 @@
 import shlex
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jdlm.cli import interrupt, progress
 from jdlm.config import Config
 from jdlm.study import metrics_file, runs
+
+if TYPE_CHECKING:
+    from jdlm.targets import Target
 
 __all__ = ["Listener", "Recorder", "train", "writes"]
 
@@ -126,5 +129,20 @@ def train(recorder: Listener, state, mesh) -> None:
         )
     error = recorder.last.learning_error
     if error is not None:
-        print(f"learning error {error.value:.4f} ± {error.standard_error:.4f} nats per sequence after {steps} steps")
+        yard = _yardstick(config.target.build(), error.value)
+        print(
+            f"learning error {error.value:.4f} ± {error.standard_error:.4f} nats per sequence after {steps} steps{yard}"
+        )
     print(f"trained {recorder.folder}; compare schedules with: python sample.py {recorder.folder}")
+
+
+def _yardstick(target: "Target", error: float) -> str:
+    """How large a learning error is beside what the target holds; nothing where its entropy is not known."""
+    from jdlm import curves
+
+    if not target.has("entropy_curve"):
+        return ""
+    curve = target.entropy_curve()
+    totals = {"TC": curves.total_correlation(curve), "H": float(curve.sum())}
+    shares = [f"{100 * error / total:.1f} % of {name}" for name, total in totals.items() if total > 1e-9]
+    return f" ({', '.join(shares)})" if shares else ""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jdlm import files
-from jdlm.cli import failures, figures, interrupt, options
+from jdlm.cli import failures, figures, interrupt, memory, options
 from jdlm.cli.resource import find_run, resolve
 from jdlm.errors import InputError
 from jdlm.study import places, runs
@@ -57,8 +57,10 @@ def main(arguments: list[str]) -> int:
 def write(folder: Path, place: places.Place | None) -> int:
     """Writes the report of a sweep, or of a study; returns 1 if that failed, of which one line tells, else 0."""
     path = (folder if place is None else place.folder) / FILE
+    rows = [folder / runs.ROWS] if place is None else [place.path, place.run / runs.METRICS]
     interrupt.remains(f"{path} is not written, all else is. Write it with: {_again(folder, place)}")
     try:
+        memory.check(memory.of_rows(rows), f"the report of {folder}; use a machine with more")
         page = _of_study(folder) if place is None else _of_sweep(place)
         files.write(path, page)
     except Exception as error:

@@ -1,5 +1,6 @@
 """``train.py --resume RUN --training.steps MORE``: beyond the planned end, in a run of its own."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,18 @@ def test_what_cannot_be_gone_on_with_is_one_line(made, monkeypatch, capsys, word
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
     assert content(Path("runs")) == before
+
+
+def test_a_learning_error_has_a_yardstick(made, monkeypatch, capsys):
+    """Its share of the total correlation and of the entropy, which are known of this target: 3.2171 and 5.5718 nats."""
+    monkeypatch.chdir(made)
+    assert cli.guarded(cli.run_train, ["tiny", "--name", "yard", "--training.steps", "20", *SMALL]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("learning error"))
+    pattern = r"error ([\d.]+) .*\(([\d.]+) % of TC, ([\d.]+) % of H\)"
+    value, of_tc, of_h = map(float, re.findall(pattern, line)[0])
+    assert of_tc == pytest.approx(100 * value / 3.2171, abs=0.06) and of_h == pytest.approx(
+        100 * value / 5.5718, abs=0.06
+    )
 
 
 def test_the_planned_end_again_is_no_new_run(made, monkeypatch, capsys):
