@@ -91,7 +91,8 @@ def test_a_learning_error_has_a_yardstick(made, monkeypatch, capsys):
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("learning error"))
     pattern = r"error ([\d.]+) .*\(([\d.]+) % of TC, ([\d.]+) % of H\)"
     value, of_tc, of_h = map(float, re.findall(pattern, line)[0])
-    assert of_tc == pytest.approx(100 * value / 3.2171, abs=0.06) and of_h == pytest.approx(
+    assert of_tc == pytest.approx(100 * value / 3.2171, abs=0.06)
+    assert of_h == pytest.approx(100 * value / 5.5718, abs=0.06)
         100 * value / 5.5718, abs=0.06
     )
 
