@@ -93,8 +93,6 @@ def test_a_learning_error_has_a_yardstick(made, monkeypatch, capsys):
     value, of_tc, of_h = map(float, re.findall(pattern, line)[0])
     assert of_tc == pytest.approx(100 * value / 3.2171, abs=0.06)
     assert of_h == pytest.approx(100 * value / 5.5718, abs=0.06)
-        100 * value / 5.5718, abs=0.06
-    )
 
 
 def test_the_planned_end_again_is_no_new_run(made, monkeypatch, capsys):
