@@ -26,6 +26,7 @@ __all__ = [
     "identities",
     "of_codes",
     "of_curve",
+    "of_drawn",
     "of_schedule",
     "of_target",
     "sampled",
@@ -65,6 +66,25 @@ def of_schedule(origin: Origin, entropy_curve: np.ndarray | None) -> Iterator[Ro
         if schedule.certificate is not None and schedule.certificate.weight == weight and entropy_curve is not None:
             guarantee = schedule.certificate.value * correlation(entropy_curve)
             yield origin.row("guarantee_nats", guarantee, "identity")
+
+
+_DRAWN, _MOST_DRAWN = 10, 64  # lists of sizes that are shown, and steps up to which they are
+
+
+def of_drawn(origin: Origin) -> Iterator[Row]:
+    """Ten lists of sizes as a randomized schedule draws them: ``index`` counts the steps of the first, then the second.
+
+    None of a schedule with a single list, with very many steps, or with steps that mask tokens again.
+    """
+    schedule = origin.scheduled()
+    if schedule.remasks or schedule.num_steps > _MOST_DRAWN:
+        return
+    lists = schedule.law().size_lists()
+    if lists is not None and len(lists[1]) == 1:
+        return
+    drawn = np.asarray(sampling.draw_sizes(origin.key("drawn sizes"), schedule, _DRAWN))
+    for index, size in enumerate(drawn.ravel().tolist()):
+        yield dataclasses.replace(origin.row("drawn_size", float(size), "monte_carlo", index), n=1, seed=origin.seed)
 
 
 def of_codes(origin: Origin) -> Iterator[Row]:

@@ -135,7 +135,7 @@ def sweep(
 def _of_schedules(
     base: Origin, schedules: Sequence[Schedule], entropy_curve: np.ndarray | None
 ) -> Iterator[Iterable[Row]]:
-    """Rows of each schedule; with codes of all places at the number of steps nearest to 8 among the most frequent."""
+    """Rows of each schedule; with codes and drawn sizes at the number of steps nearest to 8 of the most frequent."""
     counts = [schedule.num_steps for schedule in schedules]
     shown = min(counts, key=lambda count: (-counts.count(count), abs(count - 8)), default=None)
     for schedule in schedules:
@@ -143,6 +143,7 @@ def _of_schedules(
         yield parts.of_schedule(mine, entropy_curve)
         if schedule.num_steps == shown:
             yield parts.of_codes(mine)
+            yield parts.of_drawn(mine)
 
 
 def _of_curve(origin: Origin, curve: Callable[[], measure.MeasuredCurve]) -> Iterator[Row]:

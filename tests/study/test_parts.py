@@ -79,6 +79,10 @@ def test_rows_of_a_schedule(name):
             is_exact(found.pop(("code_path_kl_over_dtc", "identity", m)), mean / m)
             inside = sum(p * 5.0**-over for p, over in beyond)
             is_exact(found.pop(("code_output_kl_nats", "exact", m)), -math.log(inside))
+    drawn = [found.pop(("drawn_size", "monte_carlo", index)).value for index in range(30 * (len(lists) > 1))
+             if STEPS[name] == 3]  # fmt: skip
+    possible = {tuple(sizes) for probability, sizes in lists if probability > 0}
+    assert {tuple(each) for each in np.reshape(drawn, (-1, 3)).astype(int).tolist()} <= possible
     assert not found
 
 
@@ -150,3 +154,17 @@ def test_a_guarantee_takes_a_certificate_and_an_entropy_curve():
     assert set(with_curve) - set(without) == {"guarantee_nats"}
     equal = Origin("it", 0, schedule=schedules.uniform(4, 2))
     assert "guarantee_nats" not in values(parts.of_schedule(equal, CURVE))
+
+
+def test_drawn_sizes_are_ten_lists_of_a_randomized_schedule():
+    """Each sums to the length and is one of its lists, in the share of its weight: 10 of them, so only roughly."""
+    schedule = schedules.minimax(6, 3, "both")
+    rows = list(parts.of_drawn(Origin("toy", 5, schedule=schedule)))
+    assert [r.index for r in rows] == list(range(30)) and {(r.metric, r.n, r.seed) for r in rows} == {
+        ("drawn_size", 1, 5)
+    }
+    lists = np.array([r.value for r in rows]).reshape(10, 3)
+    possible = {tuple(sizes) for sizes in np.asarray(schedule.law().size_lists()[1]).tolist()}
+    assert {tuple(each) for each in lists.astype(int).tolist()} <= possible and len({tuple(each) for each in lists}) > 1
+    assert list(parts.of_drawn(Origin("toy", 5, schedule=schedules.uniform(6, 3)))) == []
+    assert list(parts.of_drawn(Origin("toy", 5, schedule=schedules.tc_equalizer(80, 70)))) == []

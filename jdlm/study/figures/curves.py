@@ -1,7 +1,9 @@
 """Figures of the target's curve, of what the schedules reveal when, and of the training."""
 
+import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from jdlm.study.figures import style
@@ -77,7 +79,7 @@ def _learned(axes: Axes, rows: list[Row], name: str, look: Look, label: str | No
 
 
 def sizes(rows: list[Row]) -> Figure | None:
-    """What each schedule reveals when, at one number of steps: expected count after each step, and exposure."""
+    """What each schedule reveals when, at one number of steps: expected count, exposure, and lists as drawn."""
     look = Look(rows)
     counts = sorted({steps_of(row) for row in style.select(rows, "expected_revealed")})
     if not counts:
@@ -88,8 +90,11 @@ def sizes(rows: list[Row]) -> Figure | None:
     at = [row for row in rows if row.num_steps == shown]
     names = look.present(style.select(at, "expected_revealed"))
     heading = f"What each schedule reveals when, at K = {shown} step{'s' * (shown > 1)}"
-    figure = style.new(9.0, max(4.2, 0.6 + 0.5 * len(names)), heading)
-    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=[1, 1.15])[0]
+    drawn = {name: style.select(at, "drawn_size", schedule=name) for name in names}
+    drawn = {name: table for name, table in drawn.items() if table}
+    figure = style.new(9.0 + 3.5 * bool(drawn), max(4.2, 0.6 + 0.5 * len(names)), heading)
+    ratios = [1.0, 1.15, 0.9] if drawn else [1.0, 1.15]
+    left, right, *rest = figure.subfigures(1, len(ratios), squeeze=False, width_ratios=ratios)[0]
     axes = left.subplots()
     for name in names:
         revealed = style.select(at, "expected_revealed", schedule=name)
@@ -111,7 +116,27 @@ def sizes(rows: list[Row]) -> Figure | None:
         strip.set_ylabel(label, rotation=0, ha="right", va="center", color=color, weight="bold")
     strips[0].set_title("Exposure $x[j]$: expected size of the step", loc="left")
     strips[-1].set_xlabel("revealed tokens $j$")
+    for part in rest:
+        _lists(part, drawn, shown, look)
     return figure
+
+
+def _lists(figure: SubFigure, drawn: dict[str, list[Row]], steps: int, look: Look) -> None:
+    """Lists of sizes as they are drawn, a bar each; the parts of a bar are the steps, from dark (first) to light."""
+    shades = colormaps["cividis"]
+    panels = figure.subplots(len(drawn), 1, sharex=True, squeeze=False)[:, 0]
+    for (name, table), axes in zip(drawn.items(), panels, strict=True):
+        sizes = np.array([row.value for row in sorted(table, key=index_of)]).reshape(-1, steps)
+        starts = np.cumsum(sizes, axis=1) - sizes
+        for step in range(steps):
+            color = shades(step / max(steps - 1, 1))
+            axes.barh(range(len(sizes)), sizes[:, step], left=starts[:, step], color=color, edgecolor="white", lw=0.4)
+        axes.set_yticks([])
+        axes.invert_yaxis()
+        axes.grid(visible=False)
+        axes.set_title(look.title(name), loc="left", color=look.color(name), fontsize="small")
+    figure.suptitle("Ten drawn lists of sizes (colors: steps)", x=0.02, ha="left", fontsize="medium")
+    panels[-1].set_xlabel("revealed tokens")
 
 
 def training(rows: list[Row]) -> Figure | None:

@@ -32,6 +32,25 @@ def test_sizes_are_shown_at_the_number_of_steps_nearest_to_8_that_most_schedules
     assert "K = 4" in figures.sizes(make_rows()).get_suptitle()
 
 
+def test_ten_drawn_lists_are_bars_of_their_sizes():
+    """Of a schedule with rows of them alone; the parts of a bar lie one after the other."""
+    lists = np.array([[1, 2, 3, 2], [4, 1, 2, 1], [2, 0, 5, 1]])
+    random = next(r.schedule for r in make_rows() if figures.look.Look(make_rows()).is_random(r.schedule))
+    table = [
+        row("drawn_size", float(size), schedule=random, num_steps=4, index=i) for i, size in enumerate(lists.ravel())
+    ]
+    figure = figures.sizes(make_rows() + table[::-1])
+    axes = figure.axes[-1]
+    found = sorted((bar.get_y(), bar.get_x(), bar.get_width()) for bar in axes.patches)
+    wanted = [
+        (i, start, size)
+        for i, sizes in enumerate(lists)
+        for start, size in zip(np.cumsum(sizes) - sizes, sizes, strict=True)
+    ]
+    assert [(round(y + 0.4), x, width) for y, x, width in found] == sorted(wanted)
+    assert len(figure.axes) == len(figures.sizes(make_rows()).axes) + 1
+
+
 def test_a_true_curve_alone_has_one_panel_and_a_learned_one_two():
     alone = figures.entropy_curve([r for r in make_rows() if r.metric == "entropy_curve_nats"])
     assert len(alone.axes) == 1 and alone.axes[0].get_xlabel() == "revealed tokens $j$"
