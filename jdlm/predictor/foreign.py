@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -91,8 +92,7 @@ class _Torch:
     device: Any
 
     def __call__(self, tokens: np.ndarray) -> np.ndarray:
-        import torch
-
+        torch = _torch()
         with torch.no_grad():
             ids = torch.from_numpy(np.where(tokens == self.vocab_size, self.mask_id, tokens).astype(np.int64))
             output = self.module(ids if self.device is None else ids.to(self.device))
@@ -122,6 +122,13 @@ class _Torch:
         return found.hexdigest()
 
 
+def _torch() -> Any:
+    try:
+        return importlib.import_module("torch")  # which nothing else needs
+    except ImportError:
+        raise InputError('PyTorch is not installed; install it with: pip install "jdlm[torch]"') from None
+
+
 def from_torch(
     module: Callable[[Any], Any],
     length: int,
@@ -148,10 +155,7 @@ def from_torch(
       ValueError: PyTorch is not installed, ids out of range, a module in training mode, or one that returns other
         logits than these, as `from_numpy`.
     """
-    try:
-        import torch
-    except ImportError:
-        raise InputError('PyTorch is not installed; install it with: pip install "jdlm[torch]"') from None
+    torch = _torch()
     vocab_size = validation.integer("vocab_size", vocab_size)
     mask_id = vocab_size if mask_id is None else validation.integer("mask_id", mask_id, 0)
     ids = tuple(sorted({*(validation.integer("special", each, 0) for each in special), mask_id}))
