@@ -93,6 +93,7 @@ def test_a_file_trains_samples_in_its_alphabet_and_is_advised_on(at_files, capsy
         ("bad.csv", b"1,2\n3,x\n", "line 2, column 2 holds 'x', which is no integer of 64 bits"),
         ("bad.npy", b"no array", "is no array of numpy"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "bytes",  # packed ones hold the time
 )  # fmt: skip
 def test_a_file_that_cannot_be_trained_on_is_one_line_and_leaves_nothing(
     tmp_path, monkeypatch, capsys, name, content, message

@@ -82,6 +82,7 @@ def test_one_long_sequence_is_cut_into_windows(tmp_path):
         ("a.npz", npy(None, a=np.arange(3), b=np.arange(3)), "holds the arrays a, b; name one of them 'tokens'"),
         ("a.npy", npy(np.array([[2**64 - 1]], np.uint64)), "holds 18446744073709551615; use integers below"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "bytes",  # an npz holds the time
 )
 def test_what_is_no_table_of_integers_is_one_line(tmp_path, name, content, message):
     with pytest.raises(ValueError, match=message) as error:
