@@ -17,3 +17,9 @@ def test_colours_go_from_dark_to_light_and_texts_can_be_read():
         assert (high + 0.05) / (low + 0.05) >= 4.5, (step, back, front)
         backs.append(luminance(back))
     assert backs == sorted(backs) and pictures.colour(1, 1) == pictures.colour(1, 64)
+
+
+def test_the_first_step_is_the_darkest_colour_and_the_last_the_lightest():
+    """The ends of cividis, by its published values; the page to watch has the same."""
+    for steps in (2, 3, 64):
+        assert pictures.colour(1, steps)[0] == (0, 34, 78) and pictures.colour(steps, steps)[0] == (254, 232, 56)
