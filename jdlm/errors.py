@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-__all__ = ["InputError", "check_type", "shown"]
+__all__ = ["InputError", "check_type", "is_of_torch", "shown"]
 
 
 class InputError(ValueError):
@@ -33,3 +33,8 @@ def shown(value: Any) -> str:
         return f"a number of {int(math.log10(abs(value))) + 1} digits"
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:40]}...{text[-17:]}"
+
+
+def is_of_torch(value: Any) -> bool:
+    """Whether a value is a module or another object of PyTorch, which is not imported for that."""
+    return any(kind.__module__.split(".")[0] == "torch" for kind in type(value).__mro__)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jdlm.cli import data
 from jdlm.cli.resource import Resource
-from jdlm.errors import InputError
+from jdlm.errors import InputError, is_of_torch
 
 if TYPE_CHECKING:
     from jdlm.predictor import Predictor
@@ -60,7 +60,7 @@ def load(word: str, target: "Target") -> "Predictor":
         what = f"{type(error).__name__}: {error}"[:150]
         raise InputError(f"--model {word} failed with {what}; add --debug for its traceback") from error
     if not isinstance(made, predictor.Predictor):
-        if any(kind.__module__.split(".")[0] == "torch" for kind in type(made).__mro__):
+        if is_of_torch(made):
             made = predictor.from_torch(made, target.length, target.vocab_size)
         else:
             raise InputError(

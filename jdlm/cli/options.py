@@ -117,8 +117,13 @@ def command_line() -> list[str]:
 
 def again() -> str:
     """The command of this process as one line for a shell."""
-    words = [shlex.quote(word) for word in command_line()]
-    return " ".join((["python"] if words[0].endswith(".py") else []) + words)
+    return shell_line(command_line())
+
+
+def shell_line(command: list[str]) -> str:
+    """A command as one line for a shell, scripts with the interpreter before them; nothing for no words."""
+    words = [shlex.quote(word) for word in command]
+    return " ".join((["python"] if words and words[0].endswith(".py") else []) + words)
 
 
 def is_debugging() -> bool:

@@ -119,9 +119,7 @@ def _of_study(folder: Path) -> str:
 
 
 def _repeated(command: object) -> str:
-    words = [str(word) for word in command] if isinstance(command, list) else []
-    prefix = "python " if words and words[0].endswith(".py") else ""
-    return prefix + " ".join(map(shlex.quote, words))
+    return options.shell_line([str(word) for word in command] if isinstance(command, list) else [])
 
 
 def _of_sweep(place: places.Place) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jdlm import pytrees
-from jdlm.errors import InputError
+from jdlm.errors import InputError, is_of_torch
 
 __all__ = [
     "CACHE_BYTES",
@@ -194,7 +194,7 @@ class Predictor:
         Raises:
           ValueError: another shape than ``[length, vocab_size]``, or a module of PyTorch (use `from_torch`).
         """
-        if any(kind.__module__.split(".")[0] == "torch" for kind in type(function).__mro__):
+        if is_of_torch(function):
             raise InputError("a module of PyTorch cannot be traced by JAX; use jdlm.predictor.from_torch")
         result = jax.eval_shape(function, jax.ShapeDtypeStruct((length,), jnp.int32))
         if result.shape != (wanted := (length, vocab_size)):

@@ -38,9 +38,7 @@ def characters(
         not in the alphabet, with its place.
     """
     length = validation.length(length)
-    content = reading.read(path)
-    digest = reading.digest(content)
-    reading.check_digest(f"path={str(path)!r}", digest, sha256)
+    content, digest = reading.checked(path, sha256)
     text = reading.decoded(path, content, encoding)
     points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
     occurring = np.unique(points)

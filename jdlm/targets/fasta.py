@@ -44,9 +44,7 @@ def fasta(
         that do not fit.
     """
     length = validation.length(length)
-    content = reading.read(path)
-    digest = reading.digest(content)
-    reading.check_digest(f"path={str(path)!r}", digest, sha256)
+    content, digest = reading.checked(path, sha256)
     found, notes = records(path, content)
     occurring = sorted(set("".join(text for text, _ in found)))
     kind = _kind(path, letters, occurring, found)

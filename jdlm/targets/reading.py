@@ -10,7 +10,7 @@ from jdlm import files
 from jdlm.errors import InputError, shown
 from jdlm.targets import validation
 
-__all__ = ["ENCODING", "MOST", "check_digest", "decoded", "digest", "lines", "piped", "read", "regions"]
+__all__ = ["ENCODING", "MOST", "check_digest", "checked", "decoded", "digest", "lines", "piped", "read", "regions"]
 
 MOST = 2**30
 """Largest size of a file in bytes."""
@@ -138,6 +138,14 @@ def check_digest(what: str, found: str, wanted: str | None, remedy: str = "resto
             f"{what} is another text than it was: its sha256 is {found[:16]}... instead of {wanted[:16]}...; "
             f"{remedy}, or make a new run with the new text"
         )
+
+
+def checked(path: str | Path, sha256: str | None) -> tuple[bytes, str]:
+    """The content of a file and its digest, which must be ``sha256`` if that is given; see `read`."""
+    content = read(path)
+    found = digest(content)
+    check_digest(f"path={str(path)!r}", found, sha256)
+    return content, found
 
 
 def regions(size: int, length: int, what: str = "text", unit: str = "bytes") -> list[Int32[np.ndarray, " _"]]:

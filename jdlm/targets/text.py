@@ -89,14 +89,12 @@ def text(
     'if ?lse:'
     """
     length = validation.length(length)
-    content = _help_texts() if path is None else reading.read(path)
-    digest = reading.digest(content)
     if path is None:
-        reading.check_digest(
-            "the help text of this version of Python", digest, sha256, "use the version that it comes from"
-        )
+        content = _help_texts()
+        digest, what = reading.digest(content), "the help text of this version of Python"
+        reading.check_digest(what, digest, sha256, "use the version that it comes from")
     else:
-        reading.check_digest(f"path={str(path)!r}", digest, sha256)
+        content, digest = reading.checked(path, sha256)
     if encoding != _BYTES:
         content = reading.decoded(path, content, encoding).encode("utf-8", "surrogatepass")
     groups = reading.regions(len(content), length)

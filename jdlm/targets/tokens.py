@@ -42,9 +42,7 @@ def tokens(path: str | Path, length: int, fit: str = "exact", sha256: str | None
         fit.
     """
     length = validation.length(length)
-    content = reading.read(path)
-    digest = reading.digest(content)
-    reading.check_digest(f"path={str(path)!r}", digest, sha256)
+    content, digest = reading.checked(path, sha256)
     rows, notes = numbers(path, content)
     values, places = np.unique(np.concatenate(rows) if rows else np.zeros(0, np.int64), return_inverse=True)
     if len(values) > _MOST:
