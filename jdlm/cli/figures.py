@@ -1,5 +1,6 @@
 """``sample.py figures``: draws the figures of a run again."""
 
+import dataclasses
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from jdlm.cli import drawing, memory, options
 from jdlm.cli.resource import resolve
+from jdlm.config import Config
 from jdlm.errors import InputError
-from jdlm.study import places, runs
+from jdlm.study import members, places, runs
 
 if TYPE_CHECKING:
     from jdlm.study.rows import Row
@@ -54,14 +56,28 @@ def draw(place: places.Place) -> int:
 
 
 def training_rows(run: Path) -> "list[Row]":
-    """Rows of the training of a run, up to its checkpoint.
+    """Rows of the training of a run, up to its checkpoint; of several seeds those of each, and their means.
 
     Raises:
       ValueError: they, the checkpoint or its settings are not what was written.
     """
+    from jdlm.study import over_seeds
+
+    config = runs.read_config(run)
+    if config.training is None or not config.training.seeds:
+        return _rows_of(run, config)
+    table = []
+    for seed, folder in members.find(run, config).items():
+        mine = _rows_of(folder, runs.read_config(folder))
+        table += [dataclasses.replace(row, predictor=over_seeds.member(row.predictor, seed)) for row in mine]
+    return table + over_seeds.means(table)
+
+
+def _rows_of(run: Path, config: Config) -> "list[Row]":
+    """Rows of one training."""
     from jdlm.study import metrics_file
     from jdlm.training import checkpoint as checkpoints
 
     folder = run / runs.CHECKPOINT
-    checkpoints.check(folder, runs.read_config(run).record())
+    checkpoints.check(folder, config.record())
     return metrics_file.read(run / runs.METRICS, checkpoints.beside(folder), checkpoints.step(folder))

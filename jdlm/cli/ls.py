@@ -12,7 +12,7 @@ from jdlm.cli import options
 from jdlm.config import PLANNERS, SCHEDULES, TARGETS, nearest, presets
 from jdlm.config.words import SAMPLERS
 from jdlm.errors import InputError
-from jdlm.study import places, runs
+from jdlm.study import members, places, runs
 
 __all__ = ["Options", "main"]
 
@@ -103,6 +103,8 @@ def _described(folder: Path) -> tuple[str, str]:
         parts = [f"{config.target.kind}, length {config.target.length}"]
         if config.training is not None:
             parts.append(f"{manifest.get('steps_done', 0)} of {config.training.steps} steps")
+            others = [members.folder(folder, seed).is_dir() for seed in members.configs(config)]
+            parts += [f"{1 + sum(others)} of {1 + len(others)} seeds"] if others else []
         sweeps = len(places.names(folder))
         parts += [f"{sweeps} sweep{'s' * (sweeps != 1)}"] if sweeps else []
     if not manifest.get("finished"):

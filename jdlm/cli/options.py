@@ -8,12 +8,16 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 
 import tyro
 
 from jdlm.config import presets
+from jdlm.config.settings import check_draw
 from jdlm.errors import InputError
+
+if TYPE_CHECKING:
+    from jdlm.sampling import Draw
 
 T = TypeVar("T")
 RUNS_FOLDER = Path("runs")
@@ -47,6 +51,27 @@ class FolderOptions:
     """Folder that holds the runs."""
     debug: Flag = False
     """Show the traceback of an error."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawOptions:
+    """How a token is drawn from what the predictor says."""
+
+    temperature: float = 1.0
+    """Logits are divided by it before a token is drawn."""
+    top_k: int | None = None
+    """Draw from the so many most likely tokens only; 1 takes the most likely one."""
+    nucleus: float | None = None
+    """Draw from the fewest most likely tokens whose probability reaches this."""
+
+    def __post_init__(self):
+        check_draw(self.temperature, self.top_k, self.nucleus)
+
+    def draw(self) -> "Draw":
+        """What the sampler takes."""
+        from jdlm.sampling import Draw
+
+        return Draw(temperature=self.temperature, top_k=self.top_k, nucleus=self.nucleus)
 
 
 class Early(NamedTuple):
@@ -98,6 +123,22 @@ def check_leading(word: str | None, parsed: str | None) -> None:
     """Raise a ValueError if tyro took another word for the run or preset than :func:`early`, which chose defaults."""
     if word != parsed:
         raise InputError(f"{parsed!r} follows an option; name the run or preset before the options")
+
+
+def lengthened(arguments: list[str], section: str, names: tuple[str, ...]) -> list[str]:
+    """``arguments`` with ``--SECTION.NAME`` in the place of ``--NAME`` for each of these names.
+
+    >>> lengthened(["tiny", "--top_k", "3", "--nucleus=0.5"], "sweep", ("top-k", "nucleus"))
+    ['tiny', '--sweep.top-k', '3', '--sweep.nucleus=0.5']
+    """
+    long = {f"--{name}": f"--{section}.{name}" for name in names}
+
+    def spelled(argument: str) -> str:
+        name, sign, value = argument.partition("=")
+        name = name.replace("_", "-")
+        return long[name] + sign + value if name in long else argument
+
+    return [spelled(argument) for argument in arguments]
 
 
 def is_completion(arguments: list[str]) -> bool:

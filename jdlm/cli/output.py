@@ -3,18 +3,13 @@
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from jdlm import files
-from jdlm.config.settings import check_count
 from jdlm.errors import InputError
 
-if TYPE_CHECKING:
-    from jdlm.sampling import Draw
-
-__all__ = ["beside", "check", "draw_of", "encoding", "is_standard", "write"]
+__all__ = ["beside", "check", "encoding", "is_standard", "write"]
 
 
 def check(path: Path | None, option: str) -> None:
@@ -52,29 +47,6 @@ def beside(path: Path | None) -> Iterator[None]:
 def encoding(path: Path | None) -> str:
     """The encoding in which :func:`write` writes to ``path``."""
     return getattr(sys.stdout, "encoding", None) or "utf-8" if is_standard(path) else "utf-8"
-
-
-def draw_of(temperature: float, top_k: int | None, nucleus: float | None) -> "Callable[[], Draw]":
-    """What makes the distribution that tokens are drawn from, for which JAX is needed; the values are checked now.
-
-    Raises:
-      ValueError: a value out of its range.
-    """
-    if not 0.0 < temperature < float("inf"):
-        raise InputError(
-            f"--temperature {temperature} is not a positive number; for the most likely token use --top-k 1"
-        )
-    if top_k is not None:
-        check_count("top_k", top_k)
-    if nucleus is not None and not 0.0 < nucleus <= 1.0:
-        raise InputError(f"--nucleus {nucleus} is not a probability above 0; use at most 1")
-
-    def made() -> "Draw":
-        from jdlm.sampling import Draw
-
-        return Draw(temperature=temperature, top_k=top_k, nucleus=nucleus)
-
-    return made
 
 
 def write(path: Path | None, text: str) -> None:

@@ -32,6 +32,8 @@ class Listener:
         self.config, self.network, self.training = config, config.network, config.training
         self.step, self.folder = step, Path()
         self.last: Any = None
+        self.is_one_of_many = bool(self.training.seeds)
+        """Whether the run has other seeds, too."""
 
     def record(self, state, chunk) -> None:
         """Takes in a chunk."""
@@ -47,8 +49,17 @@ class Recorder(Listener):
     Metrics are written before the checkpoint, which has their digest; what comes after it is dropped on resuming.
     """
 
-    def __init__(self, draft: runs.Draft, config: Config):
+    def __init__(self, draft: runs.Draft, config: Config, run: Path | None = None):
+        """What records one training.
+
+        Args:
+          draft: the folder.
+          config: the training.
+          run: the run whose other seed it is.
+        """
         super().__init__(config)
+        self._run = run
+        self.is_one_of_many |= run is not None
         self._draft, self._rows, self._saved = draft, [], float("-inf")
         self.folder = draft.folder  # hidden before the first checkpoint
         self._metrics = metrics_file.MetricsFile(self.folder / runs.METRICS)
@@ -92,10 +103,14 @@ class Recorder(Listener):
 
     def _say(self) -> None:
         """Says what an interruption leaves."""
-        steps = self.training.steps
-        saved = f"step {self.step} of {steps} is saved. Continue with: python train.py --resume"
-        whole = f"{self.folder} is trained: all {steps} steps are saved"
-        interrupt.remains(whole if self.step == steps else f"{saved} {shlex.quote(str(self.folder))}")
+        steps, place = self.training.steps, shlex.quote(str(self._run or self.folder))
+        of = f" of seed {self.training.seed}" if self.is_one_of_many else ""
+        if self.step == steps and not self.is_one_of_many:
+            interrupt.remains(f"{self.folder} is trained: all {steps} steps are saved")
+        else:
+            interrupt.remains(
+                f"step {self.step} of {steps}{of} is saved. Continue with: python train.py --resume {place}"
+            )
 
     def go_on(self, step: int, beside: dict[str, Any]) -> None:
         """Starts from a checkpoint; metrics that do not belong to it are dropped."""
@@ -111,7 +126,8 @@ def train(recorder: Listener, state, mesh) -> None:
     config, steps = recorder.config, recorder.training.steps
     if not writes():
         interrupt.remains("process 0 says what is saved")
-    with progress.Progress(f"training {config.name}", unit="step") as bar, interrupt.gentle() as stop:
+    what = config.name + (f", seed {recorder.training.seed}" if recorder.is_one_of_many else "")
+    with progress.Progress(f"training {what}", unit="step") as bar, interrupt.gentle() as stop:
         bar.start(recorder.step, steps)
 
         def on_chunk(state, chunk) -> None:
@@ -133,7 +149,10 @@ def train(recorder: Listener, state, mesh) -> None:
         print(
             f"learning error {error.value:.4f} ± {error.standard_error:.4f} nats per sequence after {steps} steps{yard}"
         )
-    print(f"trained {recorder.folder}; compare schedules with: python sample.py {recorder.folder}")
+    if recorder.is_one_of_many:
+        print(f"trained {recorder.folder} of seed {recorder.training.seed}")
+    else:
+        print(f"trained {recorder.folder}; compare schedules with: python sample.py {recorder.folder}")
 
 
 def _yardstick(target: "Target", error: float) -> str:

@@ -146,11 +146,13 @@ def _facts(place: places.Place, table: "list[Row]") -> "Facts":
             f"{manifest.get('steps_done')} of {training.steps} steps, batches of {training.batch_size}, "
             f"learning rate {training.learning_rate:g}, labels {training.labels}"
         )
-    sweep = config.sweep
+    sweep = places.settings(place, config.sweep)
     found["sweep"] = f"{sweep.samples} sequences a cell, {sweep.curve_samples} for each revealed count of the curves"
+    found |= {"filters": words} if (words := sweep.draw().words) else {}
     found["seeds"] = _seeds((manifest.get("seeds") or {}) | {"sweep": sweep.seed})
-    commands = [_repeated(manifest.get("command")), f"python sample.py {shlex.quote(str(place.run))}"]
-    commands = [each for each in commands if each] + [_again(place.run, place)]
+    made = options.shell_line(places.command(place)) or f"python sample.py {shlex.quote(str(place.run))}"
+    commands = [_repeated(manifest.get("command")), made, _again(place.run, place)]
+    commands = list(dict.fromkeys(filter(None, commands)))  # a sweep that made the run is there once
     return pages.Facts(f"{place.run.name}: schedules on {config.name}", found | _machine(manifest), commands)
 
 
@@ -172,8 +174,11 @@ def _scene(place: places.Place, table: "list[Row]") -> dict[str, Any] | None:
     if not words or not counts:
         return None
     steps = counts[len(counts) // 2 - (len(counts) > 1)]
+    sweep = places.settings(place, resource.config.sweep)
+    filters = options.DrawOptions(temperature=sweep.temperature, top_k=sweep.top_k, nucleus=sweep.nucleus)
+    steps = min(steps, resource.config.target.length)
     try:
-        return watch.scene_of(resource, words, min(steps, resource.config.target.length), draws=_DRAWS)
+        return watch.scene_of(resource, words, steps, draws=_DRAWS, filters=filters)
     except InputError as error:
         print(f"note: the report has no samples to watch: {error}", file=sys.stderr)
         return None

@@ -22,7 +22,7 @@ from jdlm.cli import (
 )
 from jdlm.cli.resource import Resource, load_network, load_predictor, record, resolve
 from jdlm.config import SweepConfig, TargetConfig, build_planner, build_schedules, words
-from jdlm.study import places, runs
+from jdlm.study import members, places, runs
 
 if TYPE_CHECKING:
     from jdlm.predictor import Predictor
@@ -38,8 +38,9 @@ class Options(options.FolderOptions, hosts.HostOptions):
     """Samples a trained run (or the oracle of a preset) under schedules side by side and draws the figures.
 
     The run or preset stands before the options. A preset makes a new run without training; its target has options of
-    its own, which `sample.py sweep PRESET --help` lists. Cells are kept as they are made: after an interruption, a
-    crash or a failed cell the same command goes on with what is missing.
+    its own, which `sample.py sweep PRESET --help` lists. --temperature, --top-k and --nucleus are short for
+    --sweep.temperature and so on: all numbers are then those of the filtered samplers. Cells are kept as they are made:
+    after an interruption, a crash or a failed cell the same command goes on with what is missing.
     """
 
     run: options.RunOrPreset = None
@@ -62,6 +63,7 @@ class PresetOptions(Options):
 
 def main(arguments: list[str]) -> int:
     """Sweeps a run, or makes a new one from a preset."""
+    arguments = options.lengthened(arguments, "sweep", ("temperature", "top-k", "nucleus"))
     early = options.early(arguments)
     try:
         resource = resolve(early.word, early.runs_folder, fresh=early.name is not None)
@@ -118,6 +120,7 @@ def _sweep_into(folder: Path | None, resource: Resource, mesh, given: Options, d
     drawn, which costs neither the other rows nor the table that is printed of them.
     """
     from jdlm import devices
+    from jdlm.study import over_seeds
 
     started = runs.now()
     if folder is None or not devices.is_main():
@@ -131,10 +134,10 @@ def _sweep_into(folder: Path | None, resource: Resource, mesh, given: Options, d
     keeper = cells.Cells(place, given.sweep, draft)
     table, sampling, failed = _measure(resource, mesh, None if devices.on_many_hosts(mesh) else keeper, given)
     entry = {"command": options.command_line(), "started": started, "finished": None}
-    entry |= {"options": places.plain(given.sweep), "sampling": sampling}
+    entry |= {"options": given.sweep.record(), "sampling": sampling}
     entry |= {"kept": keeper.kept.taken} if keeper.kept.taken else {}
     place = _write(keeper, table, entry, failed.parts)
-    print("\n".join(summary.lines(table, resource.config.name)))
+    print("\n".join(summary.lines(over_seeds.shown(table), resource.config.name)))
     print(f"wrote {place.path}", flush=True)
     code = figures.draw(place) | report.write(place.run, place)
     if failed.parts:
@@ -146,6 +149,7 @@ def _measure(
     resource: Resource, mesh, keeper: "cells.Cells | None", given: Options
 ) -> tuple[list["Row"], dict[str, dict], failures.Failures]:
     """The rows of a sweep, by predictor how the sampler was used, and what failed."""
+    from jdlm.study import over_seeds
     from jdlm.study import sweep as sweeps
 
     config, target = resource.config, resource.config.target.build()
@@ -172,6 +176,7 @@ def _measure(
             curve_n=config.sweep.curve_samples,
             seed=config.sweep.seed,
             planners=[build_planner(word) for word in config.sweep.planners],
+            draw=config.sweep.draw(),
             speculative="speculative" in config.sweep.schedules,
             batch_size=config.sweep.batch_size,
             identities=identities,
@@ -182,6 +187,7 @@ def _measure(
             mesh=mesh,
             progress=report,
         )
+    table += over_seeds.means(table)
     return table, {name: _usage(results) for name, results in usages.items()}, failed
 
 
@@ -191,10 +197,20 @@ def _predictors(resource: Resource, target: "Target") -> tuple[dict[str, "Predic
     network = load_network(resource, target)
     if network is None or resource.folder is None:
         return {"oracle": load_predictor(resource, target, oracle=True)}, {}
+    from jdlm.study import over_seeds
     from jdlm.training import checkpoint as checkpoints
 
     both = {"oracle": load_predictor(resource, target, oracle=True)} if target.has("conditionals") else {}
-    return both | {"network": network}, {"network": checkpoints.sha256(resource.folder / runs.CHECKPOINT)}
+    folders = {"network": resource.folder}
+    if others := members.find(resource.folder, resource.config):
+        folders = {over_seeds.member("network", seed): folder for seed, folder in others.items()}
+    for name, folder in folders.items():
+        mine = network
+        if folder != resource.folder:
+            mine = load_network(Resource(name, runs.read_config(folder), folder), target)
+        assert mine is not None  # as each is trained
+        both[name] = mine
+    return both, {name: checkpoints.sha256(folder / runs.CHECKPOINT) for name, folder in folders.items()}
 
 
 def _schedules(sweep: SweepConfig, target: "Target") -> list["Schedule"]:

@@ -45,9 +45,10 @@ def main(arguments: list[str]) -> int:
     if resource.folder is None:
         raise InputError(f"{given.run!r} is a preset, which has no rows; name a run")
     output.check(given.output, "--output")
+    from jdlm.study import over_seeds
     from jdlm.study.pages.costs import costs
 
-    rows = places.read(places.find(resource.folder, given.sweep_name))
+    rows = over_seeds.shown(places.read(places.find(resource.folder, given.sweep_name)))
     heads, lines = costs(rows, given.planner)
     if not lines:
         planners = ", ".join(dict.fromkeys(row.planner for row in rows if row.planner))

@@ -29,7 +29,7 @@ Known = list[Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(options.FolderOptions):
+class Options(options.DrawOptions, options.FolderOptions):
     r"""Prints sequences, one per line, drawn by the network of a run, or by the oracle of a preset.
 
     A line holds token ids, or what they stand for: a text, letters of a FASTA, integers of a table. Known tokens are
@@ -53,12 +53,6 @@ class Options(options.FolderOptions):
     """What stands for a token to be drawn in --given, one character; escaped where a printed text holds it."""
     oracle: bool = False
     """Sample with the target's exact conditionals instead of the trained network."""
-    temperature: float = 1.0
-    """Logits are divided by it before a token is drawn."""
-    top_k: int | None = None
-    """Draw from the so many most likely tokens only; 1 takes the most likely one."""
-    nucleus: float | None = None
-    """Draw from the fewest most likely tokens whose probability reaches this."""
     seed: int = 0
     """Seed of all random numbers."""
     batch_size: int | None = None
@@ -70,6 +64,7 @@ class Options(options.FolderOptions):
         check_count("count", self.count)
         if self.batch_size is not None:
             check_count("batch_size", self.batch_size)
+        super().__post_init__()
         check_seed(self.seed)
 
 
@@ -84,7 +79,6 @@ def main(arguments: list[str]) -> int:
     what = f"--count {given.count} of length {len(known)}; use a smaller one, in several calls with other seeds"
     memory.check(memory.of_tokens(given.count, len(known)), what)
     word, num_steps = _schedule(given, masks)
-    draw = output.draw_of(given.temperature, given.top_k, given.nucleus)
 
     cache.compiled_programs()
     cores.start()
@@ -103,7 +97,7 @@ def main(arguments: list[str]) -> int:
             schedule = build_schedule(word, masks, num_steps, curve=target.entropy_curve, cache=cache.schedules())
             sizes = sampling.draw_sizes(key_sizes, schedule, given.count)
     predictor, planner = load_predictor(resource, target, oracle=given.oracle), build_planner(given.planner)
-    more = {"given": start, "indices": np.arange(given.count), "batch_size": given.batch_size, "draw": draw()}
+    more = {"given": start, "indices": np.arange(given.count), "batch_size": given.batch_size, "draw": given.draw()}
     if word in SAMPLERS:
         tokens, _ = sampling.speculative(key_tokens, predictor, given.count, planner=planner, **more)
     else:

@@ -112,12 +112,14 @@ def _train_new(config: Config, given: "Options | RepeatOptions") -> int:
     memory.check(memory.of_training(config, target), what)
     if not recorder.writes():
         recorder.train(recorder.Listener(config), None, mesh)
+        resume.others(None, config, mesh)
         return 0
     for note in getattr(target, "notes", ()):
         print(f"note: {note}", file=sys.stderr)
     with runs.draft(given.runs_folder, given.name or config.name, exact=given.name is not None) as draft:
         resource.record(draft.folder, config, target, mesh)
         recorder.train(recorder.Recorder(draft, config), None, mesh)
+        resume.others(draft.folder, config, mesh)
     return 0
 
 

@@ -19,10 +19,11 @@ __all__ = ["Options", "main", "scene_of"]
 
 _ENDINGS = (".html", ".gif", ".png")
 _MOST_DRAWS = 64
+_PLAIN = options.DrawOptions()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(options.FolderOptions):
+class Options(options.DrawOptions, options.FolderOptions):
     """Shows how a run, or the oracle of a preset, unmasks a sequence under several schedules side by side.
 
     Writes one file: a page to play, pause and step through (watch.html), or with --out a .gif or a .png for slides.
@@ -48,6 +49,7 @@ class Options(options.FolderOptions):
     """File to write: .html, .gif or .png; by default watch.html in the run, or here for a preset."""
 
     def __post_init__(self):
+        super().__post_init__()
         check_seed(self.seed)
         check_count("draws", self.draws)
         if self.draws > _MOST_DRAWS:
@@ -68,13 +70,15 @@ def main(arguments: list[str]) -> int:
     known = tokens.known_of(given.given, "_", resource.config.target)
     scene = scene_of(
         resource, names, given.num_steps, draws=given.draws, planner=given.planner, known=known, seed=given.seed,
-        oracle=given.oracle,
+        oracle=given.oracle, filters=given,
     )  # fmt: skip
     interrupt.remains(f"{path} is not written")
     if path.suffix.lower() == ".html":
         from jdlm.study import pages
 
-        files.write(path, pages.watch(scene, f"sampled by the {_who(resource, given.oracle)}, seed {given.seed}"))
+        words = given.draw().words
+        note = f"sampled by the {_who(resource, given.oracle)}, seed {given.seed}" + (f", {words}" if words else "")
+        files.write(path, pages.watch(scene, note))
         print(f"wrote {path}; open it in a browser")
         return 0
     from jdlm.study.pages import pictures
@@ -99,6 +103,7 @@ def scene_of(
     known: "tokens.Known | None" = None,
     seed: int = 0,
     oracle: bool = False,
+    filters: options.DrawOptions = _PLAIN,
 ) -> dict[str, Any]:
     """Samples of a run or preset to be watched, see `jdlm.study.pages.scene`.
 
@@ -111,6 +116,7 @@ def scene_of(
       known: known tokens, None for each that is drawn.
       seed: of all random numbers, the same for each schedule.
       oracle: sample with exact conditionals.
+      filters: how tokens are drawn.
 
     Raises:
       ValueError: an unknown word, too many steps, a target that is too long, or no predictor.
@@ -130,10 +136,12 @@ def scene_of(
     predictor = load_predictor(resource, target, oracle=oracle)
     own = planner.partition(":")[0] in SELF_SIZED_PLANNERS
     steps = num_steps or max(1, masks // 4)
-    traces = {}
+    traces, draw = {}, filters.draw()
     for name in [planner] if own else names:
         word = None if own else name
-        traces[_title(name, own, steps, masks)] = _traced(target, predictor, word, steps, start, draws, planner, seed)
+        traces[_title(name, own, steps, masks)] = _traced(
+            target, predictor, draw, word, steps, start, draws, planner, seed
+        )
     symbols, separator = tokens.alphabet_of(target)
     title = f"{resource.name}: {config.length} positions"
     return pages.scene(traces, symbols, title=title, separator=separator, planner=planner)
@@ -163,7 +171,7 @@ def _title(name: str, own: bool, steps: int, masks: int) -> str:
     return f"{name}, {count} step{'s' * (count != 1)}"
 
 
-def _traced(target: "Target", predictor, word, steps, start, draws, planner, seed) -> "Trace":
+def _traced(target: "Target", predictor, draw, word, steps, start, draws, planner, seed) -> "Trace":
     """The trace of some lanes under one schedule."""
     masks = int((start == target.vocab_size).sum())
     import jax
@@ -178,7 +186,8 @@ def _traced(target: "Target", predictor, word, steps, start, draws, planner, see
         sizes = sampling.draw_sizes(key_sizes, schedule, draws) if not schedule.remasks else sampling.draw_steps(
             key_sizes, schedule, draws)  # fmt: skip
     _, info = sampling.sample_with_info(
-        key_tokens, predictor, sizes, planner=build_planner(planner), given=start, indices=np.arange(draws), trace=True
-    )
+        key_tokens, predictor, sizes, planner=build_planner(planner), draw=draw, given=start, indices=np.arange(draws),
+        trace=True,
+    )  # fmt: skip
     assert info.trace is not None
     return info.trace

@@ -3,14 +3,17 @@
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typing_extensions import Doc
 
 from jdlm.config import words
-from jdlm.config.settings import NetworkConfig, TrainingConfig, check_seed
+from jdlm.config.settings import NetworkConfig, TrainingConfig, check_draw, check_seed
 from jdlm.errors import InputError, shown
 from jdlm.targets import TargetConfig
+
+if TYPE_CHECKING:
+    from jdlm.sampling import Draw
 
 __all__ = ["Config", "SweepConfig"]
 
@@ -55,6 +58,12 @@ class SweepConfig:
     """Numbers of steps for each of them."""
     planners: Annotated[tuple[str, ...], Doc(_PLANNERS)] = ("random",)
     """Which positions a step reveals."""
+    temperature: float = 1.0
+    """Logits are divided by it before a token is drawn; with the next two, the predictors are sampled filtered."""
+    top_k: int | None = None
+    """Draw from the so many most likely tokens only; 1 takes the most likely one."""
+    nucleus: float | None = None
+    """Draw from the fewest most likely tokens whose probability reaches this."""
     samples: int = 2048
     """Sequences sampled for each schedule and number of steps."""
     curve_samples: int = 256
@@ -84,7 +93,20 @@ class SweepConfig:
                 raise InputError(f"{name}={getattr(self, name)} gives no standard error; use at least 2")
         if self.batch_size is not None and self.batch_size < 1:
             raise InputError(f"batch_size={self.batch_size} is less than 1; use at least 1, or leave it out")
+        check_draw(self.temperature, self.top_k, self.nucleus)
         check_seed(self.seed)
+
+    def draw(self) -> "Draw":
+        """The distribution that tokens are drawn from."""
+        from jdlm.sampling import Draw
+
+        return Draw(temperature=self.temperature, top_k=self.top_k, nucleus=self.nucleus)
+
+    def record(self) -> dict[str, Any]:
+        """What tells sweeps apart, as JSON values; filters that change nothing are left out, as in older runs."""
+        plain = {"temperature": 1.0, "top_k": None, "nucleus": None}
+        values = {name: value for name, value in asdict(self).items() if name not in plain or value != plain[name]}
+        return json.loads(json.dumps(values))
 
 
 @dataclass(frozen=True)
@@ -99,13 +121,13 @@ class Config:
 
     def record(self) -> dict[str, Any]:
         """What tells configurations apart, section by section, as JSON values."""
-        training = None if self.training is None else asdict(self.training)
+        training = None if self.training is None else self.training.record()
         network = None if self.network is None else self.network.record()
         sections = {
             "target": self.target.record(),
             "network": network,
             "training": training,
-            "sweep": asdict(self.sweep),
+            "sweep": self.sweep.record(),
         }
         values = {"name": self.name} | {title: values for title, values in sections.items() if values is not None}
         return json.loads(json.dumps(values))

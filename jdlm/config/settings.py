@@ -5,11 +5,11 @@
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from jdlm.errors import InputError, shown
 
-__all__ = ["NetworkConfig", "TrainingConfig", "check_count", "check_seed"]
+__all__ = ["NetworkConfig", "TrainingConfig", "check_count", "check_draw", "check_seed"]
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,23 @@ class TrainingConfig:
     """Fixed sequences for each revealed count on which the learning error is measured after each chunk."""
     seed: int = 0
     """Seed of the parameters, the training data and the evaluation draws."""
+    seeds: tuple[int, ...] = ()
+    """Seeds of several trainings in one run, in place of seed: figures then show their mean, with its error."""
+
+    def record(self) -> dict[str, Any]:
+        """What tells trainings apart, as JSON values; no seeds are left out, as in older runs."""
+        values = asdict(self) | {"seeds": list(self.seeds)}
+        return values if self.seeds else {name: value for name, value in values.items() if name != "seeds"}
 
     def __post_init__(self):
+        for seed in self.seeds:
+            check_seed(seed)
+        twice = [seed for place, seed in enumerate(self.seeds) if seed in self.seeds[:place]]
+        if twice:
+            raise InputError(f"seeds holds {twice[0]} twice; give each once")
+        if self.seeds:
+            object.__setattr__(self, "seed", self.seeds[0])
+            object.__setattr__(self, "seeds", self.seeds if len(self.seeds) > 1 else ())
         for name in ("steps", "batch_size", "chunk_steps"):
             _require_at_least(name, getattr(self, name), 1)
         _require_at_least("evaluation_draws", self.evaluation_draws, 2)
@@ -112,6 +127,18 @@ def check_count(name: str, value: int) -> None:
     """Raises an InputError unless ``value`` is from 1 to what int32 holds."""
     if not 1 <= value < 2**31:
         raise InputError(f"{name}={shown(value)} is out of range; use at least 1 and at most {2**31 - 1}")
+
+
+def check_draw(temperature: float, top_k: int | None, nucleus: float | None) -> None:
+    """Raises an InputError unless they make a `jdlm.sampling.Draw`."""
+    if not 0.0 < temperature < math.inf:
+        raise InputError(f"temperature={temperature} is not a positive number; for the most likely token use top_k=1")
+    if not 2.0**-126 <= temperature <= 2.0**126:
+        raise InputError(f"temperature={temperature} is beyond what float32 can divide by; use one nearer to 1")
+    if top_k is not None:
+        check_count("top_k", top_k)
+    if nucleus is not None and not 0.0 < nucleus <= 1.0:
+        raise InputError(f"nucleus={nucleus} is not a probability above 0; use at most 1")
 
 
 def check_seed(seed: int) -> None:

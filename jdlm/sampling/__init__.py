@@ -5,7 +5,7 @@ token is drawn). The engine is behind an underscore: `_queue` cuts requests into
 `_step` what one step of one lane does, `_rounds` the compiled loop of `speculative`.
 """
 
-from jdlm.sampling.filter import Draw
+from jdlm.sampling.filter import Draw, filtered
 from jdlm.sampling.request import Request, Steps
 from jdlm.sampling.sampler import (
     DEFAULT_WIDTH,
@@ -33,6 +33,7 @@ __all__ = [
     "default_slots",
     "draw_sizes",
     "draw_steps",
+    "filtered",
     "path_log_prob",
     "sample",
     "sample_all",

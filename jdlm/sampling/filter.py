@@ -4,6 +4,7 @@ A `Draw` changes what is drawn and nothing else: planners see the predictor's ow
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,11 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from jdlm.errors import InputError
+from jdlm.errors import InputError, check_type
 from jdlm.planners import TIE
+from jdlm.predictor import Predictor
+from jdlm.predictor.predictor import in_full_precision
 from jdlm.targets import validation
 
-__all__ = ["Draw"]
+__all__ = ["Draw", "filtered"]
 
 _LARGE = 64.0  # beyond it, float32 logits are spaced by more than 7.6e-6, which would distort the noise
 
@@ -68,6 +71,23 @@ class Draw:
                 raise InputError(f"nucleus={nucleus} is not a probability above 0; use (0, 1], or None")
             object.__setattr__(self, "nucleus", nucleus)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it changes nothing."""
+        return self == Draw()
+
+    @property
+    def words(self) -> str:
+        """What it changes, for people: ``temperature 0.8, top-k 5``; nothing for a plain one.
+
+        >>> Draw(temperature=0.8, top_k=5).words
+        'temperature 0.8, top-k 5'
+        """
+        values = {"top-k": self.top_k, "nucleus": self.nucleus}
+        named = [f"{name} {value}" for name, value in values.items() if value is not None]
+        named = ([f"temperature {self.temperature}"] if self.temperature != 1.0 else []) + named
+        return ", ".join(named + ([f"last step: {self.final.words or 'plain'}"] if self.final is not None else []))
+
     def __call__(self, logits: Float[Array, "*rows vocab"]) -> Float[Array, "*rows vocab"]:
         """Logits of the filtered distribution, -inf at filtered tokens; shifted by a constant where they are large."""
         peak = logits.max(axis=-1, keepdims=True)
@@ -98,3 +118,45 @@ def _largest(
     room = number - sure.sum(axis=-1, keepdims=True)
     kept = sure | (tied & (jnp.cumsum(tied, axis=-1) <= room))
     return jnp.where(kept, logits, -np.inf)
+
+
+def filtered(predictor: Predictor, draw: Draw) -> Predictor:
+    """A predictor with the filtered logits of another: what is drawn from is then what it predicts.
+
+    With positions that do not look at probabilities, sampling it is sampling the other with ``draw``. So its
+    cross-entropy curve gives the path KL and the NELBO of a sampler with filters; a token of the target that is
+    filtered somewhere makes them infinite.
+
+    Args:
+      predictor: any predictor.
+      draw: temperature and filters, the same in all steps.
+
+    Raises:
+      ValueError: ``draw`` has a ``final`` one, which no predictor knows.
+    """
+    check_type("predictor", predictor, Predictor, "use jdlm.predictor.oracle, a network or Predictor.wrap")
+    check_type("draw", draw, Draw, "use jdlm.sampling.Draw")
+    if draw.final is not None:
+        raise InputError(f"draw has final={draw.final}, for the last step of a schedule, which no predictor knows")
+    if draw.is_plain:
+        return predictor
+    rules = predictor.rules
+    if rules is not None:
+        functions = {name: _Filtered(getattr(rules, name), draw) for name in ("advance", "check", "along")}
+        rules = rules._replace(**functions)
+    return dataclasses.replace(predictor, apply=_Filtered(predictor.apply, draw), rules=rules)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Filtered:
+    """A predictor's function whose logits are filtered; equal where function and draw are."""
+
+    function: Callable[..., Any]
+    draw: Draw
+
+    def __call__(self, *arguments: Any) -> Any:
+        result = self.function(*arguments)
+        if isinstance(result, tuple):  # rules give the content of the cache, and logits if any were asked for
+            content, logits = result
+            return content, None if logits is None else self.draw(in_full_precision(logits))
+        return self.draw(in_full_precision(result))

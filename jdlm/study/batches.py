@@ -10,7 +10,7 @@ from jdlm import measure
 from jdlm.measure import marginals
 from jdlm.planners import random
 from jdlm.predictor import Predictor
-from jdlm.sampling import Results, draw_sizes, sample_all
+from jdlm.sampling import Draw, Results, draw_sizes, sample_all
 from jdlm.sampling.request import Request
 from jdlm.study import parts
 from jdlm.study.cells import Origin, content
@@ -65,6 +65,7 @@ def make(
 def sample(
     name: str,
     predictor: Predictor,
+    draw: Draw,
     batch_size: int | None,
     mesh: Mesh | None,
     on_samples: Callable[[str, Results], None] | None,
@@ -75,7 +76,7 @@ def sample(
 ) -> Results:
     """What the requests of some cells give, in one queue."""
     with tally.during(f"{len(batch)} cells with the {name}", work) as follow:
-        results = sample_all(predictor, requests, batch_size=batch_size, mesh=mesh, progress=follow)
+        results = sample_all(predictor, requests, draw=draw, batch_size=batch_size, mesh=mesh, progress=follow)
     if on_samples is not None:
         on_samples(name, results)
     return results

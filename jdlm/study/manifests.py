@@ -78,6 +78,9 @@ def new_manifest(config: Config, command: list[str], data_sha256: str | None = N
     from jdlm.training import network
 
     training = config.training
+    seeds: dict[str, Any] = {"sweep": config.sweep.seed}
+    if training is not None:
+        seeds["training"] = list(training.seeds) or training.seed
     return {
         "schema": _SCHEMA,
         "name": config.name,
@@ -86,7 +89,7 @@ def new_manifest(config: Config, command: list[str], data_sha256: str | None = N
         "started": now(),
         "finished": None,
         "steps_done": None if training is None else 0,
-        "seeds": {"sweep": config.sweep.seed} | ({} if training is None else {"training": training.seed}),
+        "seeds": seeds,
         "precision": None if config.network is None else network.precision(config.network),
         "data_sha256": data_sha256,
         "settings": config.record(),

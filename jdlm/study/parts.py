@@ -14,7 +14,7 @@ from jdlm.errors import InputError
 from jdlm.measure import exact, marginals
 from jdlm.planners import random
 from jdlm.predictor import Predictor
-from jdlm.sampling import Info
+from jdlm.sampling import Draw, Info
 from jdlm.schedules import Schedule
 from jdlm.study.cells import Origin
 from jdlm.study.rows import Row
@@ -162,10 +162,12 @@ def _above(base: float, more: float | measure.Estimate) -> float | measure.Estim
     return more._replace(value=base + more.value) if isinstance(more, measure.Estimate) else base + more
 
 
-def exact_laws(origin: Origin, predictor: Predictor, target: Target, schedules: Sequence[Schedule]) -> Iterator[Row]:
+def exact_laws(
+    origin: Origin, predictor: Predictor, target: Target, schedules: Sequence[Schedule], draw: Draw
+) -> Iterator[Row]:
     """The output distribution and the path KL of one planner with all schedules, with no Monte Carlo error."""
     planner = origin.planned()
-    space = exact.space(predictor, planner)
+    space = exact.space(predictor, planner, draw)
     law = exact.target_law(target)
     for schedule in schedules if planner.count is None else [None]:
         cell = dataclasses.replace(origin, schedule=schedule)
@@ -201,6 +203,7 @@ def speculative(
     target: Target,
     reference: marginals.Marginals,
     n: int,
+    draw: Draw,
     mesh: Mesh | None = None,
 ) -> Iterator[Row]:
     """Rounds, calls and tokens of speculative sampling with random positions, and the path KL of its distribution.
@@ -209,7 +212,7 @@ def speculative(
     The calls of the rows are the mean rounds, which is what has to be done one after the other.
     """
     cell = dataclasses.replace(origin, planner=random(), name="speculative")
-    tokens, info = sampling.speculative(cell.key("tokens"), predictor, n, mesh=mesh)
+    tokens, info = sampling.speculative(cell.key("tokens"), predictor, n, draw=draw, mesh=mesh)
     rounds, calls, accepted = (measure.mean(np.asarray(values, np.float64)) for values in info)
     nfe = rounds.value
     for metric, estimate in (("rounds", rounds), ("calls", calls), ("accepted_tokens", accepted)):
@@ -217,7 +220,7 @@ def speculative(
     if target.has("log_prob"):
         single = schedules.first_hitting(target.length)
         request = measure.path_request(cell.key("path"), target, single, n)
-        path = sampling.sample_all(predictor, [request], mesh=mesh).parts[0][1]
+        path = sampling.sample_all(predictor, [request], draw=draw, mesh=mesh).parts[0][1]
         yield cell.row("path_kl_nats", measure.path_kl_estimate(request, path, target), "monte_carlo", nfe=nfe)
         outside = measure.outside_support_share(np.asarray(tokens), target)
         yield cell.row("outside_support_share", outside, "monte_carlo", nfe=nfe)

@@ -8,7 +8,6 @@ that they replace: it is written first, so that at any moment one of the two bel
 import contextlib
 import dataclasses
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,20 @@ from jdlm.study.drafts import check_name
 from jdlm.study.manifests import MANIFEST, read_manifest, write_manifest
 from jdlm.study.rows import Row
 
-__all__ = ["CELLS", "FIGURES", "SWEEP", "Place", "begin", "choose", "find", "names", "plain", "read", "write"]
+__all__ = [
+    "CELLS",
+    "FIGURES",
+    "SWEEP",
+    "Place",
+    "begin",
+    "choose",
+    "command",
+    "find",
+    "names",
+    "read",
+    "settings",
+    "write",
+]
 
 SWEEP, FIGURES, CELLS = "sweep.csv", "figures", "cells"
 _SWEEPS, _SETTINGS = "sweeps", "settings.json"
@@ -71,7 +83,7 @@ def choose(run: Path, settings: SweepConfig, name: str | None) -> Place:
     Raises:
       InputError: the name is that of a sweep of other settings.
     """
-    wanted = plain(settings)
+    wanted = settings.record()
     if name is not None:
         check_name(name)
         place = Place(run, name)
@@ -91,7 +103,7 @@ def choose(run: Path, settings: SweepConfig, name: str | None) -> Place:
 def begin(place: Place, settings: SweepConfig) -> None:
     """Make the folder of the cells, which says whose they are."""
     place.cells.mkdir(parents=True, exist_ok=True)
-    records.write(place.cells / _SETTINGS, plain(settings))
+    records.write(place.cells / _SETTINGS, settings.record())
 
 
 def find(run: Path, name: str | None) -> Place:
@@ -158,6 +170,19 @@ def read(place: Place) -> list[Row]:
     return table
 
 
+def settings(place: Place, default: SweepConfig) -> SweepConfig:
+    """What a complete sweep was made with; the default where the manifest, of an older version, does not say."""
+    found = (_entry(read_manifest(place.run), place) or {}).get("options")
+    if not isinstance(found, dict):
+        return default
+    return SweepConfig(**{name: tuple(value) if isinstance(value, list) else value for name, value in found.items()})
+
+
+def command(place: Place) -> list[str]:
+    """The command line that made a complete sweep; empty where the manifest does not say."""
+    return [str(word) for word in (_entry(read_manifest(place.run), place) or {}).get("command") or []]
+
+
 def _entry(manifest: dict[str, Any], place: Place) -> dict[str, Any] | None:
     return (manifest.get("sweeps") or {}).get(place.name) if place.name else manifest.get("sweep")
 
@@ -181,8 +206,3 @@ def _settings(place: Place) -> Any:
             return None
     entry = _entry(read_manifest(place.run), place)
     return None if entry is None or not place.path.is_file() else entry.get("options")
-
-
-def plain(settings: SweepConfig) -> Any:
-    """Settings as JSON has them, for the manifest."""
-    return json.loads(json.dumps(dataclasses.asdict(settings)))

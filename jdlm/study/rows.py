@@ -59,7 +59,8 @@ class Row:
       index: place on a curve (revealed count, step of the sampler, training step); None for a scalar.
       standard_error: of ``value``; None where it is exact. That of a fit through exact values is how far they lie from
         it, and is exact itself.
-      n: number of sequences behind an estimate; None where no random number enters.
+      n: number of sequences behind an estimate, or of trainings behind a mean over them; None where no random number
+        enters.
       seed: seed of the random numbers; None where there are none.
 
     Raises:

@@ -4,6 +4,7 @@
     manifest.json   versions, git commit, device, seeds, precision, times, the command; it makes a folder a run
     metrics.csv     rows of the training
     checkpoint/     the trained network
+    seeds/          runs of the other seeds, where the training has several
     data/           what a pipe gave, by its digest; other data stay where they are
     sweep.csv       rows of the last sweep
     figures/        what was drawn from sweep.csv, as PNG and SVG

@@ -21,7 +21,7 @@ from jdlm.measure.orders import MAX_ORDERED, count_states
 from jdlm.measure.state_space import check_size
 from jdlm.planners import Planner, check_reveals, random
 from jdlm.predictor import Predictor, check_pair, is_oracle_of
-from jdlm.sampling import Results
+from jdlm.sampling import Draw, Results, filtered
 from jdlm.sampling.sampler import queue_lanes
 from jdlm.schedules import Schedule
 from jdlm.study import batches, parts
@@ -32,6 +32,7 @@ from jdlm.targets import Target, validation
 
 __all__ = ["EXACT_LIMIT", "sweep"]
 
+_PLAIN = Draw()
 EXACT_LIMIT = 2**20
 """Largest ``(vocab_size + 2) ** length`` for which a sweep adds exact laws: seconds for each planner.
 
@@ -48,6 +49,7 @@ def sweep(
     curve_n: int,
     seed: int,
     planners: Sequence[Planner] = (random(),),
+    draw: Draw = _PLAIN,
     speculative: bool = False,
     identities: Mapping[str, str] | None = None,
     batch_size: int | None = None,
@@ -67,6 +69,9 @@ def sweep(
     Every predictor's cross-entropy curve is measured, whatever its name, but that of the target's own oracle
     (`jdlm.predictor.is_oracle_of`) where the target knows its entropy curve, which is the same.
 
+    With temperature or filters all numbers of a predictor are those of its filtered probabilities, and its name in the
+    rows says so (``network, temperature 0.8``); positions are planned by its own ones, as the sampler does.
+
     Args:
       target: the distribution to sample.
       predictors: by name, such as ``{"oracle": oracle(target), "network": network}``; a name is a label and no more.
@@ -76,6 +81,7 @@ def sweep(
       curve_n: sequences for each revealed count of a measured curve, at least 2.
       seed: names all random numbers.
       planners: which positions a step reveals. Each that takes its sizes from a schedule is run with all schedules.
+      draw: temperature and filters of the drawn tokens, the same in all steps.
       speculative: add the sampler that drafts and checks (`jdlm.sampling.speculative`), with random positions.
       identities: by predictor name, what tells it apart from others of the name (a checkpoint's hash).
       batch_size: slots of the sampler's compiled program; chosen from the shapes if None.
@@ -96,6 +102,7 @@ def sweep(
         predictor of other sizes, an identity of an unknown predictor, too few samples.
     """
     _check(target, predictors, schedules, planners, identities or {}, n, curve_n, seed)
+    asked = {name: filtered(mine, draw) for name, mine in predictors.items()}  # what tokens are drawn from
     base = Origin(target_name, seed, digest(target))
     shared = {"context": context, "n": n, "curve_n": curve_n, "devices": devices.size(mesh), "batch_size": batch_size}
     maker = Maker(shared, keep, on_row, on_error)
@@ -103,7 +110,7 @@ def sweep(
     for part in (parts.of_target(base, entropy_curve), *_of_schedules(base, schedules, entropy_curve)):
         maker.quick(part)
 
-    measured = [name for name, mine in predictors.items() if entropy_curve is None or not is_oracle_of(mine, target)]
+    measured = [name for name, mine in asked.items() if entropy_curve is None or not is_oracle_of(mine, target)]
     cells = _cells(base, planners, schedules)
     each = sum(batches.calls(target, cell, n) for cell in cells) * (2 if target.has("log_prob") else 1)
     tally = Tally(each * len(predictors) + curve_n * target.length * len(measured), progress)
@@ -111,24 +118,25 @@ def sweep(
     reference = once(lambda: marginals.of_target(base.key("reference"), target))
     maker.part("floor of the marginals", [base.cell, "floor"], lambda: parts.floor(base, target, reference(), n))
     for name, predictor in predictors.items():
-        origin = dataclasses.replace(base, predictor=name, identity=(identities or {}).get(name, ""))
+        shown = ", ".join(filter(None, [name, draw.words]))
+        origin = dataclasses.replace(base, predictor=shown, identity=(identities or {}).get(name, ""))
         curve = None
         if name in measured:
-            curve = once(functools.partial(_measured, origin, predictor, target, curve_n, mesh, tally))
+            curve = once(functools.partial(_measured, origin, asked[name], target, curve_n, mesh, tally))
             make = functools.partial(_of_curve, origin, curve)
-            maker.part(f"cross-entropy curve of the {name}", [origin.cell, "curve"], make)
+            maker.part(f"cross-entropy curve of the {shown}", [origin.cell, "curve"], make)
         if _is_small(target, predictor) and target.has("log_prob"):
-            tally.say(f"exact laws of the {name}")
-            _exact_laws(maker, origin, predictor, target, schedules, planners)
-        sample = functools.partial(batches.sample, name, predictor, batch_size, mesh, on_samples, tally)
+            tally.say(f"exact laws of the {shown}")
+            _exact_laws(maker, origin, predictor, target, schedules, planners, draw)
+        sample = functools.partial(batches.sample, shown, predictor, draw, batch_size, mesh, on_samples, tally)
         mine = _cells(origin, planners, schedules)
         most = max(1, queue_lanes(predictor, batch_size, mesh) // (n * (2 if target.has("log_prob") else 1)))
         for batch in (mine[first : first + most] for first in range(0, len(mine), most)):
             batches.make(maker, batch, target, n, sample, reference, entropy_curve, curve, tally)
         if speculative:
-            tally.say(f"speculative sampling with the {name}")
-            make = functools.partial(_speculative, origin, predictor, target, reference, n, mesh)
-            maker.part(f"speculative sampling with the {name}", [origin.cell, "speculative"], make)
+            tally.say(f"speculative sampling with the {shown}")
+            make = functools.partial(_speculative, origin, predictor, target, reference, n, draw, mesh)
+            maker.part(f"speculative sampling with the {shown}", [origin.cell, "speculative"], make)
     return maker.made
 
 
@@ -165,6 +173,7 @@ def _exact_laws(
     target: Target,
     schedules: Sequence[Schedule],
     planners: Sequence[Planner],
+    draw: Draw,
 ) -> None:
     """Those of each planner; of sized ones alone where the predictor depends on the order of reveal."""
     for planner in planners:
@@ -173,7 +182,7 @@ def _exact_laws(
             maker.part(
                 f"exact laws of the {origin.predictor} with planner {planner.name}",
                 [mine.cell, "exact", [content(schedule) for schedule in schedules]],
-                functools.partial(parts.exact_laws, mine, predictor, target, schedules),
+                functools.partial(parts.exact_laws, mine, predictor, target, schedules, draw),
             )
 
 
@@ -183,9 +192,10 @@ def _speculative(
     target: Target,
     reference: Callable[[], marginals.Marginals],
     n: int,
+    draw: Draw,
     mesh: Mesh | None,
 ) -> Iterator[Row]:
-    yield from parts.speculative(origin, predictor, target, reference(), n, mesh)
+    yield from parts.speculative(origin, predictor, target, reference(), n, draw, mesh)
 
 
 def _check(

@@ -11,7 +11,7 @@ import pytest
 from jdlm import evaluate, planners, predictor, schedules, targets
 from jdlm.measure import marginals, path
 from jdlm.predictor import is_oracle_of, oracle
-from jdlm.sampling import Info, Results
+from jdlm.sampling import Draw, Info, Results
 from jdlm.study import batches, cells, parts
 from jdlm.study import sweep as sweeps
 
@@ -200,7 +200,7 @@ def test_rows_that_need_a_schedule_or_a_planner_say_so():
     with pytest.raises(ValueError, match=r"^the cell of target 'law' has no schedule; give one$"):
         list(parts.of_schedule(empty, None))
     with pytest.raises(ValueError, match=r"^the cell of target 'law' has no planner; give one$"):
-        list(parts.exact_laws(empty, oracle(target()), target(), PLAN))
+        list(parts.exact_laws(empty, oracle(target()), target(), PLAN, Draw()))
     with pytest.raises(ValueError, match=r"^neither the entropy curve nor a measured curve is known"):
         list(parts.identities(dataclasses.replace(empty, schedule=chain()), None, None))
 

@@ -29,7 +29,7 @@ def run(tmp_path):
 
 def written(run, table, settings=FIRST, name=None):
     place = places.choose(run, settings, name)
-    places.write(place, table, {"options": places.plain(settings)})
+    places.write(place, table, {"options": settings.record()})
     return place
 
 
@@ -135,7 +135,7 @@ def test_rows_without_an_entry_are_refused_and_those_of_older_versions_read(run)
     rows.write(run / "sweep.csv", OLD)
     with pytest.raises(ValueError, match="the manifest says other rows"):
         places.read(Place(run))
-    runs.write_manifest(run, {"schema": 1, "sweep": {"options": places.plain(FIRST)}})  # no digest was written then
+    runs.write_manifest(run, {"schema": 1, "sweep": {"options": FIRST.record()}})  # no digest was written then
     assert places.read(Place(run)) == OLD
     with pytest.raises(ValueError, match=r"has no sweep.csv yet; make one with"):
         places.find(run / "other", None)
@@ -151,7 +151,7 @@ def test_a_number_of_rows_that_is_not_that_of_the_file(run):
 
 
 def test_settings_are_plain_json():
-    assert places.plain(FIRST) == json.loads(json.dumps(places.plain(FIRST)))
+    assert FIRST.record() == json.loads(json.dumps(FIRST.record()))
 
 
 def test_a_full_disk_costs_nothing_that_was_there(run, monkeypatch):

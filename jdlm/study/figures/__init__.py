@@ -8,6 +8,7 @@ import matplotlib.style
 from matplotlib.figure import Figure
 
 from jdlm import files
+from jdlm.study import over_seeds
 from jdlm.study.figures import style
 from jdlm.study.figures.adaptation import adaptation
 from jdlm.study.figures.curves import entropy_curve, sizes, training
@@ -69,7 +70,8 @@ def draw(
 ) -> list[Path]:
     """Draws every figure that the rows have numbers for, as PNG and SVG files in ``folder``.
 
-    Figures of other rows that were drawn there before are removed, so that the folder shows these rows alone.
+    Of trainings with several seeds the mean is drawn (`jdlm.study.over_seeds`), with error bars over them. Figures of
+    other rows that were drawn there before are removed, so that the folder shows these rows alone.
 
     Args:
       rows: of one sweep, and of the training where there was one.
@@ -83,7 +85,7 @@ def draw(
     Raises:
       FigureError: some could not be drawn, after all others were.
     """
-    rows, folder, makers = list(rows), Path(folder), FIGURES if makers is None else makers
+    rows, folder, makers = over_seeds.shown(rows), Path(folder), FIGURES if makers is None else makers
     written: list[Path] = []
     failures: dict[str, Exception] = {}
     with matplotlib.style.context(["default", style.RC]):  # whatever the settings of the user's matplotlib

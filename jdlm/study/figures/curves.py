@@ -146,7 +146,9 @@ def training(rows: list[Row]) -> Figure | None:
     metric = style.finite(metric)
     if not metric:
         return None
-    figure = style.new(6.5, 3.6, f"Training on {text(metric[0].target)}")
+    name = metric[0].predictor
+    of = "" if name == "network" else f" of the {who(name)}"
+    figure = style.new(6.5, 3.6, f"Training{of} on {text(metric[0].target)}")
     axes = figure.subplots()
     steps, values = [index_of(row) for row in metric], [row.value for row in metric]
     axes.errorbar(steps, values, yerr=style.errors(metric), fmt="o-", color="#d55e00", markersize=3.5, elinewidth=0.8)

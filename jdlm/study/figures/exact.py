@@ -30,6 +30,7 @@ def exact_laws(rows: list[Row]) -> Figure | None:
     columns = [*planned, *([_FREE] if any(not row.schedule for row in laws) else [])]
     target = text(laws[0].target)
     of = f" of the {who(shown[0])}" if len(shown) == 1 else ""
+    of += " ± standard error" if any(style.errors(laws)) else ""  # over the seeds of a training
     heading = f"Exact output law{of} on {target}: KL(target || output law) and TV"
     figure = style.new(max(2.7 * len(columns) + 0.6, 8.0), 5.6 * len(shown), heading)
     panels = figure.subplots(2 * len(shown), len(columns), sharey="row", squeeze=False)
@@ -68,14 +69,20 @@ def _planned(axes: Axes, laws: list[Row], paths: list[Row], look: Look) -> None:
         for rows, more in ((paths, dots), (laws, marks)):
             ordered = sorted((row for row in rows if row.schedule == schedule), key=calls_of)
             shown = style.finite(ordered)
-            axes.plot([calls_of(row) for row in shown], [row.value for row in shown], **paint, **more)
+            where = [calls_of(row) for row in shown], [row.value for row in shown]
+            axes.plot(*where, **paint, **more)
+            if any(style.errors(shown)):  # over the seeds of a training
+                axes.errorbar(*where, yerr=style.errors(shown), fmt="none", ecolor=paint["color"], elinewidth=0.8)
             style.infinite(axes, [calls_of(row) for row in ordered if row not in shown], paint["color"])
 
 
 def _free(axes: Axes, laws: list[Row], paths: list[Row]) -> None:
     """Planners with step sizes of their own: a point each, and a dotted line up to the KL along the path."""
     for number, row in enumerate(laws):
-        axes.plot(calls_of(row), row.value, "oX^vDs"[number % 6], color=style.NEUTRAL, label=title(row.planner))
+        marker = "oX^vDs"[number % 6]
+        axes.plot(calls_of(row), row.value, marker, color=style.NEUTRAL, label=title(row.planner))
+        if style.error(row):
+            axes.errorbar(calls_of(row), row.value, yerr=style.error(row), fmt="none", ecolor=style.NEUTRAL)
         for path in paths:
             if path.planner == row.planner and not path.schedule:
                 axes.plot([calls_of(row)] * 2, [row.value, path.value], ":", color=style.NEUTRAL, linewidth=1.0)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jdlm.errors import InputError
+from jdlm.study import over_seeds
 from jdlm.study.pages import document
 from jdlm.study.pages.costs import Place, best_of, cells_of, exact_of, metric_of, value_of
 from jdlm.study.pages.document import element, text
@@ -60,6 +61,7 @@ def report(rows: Sequence[Row], facts: Facts, figures: Mapping[str, str], scene:
     Raises:
       ValueError: the page would be larger than `jdlm.study.pages.document.MOST`.
     """
+    rows = over_seeds.shown(rows)
     totals = {name: row for row in rows if (name := row.metric) in _TOTALS and not row.schedule}
     entries = [*facts.facts.items(), *((f"{_TOTALS[name]}, nats", _number(row)) for name, row in totals.items())]
     parts = [element("h1", text(facts.title))]
@@ -163,8 +165,8 @@ def conclude(rows: Sequence[Row]) -> list[str]:
         return []
     what = "path KL" if metric == "path_kl_nats" else "NELBO"
     predictors = list(dict.fromkeys(place[1] for place in cells))
-    who = "network" if "network" in predictors else predictors[0]
-    return [*_least(cells, who, what), *_learned(rows, cells), *_worst(rows)]
+    who = predictors[-1]  # the network, where there is one
+    return [*_least(cells, who, what), *_learned(rows, cells, who), *_worst(rows)]
 
 
 def _shared(cells: Mapping[Place, Any], who: str) -> int | None:
@@ -191,9 +193,9 @@ def _least(cells: Mapping[Place, Mapping[str, Row]], who: str, what: str) -> lis
     ]
 
 
-def _learned(rows: Sequence[Row], cells: Mapping[Place, Any]) -> list[str]:
+def _learned(rows: Sequence[Row], cells: Mapping[Place, Any], who: str) -> list[str]:
     """The learning error, with yardsticks; without one the cost of one token per step."""
-    errors = [row for row in rows if row.metric == "learning_error_nats" and row.predictor == "network"]
+    errors = [row for row in rows if row.metric == "learning_error_nats" and row.predictor == who and row.index is None]
     totals = {row.metric: row.value for row in rows if row.metric in _TOTALS and not row.schedule}
     if errors and totals:
         error = errors[-1]
@@ -204,8 +206,8 @@ def _learned(rows: Sequence[Row], cells: Mapping[Place, Any]) -> list[str]:
         ]
         yard = f" ({' and '.join(shares)})" if shares else ""
         return [
-            f"The network's own error is {_number(error)} nats at one token per step{yard}; with random positions no "
-            "schedule costs less, but for the error of this estimate."
+            f"At one token per step the {who} costs {_number(error)} nats of path KL{yard}, all of it its own error; "
+            "fewer steps add what the schedule loses."
         ]
     single = [values for place, values in cells.items() if place[2] == "first_hitting"]
     if single and metric_of(rows) == "nelbo_nats":
