@@ -5,9 +5,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jdlm.cli import interrupt, progress
+from jdlm.cli import events, interrupt, progress
 from jdlm.config import Config
 from jdlm.study import metrics_file, runs
+from jdlm.study.rows import read
 
 if TYPE_CHECKING:
     from jdlm.targets import Target
@@ -42,6 +43,9 @@ class Listener:
     def save(self, state) -> None:
         """Does nothing."""
 
+    def close(self) -> None:
+        """Does nothing."""
+
 
 class Recorder(Listener):
     """Writes metrics, checkpoint and manifest as the training goes on; a run can be continued from each of them.
@@ -63,6 +67,7 @@ class Recorder(Listener):
         self._draft, self._rows, self._saved = draft, [], float("-inf")
         self.folder = draft.folder  # hidden before the first checkpoint
         self._metrics = metrics_file.MetricsFile(self.folder / runs.METRICS)
+        self._events = events.Events()
 
     def record(self, state, chunk) -> None:
         """Takes in a chunk, and writes it unless the last writing was a moment ago."""
@@ -80,14 +85,20 @@ class Recorder(Listener):
         """Writes all that was taken in, if it is not written yet; the run appears under its name the first time."""
         step = self.last.step
         if step != self.step:
-            self._metrics.append(self._rows)
-            self._rows = []
+            rows, self._rows = self._rows, []
+            self._metrics.append(rows)
             self._put(state, step)
+            self._events.write(self.folder, rows)
+
+    def close(self) -> None:
+        """Ends the files that are open."""
+        self._events.close()
 
     def begin(self, state, step: int, beside: dict[str, Any]) -> None:
         """Starts from the checkpoint of another run, whose metrics were copied; the run appears under its name."""
         self._metrics.cut(beside, step)
         self._put(state, step)
+        self._events.write(self.folder, read(self.folder / runs.METRICS))
 
     def _put(self, state, step: int) -> None:
         from jdlm.training import checkpoint as checkpoints
@@ -114,7 +125,7 @@ class Recorder(Listener):
 
     def go_on(self, step: int, beside: dict[str, Any]) -> None:
         """Starts from a checkpoint; metrics that do not belong to it are dropped."""
-        self.step = step
+        self.step, self._events = step, events.Events(step)
         self._say()
         self._metrics.cut(beside, step)
 
@@ -140,9 +151,12 @@ def train(recorder: Listener, state, mesh) -> None:
                 recorder.save(state)
                 stop.check()
 
-        training.train(
-            recorder.network, config.target.build(), recorder.training, state=state, mesh=mesh, on_chunk=on_chunk
-        )
+        try:
+            training.train(
+                recorder.network, config.target.build(), recorder.training, state=state, mesh=mesh, on_chunk=on_chunk
+            )
+        finally:
+            recorder.close()
     error = recorder.last.learning_error
     if error is not None:
         yard = _yardstick(config.target.build(), error.value)

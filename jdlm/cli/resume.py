@@ -5,7 +5,7 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jdlm.cli import cache, figures, hosts, options, recorder, resource
+from jdlm.cli import cache, events, figures, hosts, options, recorder, resource
 from jdlm.config import Config
 from jdlm.errors import InputError
 from jdlm.study import members, runs
@@ -87,6 +87,7 @@ def _extend(folder: Path, old: Config, config: Config, draft: runs.Draft | None,
         recorder.train(recorder.Listener(config, step=step), state, mesh)
         return
     resource.record(draft.folder, config, target, mesh)
+    events.follow(draft.folder, folder)
     origin = {"run": str(folder), "step": step, "checkpoint_sha256": checkpoints.sha256(place)}
     runs.write_manifest(draft.folder, runs.read_manifest(draft.folder) | {"continues": origin})
     shutil.copyfile(folder / runs.METRICS, draft.folder / runs.METRICS)
@@ -159,6 +160,7 @@ def _other(run: Path | None, seed: int, config: Config, mesh, origin: Path | Non
             _extend(origin, old, config, draft, mesh, run)
             return
         resource.record(draft.folder, config, config.target.build(), mesh)
+        events.follow(draft.folder, run)
         recorder.train(recorder.Recorder(draft, config, run), None, mesh)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from jdlm import records
-from jdlm.cli import cache, data, hosts, memory, options, recorder, resource, resume
+from jdlm.cli import cache, data, events, hosts, memory, options, recorder, resource, resume
 from jdlm.config import Config, SweepConfig, TargetConfig, presets
 from jdlm.config.settings import NetworkConfig, TrainingConfig
 from jdlm.errors import InputError
@@ -30,7 +30,17 @@ _Preset = Annotated[
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(options.FolderOptions, hosts.HostOptions):
+class NewRunOptions(options.FolderOptions, hosts.HostOptions):
+    """What a new run is to be, besides its configuration."""
+
+    name: str | None = None
+    """Name of the run folder; by default the preset's, with a number if it is taken."""
+    tensorboard: options.Flag = False
+    """Write the metrics as events for TensorBoard, too, in the run's folder of that name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(NewRunOptions):
     """Trains a mask predictor on a distribution that is known exactly.
 
     Writes a run folder: configuration, manifest, metrics and checkpoint. The preset stands before the options.
@@ -52,18 +62,14 @@ class Options(options.FolderOptions, hosts.HostOptions):
     """The training run."""
     sweep: SweepConfig
     """What a later `sample.py` of this run compares."""
-    name: str | None = None
-    """Name of the run folder; by default the preset's, with a number if it is taken."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class RepeatOptions(options.FolderOptions, hosts.HostOptions):
+class RepeatOptions(NewRunOptions):
     """Repeats the training of a run in a new one, with the run's own options."""
 
     source: Annotated[str, tyro.conf.arg(name="from")]
     """The run that is repeated: to the same bits on the same machine, versions and number of devices."""
-    name: str | None = None
-    """Name of the new run; by default that of the run's preset, with a number if it is taken."""
 
 
 def main(arguments: list[str]) -> int:
@@ -94,8 +100,10 @@ def _of_data(early: options.Early) -> Config:
     return data.preset(early.data or "", early.encoding)
 
 
-def _train_new(config: Config, given: "Options | RepeatOptions") -> int:
+def _train_new(config: Config, given: NewRunOptions) -> int:
     """Trains a new run."""
+    if given.tensorboard:
+        events.check()
     assert config.network is not None and config.training is not None  # as it is trained
     cache.compiled_programs()
     size = config.training.batch_size
@@ -118,6 +126,8 @@ def _train_new(config: Config, given: "Options | RepeatOptions") -> int:
         print(f"note: {note}", file=sys.stderr)
     with runs.draft(given.runs_folder, given.name or config.name, exact=given.name is not None) as draft:
         resource.record(draft.folder, config, target, mesh)
+        if given.tensorboard:
+            events.want(draft.folder)
         recorder.train(recorder.Recorder(draft, config), None, mesh)
         resume.others(draft.folder, config, mesh)
     return 0

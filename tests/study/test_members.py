@@ -41,9 +41,7 @@ def test_seeds_at_other_steps_are_not_averaged(tmp_path):
     assert members.find(run, mine) == {0: run, 1: run / "seeds" / "1"}
     assert members.find(run, presets.load("tiny")) == {}
     runs.write_manifest(members.folder(run, 1), {"schema": 1, "steps_done": 20})
-    with pytest.raises(
-        ValueError, match=r"^seed 1 of .*run is at step 20 and the first one at 40, .*--resume .*run`$"
-    ):
+    with pytest.raises(ValueError, match=r"^seed 1 of .*run is at step 20 and the first one at 40, .*--resume .*run`$"):
         members.find(run, mine)
     members.folder(run, 1).rename(tmp_path / "away")
     with pytest.raises(ValueError, match=r"^seed 1 of .*run is at step 0 and"):
