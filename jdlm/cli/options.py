@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 
 import tyro
 
-from jdlm.config import presets
+from jdlm.config import SweepConfig, presets
 from jdlm.config.settings import check_draw
 from jdlm.errors import InputError
 
@@ -64,7 +64,8 @@ class DrawOptions:
     nucleus: float | None = None
     """Draw from the fewest most likely tokens whose probability reaches this."""
 
-    def __post_init__(self):
+    def check(self) -> None:
+        """Raise an InputError for values out of their range, before JAX is started."""
         check_draw(self.temperature, self.top_k, self.nucleus)
 
     def draw(self) -> "Draw":
@@ -72,6 +73,11 @@ class DrawOptions:
         from jdlm.sampling import Draw
 
         return Draw(temperature=self.temperature, top_k=self.top_k, nucleus=self.nucleus)
+
+
+def filters(sweep: SweepConfig) -> DrawOptions:
+    """Those of a sweep."""
+    return DrawOptions(temperature=sweep.temperature, top_k=sweep.top_k, nucleus=sweep.nucleus)
 
 
 class Early(NamedTuple):

@@ -148,7 +148,7 @@ def _facts(place: places.Place, table: "list[Row]") -> "Facts":
         )
     sweep = places.settings(place, config.sweep)
     found["sweep"] = f"{sweep.samples} sequences a cell, {sweep.curve_samples} for each revealed count of the curves"
-    found |= {"filters": words} if (words := sweep.draw().words) else {}
+    found |= {"filters": words} if (words := options.filters(sweep).draw().words) else {}
     found["seeds"] = _seeds((manifest.get("seeds") or {}) | {"sweep": sweep.seed})
     made = options.shell_line(places.command(place)) or f"python sample.py {shlex.quote(str(place.run))}"
     commands = [_repeated(manifest.get("command")), made, _again(place.run, place)]
@@ -174,8 +174,7 @@ def _scene(place: places.Place, table: "list[Row]") -> dict[str, Any] | None:
     if not words or not counts:
         return None
     steps = counts[len(counts) // 2 - (len(counts) > 1)]
-    sweep = places.settings(place, resource.config.sweep)
-    filters = options.DrawOptions(temperature=sweep.temperature, top_k=sweep.top_k, nucleus=sweep.nucleus)
+    filters = options.filters(places.settings(place, resource.config.sweep))
     steps = min(steps, resource.config.target.length)
     try:
         return watch.scene_of(resource, words, steps, draws=_DRAWS, filters=filters)

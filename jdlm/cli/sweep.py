@@ -176,7 +176,7 @@ def _measure(
             curve_n=config.sweep.curve_samples,
             seed=config.sweep.seed,
             planners=[build_planner(word) for word in config.sweep.planners],
-            draw=config.sweep.draw(),
+            draw=options.filters(config.sweep).draw(),
             speculative="speculative" in config.sweep.schedules,
             batch_size=config.sweep.batch_size,
             identities=identities,

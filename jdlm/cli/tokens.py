@@ -64,13 +64,13 @@ class Options(options.DrawOptions, options.FolderOptions):
         check_count("count", self.count)
         if self.batch_size is not None:
             check_count("batch_size", self.batch_size)
-        super().__post_init__()
         check_seed(self.seed)
 
 
 def main(arguments: list[str]) -> int:
     """Parses the options, samples, prints or saves."""
     given = options.parse(Options(), attached(arguments), "tokens")
+    given.check()
     interrupt.remains("not all tokens were written")
     resource = resolve(given.run, given.runs_folder)
     known = known_of(given.given, given.mask, resource.config.target)

@@ -49,7 +49,6 @@ class Options(options.DrawOptions, options.FolderOptions):
     """File to write: .html, .gif or .png; by default watch.html in the run, or here for a preset."""
 
     def __post_init__(self):
-        super().__post_init__()
         check_seed(self.seed)
         check_count("draws", self.draws)
         if self.draws > _MOST_DRAWS:
@@ -61,6 +60,7 @@ class Options(options.DrawOptions, options.FolderOptions):
 def main(arguments: list[str]) -> int:
     """Samples and writes the page or the pictures."""
     given = options.parse(Options(), tokens.attached(arguments), "watch")
+    given.check()
     resource = resolve(given.run, given.runs_folder)
     if given.out is not None and given.out.suffix.lower() not in _ENDINGS:
         raise InputError(f"--out {given.out} ends in {given.out.suffix!r}; use one of {', '.join(_ENDINGS)}")

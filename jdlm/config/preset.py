@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from typing_extensions import Doc
 
@@ -11,9 +11,6 @@ from jdlm.config import words
 from jdlm.config.settings import NetworkConfig, TrainingConfig, check_draw, check_seed
 from jdlm.errors import InputError, shown
 from jdlm.targets import TargetConfig
-
-if TYPE_CHECKING:
-    from jdlm.sampling import Draw
 
 __all__ = ["Config", "SweepConfig"]
 
@@ -95,12 +92,6 @@ class SweepConfig:
             raise InputError(f"batch_size={self.batch_size} is less than 1; use at least 1, or leave it out")
         check_draw(self.temperature, self.top_k, self.nucleus)
         check_seed(self.seed)
-
-    def draw(self) -> "Draw":
-        """The distribution that tokens are drawn from."""
-        from jdlm.sampling import Draw
-
-        return Draw(temperature=self.temperature, top_k=self.top_k, nucleus=self.nucleus)
 
     def record(self) -> dict[str, Any]:
         """What tells sweeps apart, as JSON values; filters that change nothing are left out, as in older runs."""

@@ -175,7 +175,8 @@ def settings(place: Place, default: SweepConfig) -> SweepConfig:
     found = (_entry(read_manifest(place.run), place) or {}).get("options")
     if not isinstance(found, dict):
         return default
-    return SweepConfig(**{name: tuple(value) if isinstance(value, list) else value for name, value in found.items()})
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
+    return SweepConfig(**values)
 
 
 def command(place: Place) -> list[str]:

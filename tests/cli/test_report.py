@@ -104,9 +104,10 @@ def test_watch_writes_a_page_or_pictures(made, monkeypatch, capsys):
         (["report", "tiny"], "'tiny' is a preset, which has no rows; name a run or a study"),
         (["table", "tiny"], "'tiny' is a preset, which has no rows; name a run"),
         (["table", "small", "--planner", "entropy"], "no cells of planner 'entropy'; it has random, confidence"),
-        (["tokens", "small", "--temperature", "0"], "--temperature 0.0 is not a positive number"),
+        (["tokens", "small", "--temperature", "0"], "temperature=0.0 is not a positive number"),
         (["tokens", "small", "--top-k", "0"], "top_k=0 is out of range"),
-        (["tokens", "small", "--nucleus", "1.5"], "--nucleus 1.5 is not a probability above 0; use at most 1"),
+        (["watch", "small", "--top-k", "0"], "top_k=0 is out of range"),
+        (["tokens", "small", "--nucleus", "1.5"], "nucleus=1.5 is not a probability above 0; use at most 1"),
     ],
 )
 def test_what_cannot_be_shown_is_one_line(made, monkeypatch, capsys, words, message):
@@ -165,3 +166,33 @@ def test_a_report_of_a_run_that_moved_names_it_as_it_is_now(made, monkeypatch, t
     assert sample("report", "other") == 0
     assert "python sample.py report other" in Path("other/report.html").read_text(encoding="utf-8")
     assert runs.read_manifest(Path("other"))["kind"] == "oracle"
+
+
+def test_watch_and_the_report_of_a_filtered_sweep_draw_as_it_does(made, monkeypatch):
+    """With top-k 1 the draws of one token per step in a fixed order are all the same; without, they are not."""
+    monkeypatch.chdir(made)
+    quick = ["--sweep.schedules", "first_hitting", "--sweep.planners", "left_to_right", "--sweep.samples", "8"]
+    assert sample("small", "--top-k", "1", "--sweep-name", "most", *quick) == 0
+    likely = set()
+    for path in ("runs/small/sweeps/most/report.html", "a.html", "b.html"):
+        if path in ("a.html", "b.html"):
+            more = ["--top-k", "1"] if path == "a.html" else []
+            assert sample("watch", "small", "--schedules", "first_hitting", "--out", path, *more) == 0
+        (mine,) = scene(path)["schedules"]
+        ends = {tuple(sorted(tuple(place) for step in draw["steps"] for place in step)) for draw in mine["draws"]}
+        assert all(len({token for _, token in end}) == 1 for end in ends) == (path != "b.html")
+        likely |= ends if path != "b.html" else set()
+    assert likely
+    assert "sampled by the oracle, seed 0, top-k 1" in Path("a.html").read_text(encoding="utf-8")
+
+
+def test_the_facts_are_those_of_the_sweep(made, monkeypatch):
+    """Not those of the run, whose own sweep has other settings."""
+    monkeypatch.chdir(made)
+    words = ["--sweep.samples", "9", "--sweep.curve-samples", "7", "--sweep.seed", "5", "--sweep-name", "nine"]
+    assert sample("small", "--sweep.schedules", "uniform", *words) == 0
+    page = Path("runs/small/sweeps/nine/report.html").read_text(encoding="utf-8")
+    assert "9 sequences a cell, 7 for each revealed count" in page and "sweep 5" in page
+    first = Path("runs/small/report.html").read_text(encoding="utf-8")
+    assert "32 sequences a cell, 8 for each revealed count" in first and "sweep 0" in first
+    assert "python sample.py report runs/small --sweep-name nine" in page

@@ -102,7 +102,9 @@ def docstrings(cls) -> dict[str, str]:
 
 
 def test_each_field_has_its_help_as_a_comment():
-    config = dataclasses.replace(presets.parse(TEXT, "mine"), sweep=SweepConfig(num_steps=(2,), batch_size=3))
+    config = dataclasses.replace(
+        presets.parse(TEXT, "mine"), sweep=SweepConfig(num_steps=(2,), batch_size=3, top_k=2, nucleus=0.5)
+    )
     lines = presets.dump(config).splitlines()
     checked = 0
     for title in ("target", "network", "training", "sweep"):

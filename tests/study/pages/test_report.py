@@ -54,7 +54,7 @@ def test_the_sentences_are_those_of_the_rows():
         "With 4 steps, random positions and the network, minimax_both costs least: 0.1250 nats of path KL"
     )
     assert first.endswith("uniform 0.5000.")
-    assert "own error is 0.1000 ± 0.0100 nats at one token per step (5.0 % of TC and 1.2 % of H)" in second
+    assert "the network costs 0.1000 ± 0.0100 nats of path KL (5.0 % of TC and 1.2 % of H)" in second
     assert "of minimax_both is at most 0.25 times the effective correlation D, that of uniform 7 times." in third
     unclear = [row("uniform", "nelbo_nats", 0.5, error=0.1, method="monte_carlo"),
                row("cosine", "nelbo_nats", 0.4, error=0.1, method="monte_carlo")]  # fmt: skip
