@@ -190,7 +190,7 @@ def test_the_facts_are_those_of_the_sweep(made, monkeypatch):
     """Not those of the run, whose own sweep has other settings."""
     monkeypatch.chdir(made)
     words = ["--sweep.samples", "9", "--sweep.curve-samples", "7", "--sweep.seed", "5", "--sweep-name", "nine"]
-    assert sample("small", "--sweep.schedules", "uniform", *words) == 0
+    assert sample("small", "--sweep.schedules", "uniform", "--sweep.planners", "random", *words) == 0
     page = Path("runs/small/sweeps/nine/report.html").read_text(encoding="utf-8")
     assert "9 sequences a cell, 7 for each revealed count" in page and "sweep 5" in page
     first = Path("runs/small/report.html").read_text(encoding="utf-8")
