@@ -49,8 +49,6 @@ def test_events_are_the_metrics_of_the_run_and_of_what_continues_it(tmp_path, mo
     assert train("--resume", "mine", "--training.steps", "30", "--name", "more") == 0
     found, _ = read("runs/more")
     assert found == pytest.approx(wanted("runs/more"), rel=1e-6) and ("loss_nats", 30) in found
-    assert train("tiny", "--name", "plain", *STEPS, *SMALL) == 0
-    assert not Path("runs/plain/tensorboard").exists()
 
 
 def test_what_an_interrupted_training_wrote_beyond_its_checkpoint_is_hidden(tmp_path, monkeypatch):

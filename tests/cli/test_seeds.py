@@ -17,7 +17,7 @@ from jdlm.training import checkpoint as checkpoints
 PRESET = """
 [target]
 kind = "sticky_markov"
-length = 5
+length = 4
 vocab = 3
 stay = 0.8
 [network]
@@ -66,6 +66,7 @@ def test_each_network_is_that_of_a_training_of_its_seed(made):
     own = [row for row in rows.read(mine / runs.METRICS) if row.metric != "steps_per_second"]
     assert own == [row for row in rows.read(alone / runs.METRICS) if row.metric != "steps_per_second"]
     assert runs.read_manifest(Path("runs/small"))["seeds"]["training"] == [3, 0, 1]
+    assert not list(Path("runs").rglob("tensorboard"))  # which nobody asked for
 
 
 def test_rows_hold_each_seed_and_their_mean(made):
