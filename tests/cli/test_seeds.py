@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from jdlm import cli
-from jdlm.cli import recorder
+from jdlm import cli, exact, schedules
+from jdlm.cli import recorder, resource
 from jdlm.cli.figures import training_rows
 from jdlm.study import rows, runs
 from jdlm.study.figures import FIGURES
@@ -85,6 +85,22 @@ def test_rows_hold_each_seed_and_their_mean(made):
         assert len(values) == 3 and mean.value == pytest.approx(sum(values) / 3, abs=1e-12)
         spread = statistics.stdev(values) / math.sqrt(3)
         assert mean.standard_error == pytest.approx(spread, abs=1e-12) or (mean.standard_error is None and spread == 0)
+
+
+@pytest.mark.parametrize("seed", [3, 0, 1])
+def test_the_rows_of_a_seed_are_those_of_its_network(made, seed):
+    folder = str(Path("runs/small", *(() if seed == 3 else ("seeds", str(seed)))))
+    found = resource.resolve(folder, Path("runs"))
+    target = found.config.target.build()
+    network = resource.load_network(found, target)
+    wanted = exact.path_kl(target, network, schedules.uniform(4, 2)).path
+    (row,) = [
+        row
+        for row in rows.read("runs/small/sweep.csv")
+        if (row.predictor, row.metric, row.method, row.schedule, row.planner)
+        == (f"network, seed {seed}", "path_kl_nats", "exact", "uniform", "random")
+    ]
+    assert row.value == pytest.approx(wanted, abs=1e-9)
 
 
 def test_figures_show_the_mean_with_its_error(made):
