@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from jdlm.config import takes_more_steps, words
+from jdlm.study.numbers import written
 
 if TYPE_CHECKING:
     from jdlm.measure import CurveEstimate
@@ -107,4 +108,4 @@ def _rounded(sequences: int) -> int:
 
 
 def _number(estimate) -> str:
-    return f"{round(estimate.value, 4) + 0.0:.4f}" + (f" ± {estimate.standard_error:.4f}" if estimate.n else "")
+    return written(estimate.value, estimate.standard_error if estimate.n else None)

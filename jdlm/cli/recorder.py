@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jdlm.cli import events, interrupt, progress
 from jdlm.config import Config
-from jdlm.study import metrics_file, runs
+from jdlm.study import metrics_file, numbers, runs
 from jdlm.study.rows import read
 
 if TYPE_CHECKING:
@@ -160,9 +160,8 @@ def train(recorder: Listener, state, mesh) -> None:
     error = recorder.last.learning_error
     if error is not None:
         yard = _yardstick(config.target.build(), error.value)
-        print(
-            f"learning error {error.value:.4f} ± {error.standard_error:.4f} nats per sequence after {steps} steps{yard}"
-        )
+        found = numbers.written(error.value, error.standard_error)
+        print(f"learning error {found} nats per sequence after {steps} steps{yard}")
     if recorder.is_one_of_many:
         print(f"trained {recorder.folder} of seed {recorder.training.seed}")
     else:
@@ -177,5 +176,5 @@ def _yardstick(target: "Target", error: float) -> str:
         return ""
     curve = target.entropy_curve()
     totals = {"TC": curves.total_correlation(curve), "H": float(curve.sum())}
-    shares = [f"{100 * error / total:.1f} % of {name}" for name, total in totals.items() if total > 1e-9]
+    shares = [f"{numbers.share(error, total)} of {name}" for name, total in totals.items() if total > 1e-9]
     return f" ({', '.join(shares)})" if shares else ""

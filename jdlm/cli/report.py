@@ -150,10 +150,18 @@ def _facts(place: places.Place, table: "list[Row]") -> "Facts":
     found["sweep"] = f"{sweep.samples} sequences a cell, {sweep.curve_samples} for each revealed count of the curves"
     found |= {"filters": words} if (words := options.filters(sweep).draw().words) else {}
     found["seeds"] = _seeds((manifest.get("seeds") or {}) | {"sweep": sweep.seed})
-    made = options.shell_line(places.command(place)) or f"python sample.py {shlex.quote(str(place.run))}"
+    made = options.shell_line(_naming(places.command(place), place.run))
     commands = [_repeated(manifest.get("command")), made, _again(place.run, place)]
     commands = list(dict.fromkeys(filter(None, commands)))  # a sweep that made the run is there once
     return pages.Facts(f"{place.run.name}: schedules on {config.name}", found | _machine(manifest), commands)
+
+
+def _naming(command: list[str], run: Path) -> list[str]:
+    """The command of a sweep with the run that it was of, where it took the newest one."""
+    program, *words = command or ["sample.py"]
+    words = words[1:] if words[:1] == ["sweep"] else words
+    is_named = bool(words) and not words[0].startswith("-")
+    return [program, "sweep", *words] if is_named else [program, "sweep", str(run), *words]
 
 
 def _cut(words: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from jdlm.cli import cache, events, figures, hosts, options, recorder, resource
 from jdlm.config import Config
 from jdlm.errors import InputError
-from jdlm.study import members, runs
+from jdlm.study import members, numbers, runs
 
 __all__ = ["Options", "main", "others"]
 
@@ -172,6 +172,7 @@ def _say(run: Path, config: Config) -> None:
     table = [row for row in over_seeds.shown(figures.training_rows(run)) if row.metric == "learning_error_nats"]
     if table:
         last = max(table, key=lambda row: row.index or 0)
-        print(f"learning error {last.value:.4f} ± {last.standard_error:.4f} nats per sequence, {last.predictor}")
+        found = numbers.written(last.value, last.standard_error)
+        print(f"learning error {found} nats per sequence, {last.predictor}")
     seeds = ", ".join(map(str, config.training.seeds))
     print(f"trained {run} with seeds {seeds}; compare schedules with: python sample.py {run}")

@@ -1,8 +1,9 @@
 """The table that ends ``sample.py sweep``: the cost of each schedule where it is known, and how it was computed."""
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
+
+from jdlm.study import numbers
 
 if TYPE_CHECKING:
     from jdlm.study.rows import Row
@@ -54,8 +55,8 @@ def _speculative(rows: "Sequence[Row]") -> list[str]:
         if row.metric == "rounds":
             others = {other.metric: other for other in mine if other.predictor == row.predictor}
             kl = others.get("path_kl_nats")
-            shown = f", path KL {_number(kl)} (learning error alone)" if kl else ""
-            text.append(f"{row.predictor}: {_number(row)} rounds, {_number(others['calls'])} calls{shown}")
+            cost = f", path KL {_number(kl)} (learning error alone)" if kl else ""
+            text.append(f"{row.predictor}: {_number(row)} rounds, {_number(others['calls'])} calls{cost}")
     return ["", "speculative sampling, one token per step in law", *text] if text else []
 
 
@@ -133,6 +134,4 @@ def _wide(head: str) -> int:
 
 
 def _number(row: "Row") -> str:
-    error = row.standard_error
-    shown = "" if error is None or not math.isfinite(error) else f" ± {error:.4f}"
-    return f"{round(row.value, 4) + 0.0:.4f}{shown}"
+    return numbers.written(row.value, row.standard_error)

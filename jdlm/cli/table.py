@@ -11,7 +11,7 @@ from typing import Literal
 from jdlm.cli import options, output
 from jdlm.cli.resource import resolve
 from jdlm.errors import InputError
-from jdlm.study import places
+from jdlm.study import numbers, places
 
 __all__ = ["Options", "main"]
 
@@ -66,7 +66,7 @@ def _shown(cell: Cell, plus_minus: str) -> str:
     value, error = cell
     if not isinstance(value, float):
         return "-" if value is None else str(value)
-    return f"{value:.4f}" + (f" {plus_minus} {error:.4f}" if error else "")
+    return numbers.written(value, error, plus_minus)
 
 
 def _markdown(heads: Sequence[str], lines: Sequence[Sequence[Cell]]) -> str:

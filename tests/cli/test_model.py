@@ -104,3 +104,13 @@ def test_a_bert_is_advised_on_to_the_file(at_models, capsys):
     assert recommend("--model", "mymodels:bert", "--data", "rows.npy", "--kl", "20", "--export", "sizes.json") == 0
     entry = json.loads(Path("sizes.json").read_text())
     assert entry["cost_limit_nats"] < 20 and sum(entry["tokens_per_step"]) == 8
+
+
+def test_the_example_in_pytorch_is_a_model_for_the_command(at_models, capsys):
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    example = Path(__file__).parents[2] / "examples" / "own_torch_model.py"
+    words = ["--model", f"{example}:model", "--data", "rows.npy", "--schedule", "minimax_both", "--num-steps", "2"]
+    assert recommend(*words, "--export", "sizes.json") == 0, capsys.readouterr().err
+    made = json.loads(Path("sizes.json").read_text())
+    assert made["length"] == 8 and made["schedule"] == "minimax_both" and made["model"].endswith(":model")
+    assert len(made["predictor_sha256"]) == 64 and made["jdlm_version"] == jdlm.__version__

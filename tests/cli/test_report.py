@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from jdlm import cli
+from jdlm.cli import report
 from jdlm.study import places, runs
 from jdlm.study.pages.costs import costs
 
@@ -196,3 +197,19 @@ def test_the_facts_are_those_of_the_sweep(made, monkeypatch):
     first = Path("runs/small/report.html").read_text(encoding="utf-8")
     assert "32 sequences a cell, 8 for each revealed count" in first and "sweep 0" in first
     assert "python sample.py report runs/small --sweep-name nine" in page
+
+
+@pytest.mark.parametrize(
+    ("recorded", "shown"),
+    [
+        ([], "sample.py sweep runs/a"),
+        (["sample.py"], "sample.py sweep runs/a"),
+        (["sample.py", "--sweep.seed", "3"], "sample.py sweep runs/a --sweep.seed 3"),
+        (["sample.py", "sweep", "--top-k", "1"], "sample.py sweep runs/a --top-k 1"),
+        (["sample.py", "mine", "--top-k", "1"], "sample.py sweep mine --top-k 1"),
+        (["sample.py", "sweep", "mine"], "sample.py sweep mine"),
+    ],
+)
+def test_how_to_make_a_sweep_again_names_its_run(recorded, shown):
+    """The newest run is another one by then."""
+    assert report._naming(recorded, Path("runs/a")) == shown.split()

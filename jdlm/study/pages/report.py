@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jdlm.errors import InputError
-from jdlm.study import over_seeds
+from jdlm.study import numbers, over_seeds
 from jdlm.study.pages import document
 from jdlm.study.pages.costs import Place, best_of, cells_of, exact_of, metric_of, value_of
 from jdlm.study.pages.document import element, text
@@ -89,9 +89,7 @@ def report(rows: Sequence[Row], facts: Facts, figures: Mapping[str, str], scene:
 def _number(row: Row | None) -> str:
     if row is None:
         return "-"
-    error = row.standard_error
-    shown = "" if error is None or not math.isfinite(error) or error == 0.0 else f" ± {error:.4f}"
-    return f"{round(row.value, 4) + 0.0:.4f}{shown}"
+    return numbers.written(row.value, row.standard_error)
 
 
 def _schedules(rows: Sequence[Row]) -> str:
@@ -200,7 +198,7 @@ def _learned(rows: Sequence[Row], cells: Mapping[Place, Any], who: str) -> list[
     if errors and totals:
         error = errors[-1]
         shares = [
-            f"{100 * error.value / totals[name]:.1f} % of {short}"
+            f"{numbers.share(error.value, totals[name])} of {short}"
             for name, short in (("total_correlation_nats", "TC"), ("entropy_nats", "H"))
             if totals.get(name, 0.0) > 0.0
         ]
@@ -211,7 +209,7 @@ def _learned(rows: Sequence[Row], cells: Mapping[Place, Any], who: str) -> list[
         ]
     single = [values for place, values in cells.items() if place[2] == "first_hitting"]
     if single and metric_of(rows) == "nelbo_nats":
-        return [f"One token per step has a NELBO of {_number(value_of(single[0]))} nats; every schedule pays more."]
+        return [f"One token per step has a NELBO of {_number(value_of(single[0]))} nats, the yardstick for the others."]
     return []
 
 

@@ -61,6 +61,10 @@ def test_the_sentences_are_those_of_the_rows():
     (only,) = conclude(unclear)
     assert "cosine costs least: 0.4000 ± 0.1000 nats of NELBO" in only and "within two standard errors" in only
     assert conclude([]) == []
+    single = [row("first_hitting", "nelbo_nats", 0.5, steps=8, error=3e-5, method="monte_carlo")]
+    assert conclude(single) == [
+        "One token per step has a NELBO of 0.50000 ± 0.00003 nats, the yardstick for the others."
+    ]
 
 
 def test_names_from_outside_are_text(tmp_path):
