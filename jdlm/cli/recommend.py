@@ -1,6 +1,7 @@
 """``sample.py recommend``: which schedule to use with a run, and how many steps, from its measured curve alone."""
 
 import json
+import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from jdlm.cli.resource import Resource, load_network, resolve
 from jdlm.config import build_schedule, check_num_steps, takes_more_steps, words
 from jdlm.config.settings import check_count, check_seed
 from jdlm.errors import InputError
+from jdlm.study import members
 
 if TYPE_CHECKING:
     from jdlm.measure import CurveEstimate
@@ -152,6 +154,9 @@ def _predictor(resource: Resource, target: "Target", given: Options) -> "Predict
     network = None if given.oracle else load_network(resource, target)
     if network is None and target.has("entropy_curve"):
         return None
+    if network is not None and (others := members.configs(resource.config)):
+        seeds = ", ".join(map(str, others))
+        print(f"note: advice is on the network of the first seed; {resource.folder}/seeds has {seeds}", file=sys.stderr)
     return network or oracle(target)
 
 

@@ -121,6 +121,8 @@ def test_commands_on_one_network_take_the_first_or_the_folder_of_a_seed(made, ca
     lines = capsys.readouterr().out.splitlines()
     first, second, alone = lines[:4], lines[4:8], lines[8:]
     assert second == alone != first
+    assert cli.guarded(cli.run_sample, ["recommend", "small", "--num-steps", "2", "--samples", "8"]) == 0
+    assert "note: advice is on the network of the first seed; runs/small/seeds has 0, 1\n" in capsys.readouterr().err
     assert cli.guarded(cli.run_sample, ["ls", "runs"]) == 0
     assert "20 of 20 steps, 3 of 3 seeds, 1 sweep" in capsys.readouterr().out
     assert cli.guarded(cli.run_sample, ["table", "small"]) == 0
