@@ -1,12 +1,11 @@
 """Figures of rows that are written already: drawing them can fail or be interrupted, which costs no row."""
 
 import os
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jdlm.cli import interrupt, options, progress
+from jdlm.cli import failures, interrupt, progress
 from jdlm.study import runs
 
 if TYPE_CHECKING:
@@ -48,11 +47,7 @@ def draw(
 
             files = figures.draw(table, folder / runs.FIGURES, makers, progress=report)
     except Exception as error:
-        if options.is_debugging():
-            raise
-        reason = " ".join(str(error).split()) or type(error).__name__
-        print(f"error: {reason}; {folder / file} is whole", file=sys.stderr)
-        return 1
+        return failures.told(error, f"{folder / file} is whole")
     interrupt.remains(f"{folder / file} and {folder / runs.FIGURES} are written")
     print(f"drew {len(files)} files in {folder / runs.FIGURES}")
     return 0

@@ -5,7 +5,7 @@ import traceback
 
 from jdlm.cli import options
 
-__all__ = ["Failures", "line", "shortened"]
+__all__ = ["Failures", "line", "shortened", "told"]
 
 _LONGEST = 300  # characters of an error
 
@@ -19,6 +19,19 @@ def line(message: str, prefix: str = "error: ") -> str:
 def shortened(text: str, most: int) -> str:
     """``text`` in at most so many characters: its middle is left out, for what is wrong is at both ends."""
     return text if len(text) <= most else f"{text[: (most - 5) // 2]} ... {text[len(text) - (most - 5) // 2 :]}"
+
+
+def told(error: Exception, remains: str) -> int:
+    """Show an error that costs no more than the exit code of the command, 1, which is returned; for --debug raise it.
+
+    Args:
+      error: what failed.
+      remains: what is there, or is missing, all the same.
+    """
+    if options.is_debugging():
+        raise error
+    print(line(f"{error or type(error).__name__}; {remains}"), file=sys.stderr)
+    return 1
 
 
 class Failures:

@@ -64,10 +64,7 @@ def write(folder: Path, place: places.Place | None) -> int:
         page = _of_study(folder) if place is None else _of_sweep(place)
         files.write(path, page)
     except Exception as error:
-        if options.is_debugging():
-            raise
-        print(failures.line(f"{error or type(error).__name__}; {path} is not written"), file=sys.stderr)
-        return 1
+        return failures.told(error, f"{path} is not written")
     print(f"wrote {path}; open it in a browser", flush=True)
     return 0
 
