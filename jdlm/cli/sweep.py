@@ -192,8 +192,7 @@ def _measure(
 
 
 def _predictors(resource: Resource, target: "Target") -> tuple[dict[str, "Predictor"], dict[str, str]]:
-    """The oracle (where there is one) and the network of a run, and what tells this network from others of the name."""
-
+    """The oracle (where there is one) and the networks of a run, and what tells these from others of the name."""
     network = load_network(resource, target)
     if network is None or resource.folder is None:
         return {"oracle": load_predictor(resource, target, oracle=True)}, {}

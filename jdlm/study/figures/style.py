@@ -80,8 +80,9 @@ def new(width: float, height: float, heading: str) -> Figure:
 def head(figure: Figure, heading: str, share: float = 1.0) -> None:
     """Gives a figure this heading in place of the one it has, in lines no wider than this share of the figure."""
     width = int(figure.get_figwidth() * 11.5 * share)
-    lines = textwrap.wrap(heading, width, break_long_words=False, break_on_hyphens=False)
-    figure.suptitle("\n".join(lines), fontsize=11, x=0.01, ha="left")
+    together = heading.replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}")  # no line ends within `K = 2`
+    lines = textwrap.wrap(together, width, break_long_words=False, break_on_hyphens=False)
+    figure.suptitle("\n".join(lines).replace("\N{NO-BREAK SPACE}", " "), fontsize=11, x=0.01, ha="left")
 
 
 def legend_below(figure: Figure, handles: Sequence[Any]) -> None:

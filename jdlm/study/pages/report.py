@@ -179,12 +179,15 @@ def _least(cells: Mapping[Place, Mapping[str, Row]], who: str, what: str) -> lis
     if steps is None or not mine:
         return []
     name = min(mine, key=lambda each: mine[each].value)
+    if not math.isfinite(mine[name].value):
+        cut = f"the {who} gives no probability to tokens that the target has"
+        return [f"With {steps} steps and random positions every schedule costs infinitely many nats: {cut}."]
     others = [each for each in mine if each != name]
     runner = min(others, key=lambda each: mine[each].value)
     plain = "uniform" if "uniform" in others else runner
     error = math.hypot(mine[name].standard_error or 0.0, mine[plain].standard_error or 0.0)
     gap = mine[plain].value - mine[name].value
-    clear = "" if gap > 2.0 * error else ", which is within two standard errors"
+    clear = "" if not gap <= 2.0 * error else ", which is within two standard errors"
     return [
         f"With {steps} steps, random positions and the {who}, {name} costs least: {_number(mine[name])} nats of {what} "
         f"per sequence, {plain} {_number(mine[plain])}{clear}."
@@ -197,6 +200,8 @@ def _learned(rows: Sequence[Row], cells: Mapping[Place, Any], who: str) -> list[
     totals = {row.metric: row.value for row in rows if row.metric in _TOTALS and not row.schedule}
     if errors and totals:
         error = errors[-1]
+        if not math.isfinite(error.value):
+            return []
         shares = [
             f"{numbers.share(error.value, totals[name])} of {short}"
             for name, short in (("total_correlation_nats", "TC"), ("entropy_nats", "H"))

@@ -1,5 +1,6 @@
 """Reports: their table and sentences are those of the rows."""
 
+import math
 import re
 
 import pytest
@@ -61,6 +62,12 @@ def test_the_sentences_are_those_of_the_rows():
     (only,) = conclude(unclear)
     assert "cosine costs least: 0.4000 ± 0.1000 nats of NELBO" in only and "within two standard errors" in only
     assert conclude([]) == []
+    never = [row("uniform", "path_kl_nats", math.inf), row("cosine", "path_kl_nats", math.inf)]
+    never.append(row("", "learning_error_nats", math.inf, steps=None, planner="", error=math.nan, method="monte_carlo"))
+    (infinite,) = conclude([*ROWS[:2], *never])
+    assert infinite.startswith(
+        "With 4 steps and random positions every schedule costs infinitely many nats: the network"
+    )
     single = [row("first_hitting", "nelbo_nats", 0.5, steps=8, error=3e-5, method="monte_carlo")]
     assert conclude(single) == [
         "One token per step has a NELBO of 0.50000 ± 0.00003 nats, the yardstick for the others."

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import re
 
 import pytest
 from matplotlib.figure import Figure
@@ -42,8 +43,11 @@ def test_quick_rows_are_drawn_and_put_into_words(name, tmp_path):
     assert drawn and all(isinstance(figure, Figure) for figure in drawn)
     for figure in drawn:
         heading = figure.get_suptitle()
-        assert "L = " in heading and "V = " in heading, heading
-        assert "K = " in heading or "n = " in heading, heading
+        said = " ".join([heading, *(axes.get_title() for axes in figure.axes)])
+        assert "L = " in said and "V = " in said, said
+        calls = any("calls" in axes.get_xlabel() for axes in figure.axes)
+        assert calls or "K = " in said or "n = " in said or "TV from" in figure.axes[0].get_ylabel(), said
+        assert not re.search(r"[=A-Za-z] =?\n= |=\n", heading), heading  # no line ends within `K = 2`
     for file, figure in list(made.items())[:1]:
         assert [path.name for path in figures.save(figure, tmp_path, file)] == [f"{file}.png", f"{file}.svg"]
     lines = study.conclude(table)
