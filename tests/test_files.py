@@ -1,4 +1,5 @@
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,21 @@ def test_files_of_the_living_are_left_alone(tmp_path):
     assert os.listdir(tmp_path) == ["a.txt"]
 
 
-def test_only_regular_files_of_bounded_size_are_read(tmp_path):
+@pytest.fixture
+def impatient():
+    """A test that waits ends with an error after 20 seconds."""
+
+    def expired(*_):
+        raise TimeoutError("it waits for what never comes")
+
+    before = signal.signal(signal.SIGALRM, expired)
+    signal.alarm(20)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_only_regular_files_of_bounded_size_are_read(tmp_path, impatient):
     path = tmp_path / "a.txt"
     path.write_bytes(b"12345")
     assert files.read(path, 5) == b"12345"
