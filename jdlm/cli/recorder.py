@@ -85,8 +85,9 @@ class Recorder(Listener):
         """Writes all that was taken in, if it is not written yet; the run appears under its name the first time."""
         step = self.last.step
         if step != self.step:
-            rows, self._rows = self._rows, []
+            rows = self._rows
             self._metrics.append(rows)
+            self._rows = []
             self._put(state, step)
             self._events.write(self.folder, rows)
 
