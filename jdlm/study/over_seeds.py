@@ -1,10 +1,12 @@
 """Rows of networks that differ in the seed of their training, and of the mean over them with its standard error.
 
 The seed is part of the predictor's name (``network, seed 1``), and so is the mean (``network, mean of 3 seeds``). Its
-error says how much another set of trainings would differ, what each was sampled with included.
+error says how much another set of trainings would differ, what each was sampled with included: it is that of their
+spread, and never less than what their own errors give.
 """
 
 import dataclasses
+import math
 import re
 from collections.abc import Iterable, Sequence
 
@@ -57,9 +59,12 @@ def _mean(mine: Sequence[Row], name: str) -> Row:
     if all(row.standard_error is None and row.value == first.value for row in mine):
         return made
     found = measure.mean([row.value for row in mine])
+    # The spread holds what each was sampled with, of which it is a poor estimate: a few seeds may agree by luck.
+    own = math.sqrt(sum((row.standard_error or 0.0) ** 2 for row in mine)) / len(mine)
+    error = found.standard_error if math.isnan(own) else max(found.standard_error, own)
     calls = [row.nfe for row in mine if row.nfe is not None]
     nfe = sum(calls) / len(calls) if calls else None
-    return dataclasses.replace(made, value=found.value, standard_error=found.standard_error, n=found.n, nfe=nfe)
+    return dataclasses.replace(made, value=found.value, standard_error=error, n=found.n, nfe=nfe)
 
 
 def shown(table: Iterable[Row]) -> list[Row]:

@@ -34,6 +34,12 @@ def test_the_mean_and_its_error_are_those_of_the_trainings():
     assert mean.cell != other.cell and mean.cell not in {row.cell for row in of_seeds(values)}
 
 
+def test_seeds_that_agree_by_luck_have_the_errors_that_each_was_sampled_with():
+    """0.5 each, of three: 0.5 / sqrt(3), where their spread alone would say 0.006."""
+    (mean,) = over_seeds.means(of_seeds([1.0, 1.01, 1.02]))
+    assert mean.standard_error == pytest.approx(0.5 / math.sqrt(3)) and mean.n == 3
+
+
 def test_what_does_not_depend_on_the_network_stays_exact():
     (mean,) = over_seeds.means(of_seeds([0.25] * 3, standard_error=None, n=None, method="identity"))
     assert (mean.value, mean.standard_error, mean.n) == (0.25, None, None)
