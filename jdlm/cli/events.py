@@ -13,7 +13,7 @@ from jdlm.errors import InputError
 if TYPE_CHECKING:
     from jdlm.study.rows import Row
 
-__all__ = ["FOLDER", "Events", "check", "follow", "want"]
+__all__ = ["FOLDER", "Events", "check", "follow", "is_wanted", "want"]
 
 FOLDER = "tensorboard"
 
@@ -33,9 +33,14 @@ def want(folder: Path) -> None:
     (folder / FOLDER).mkdir(exist_ok=True)
 
 
+def is_wanted(folder: Path) -> bool:
+    """Whether the training in a folder writes events."""
+    return (folder / FOLDER).is_dir()
+
+
 def follow(folder: Path, origin: Path) -> None:
     """Have the training in a folder write events where that of another one does."""
-    if (origin / FOLDER).is_dir():
+    if is_wanted(origin):
         want(folder)
 
 
@@ -48,7 +53,7 @@ class Events:
 
     def write(self, folder: Path, rows: "Iterable[Row]") -> None:
         """Write rows of a training, each at the step of its ``index``; nothing unless it is wanted in this folder."""
-        if not (folder / FOLDER).is_dir():
+        if not is_wanted(folder):
             return
         if self._writer is None:
             self._writer = self._opened(folder / FOLDER)

@@ -64,10 +64,11 @@ def training_rows(run: Path) -> "list[Row]":
     from jdlm.study import over_seeds
 
     config = runs.read_config(run)
-    if config.training is None or not config.training.seeds:
+    found = members.find(run, config)
+    if not found:
         return _rows_of(run, config)
     table = []
-    for seed, folder in members.find(run, config).items():
+    for seed, folder in found.items():
         mine = _rows_of(folder, runs.read_config(folder))
         table += [dataclasses.replace(row, predictor=over_seeds.member(row.predictor, seed)) for row in mine]
     return table + over_seeds.means(table)

@@ -99,7 +99,8 @@ class Recorder(Listener):
         """Starts from the checkpoint of another run, whose metrics were copied; the run appears under its name."""
         self._metrics.cut(beside, step)
         self._put(state, step)
-        self._events.write(self.folder, read(self.folder / runs.METRICS))
+        if events.is_wanted(self.folder):
+            self._events.write(self.folder, read(self.folder / runs.METRICS))
 
     def _put(self, state, step: int) -> None:
         from jdlm.training import checkpoint as checkpoints

@@ -193,8 +193,7 @@ def _measure(
 
 def _predictors(resource: Resource, target: "Target") -> tuple[dict[str, "Predictor"], dict[str, str]]:
     """The oracle (where there is one) and the networks of a run, and what tells these from others of the name."""
-    network = load_network(resource, target)
-    if network is None or resource.folder is None:
+    if resource.folder is None or resource.config.network is None:
         return {"oracle": load_predictor(resource, target, oracle=True)}, {}
     from jdlm.study import over_seeds
     from jdlm.training import checkpoint as checkpoints
@@ -204,9 +203,7 @@ def _predictors(resource: Resource, target: "Target") -> tuple[dict[str, "Predic
     if others := members.find(resource.folder, resource.config):
         folders = {over_seeds.member("network", seed): folder for seed, folder in others.items()}
     for name, folder in folders.items():
-        mine = network
-        if folder != resource.folder:
-            mine = load_network(Resource(name, runs.read_config(folder), folder), target)
+        mine = load_network(Resource(name, runs.read_config(folder), folder), target)
         assert mine is not None  # as each is trained
         both[name] = mine
     return both, {name: checkpoints.sha256(folder / runs.CHECKPOINT) for name, folder in folders.items()}
